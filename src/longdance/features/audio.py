@@ -5,7 +5,6 @@ is measured in `spectrum`, `tracking` and `song`.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from math import gcd
 from pathlib import Path
@@ -114,18 +113,15 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
         raise InputError(f"expected (samples,) or (samples, channels) for {path}, got shape {samples.shape}")
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     form, subtype = _FORMATS[path.suffix.lower()]
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype, format=form) as file:
             # The Vorbis encoder overflows its stack when given minutes of sound at once.
             for begin in range(0, len(samples), _WRITE_CHUNK):
                 file.write(np.clip(samples[begin : begin + _WRITE_CHUNK], -1.0, 1.0))
-        os.chmod(temporary, 0o666 & ~_current_umask())
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -209,30 +205,24 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
         if key != source:
             # Chained streams may change their rate or layout half-way.
             if resampler is not None:
-                yield from _as_arrays(resampler.resample(None))
+                yield from _as_arrays(resampler.resample(None), mono)
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
             source = key
         frame.pts = None  # gaps in time stamps are no reason to refuse a file
-        yield from _as_arrays(resampler.resample(frame))
+        yield from _as_arrays(resampler.resample(frame), mono)
     if resampler is not None:
-        yield from _as_arrays(resampler.resample(None))
+        yield from _as_arrays(resampler.resample(None), mono)
 
 
-def _as_arrays(frames: list) -> Iterator[np.ndarray]:
+def _as_arrays(frames: list, mono: bool) -> Iterator[np.ndarray]:
     for frame in frames:
         samples = frame.to_ndarray().T  # planar: (channels, samples)
         # Float files may hold NaN or infinity, which would spread over everything measured from them.
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-        yield samples[:, 0] if samples.shape[1] == 1 else np.ascontiguousarray(samples)
+        yield samples[:, 0] if mono else np.ascontiguousarray(samples)
 
 
 def _seconds_to_samples(seconds: float, sample_rate: int, name: str) -> int:
     if not np.isfinite(seconds) or seconds < 0:
         raise InputError(f"expected {name} of at least 0 seconds, got {seconds}; try 0")
     return round(seconds * sample_rate)
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,0 +1,234 @@
+"""Tempo and beats from a novelty curve, whatever it was measured from.
+
+A novelty curve is a sequence of numbers at a fixed rate that rises where something happens: the onset strength of a
+song (`song`), or the kinematic accents of a dance (`beats`). Here belongs what both share: a tempo that may drift, a
+chain of beats that follows it, a grid of exactly even beats, the choice of downbeats.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
+
+BEATS_PER_BAR = 4
+
+_TEMPO_STEPS_PER_OCTAVE = 60
+_TEMPO_WINDOW = 8.0  # seconds
+_TEMPO_WINDOW_STEP = 1.0  # seconds
+_TEMPO_CHANGE_COST = 12.0  # per octave, against a score of at most 1 per window
+
+
+class TempoPath(NamedTuple):
+    """A tempo for every frame of a novelty curve."""
+
+    tempo_bpm: np.ndarray
+    """(frames,) beats per minute."""
+    clarity: float
+    """How periodic the novelty is, from 0 (not at all) to 1 (repeats exactly): mean normalised autocorrelation."""
+
+
+def follow_tempo(
+    novelty: np.ndarray,
+    rate: float,
+    *,
+    tempo_range: tuple[float, float] = (55.0, 215.0),
+    likely_bpm: float = 115.0,
+    likely_octaves: float = 0.65,
+) -> TempoPath:
+    """Find the tempo of every frame of `novelty` (frames,), sampled at `rate` hertz.
+
+    The autocorrelation of 8 s windows is summed over four multiples of each beat period, weighed by a log-normal
+    preference around `likely_bpm`, and the best path through all windows is taken, where a change of tempo has a
+    cost. A constant curve gives `likely_bpm` and clarity 0.
+
+    Source: weighing as in Ellis, "Beat Tracking by Dynamic Programming" (2007), section 3.2.
+    Differs: tempo may change with time.
+    """
+    lowest, highest = tempo_range
+    steps = max(2, round(np.log2(highest / lowest) * _TEMPO_STEPS_PER_OCTAVE))
+    tempi = np.geomspace(lowest, highest, steps)
+    correlation, centres = _windowed_autocorrelation(novelty, rate, longest=60.0 / lowest)
+    lags = np.arange(correlation.shape[1])
+    weights = np.array([1.0, 1.0, 0.5, 0.5])
+    score = np.zeros((len(correlation), steps))
+    for multiple, weight in enumerate(weights / weights.sum(), start=1):
+        position = np.minimum(multiple * 60.0 / tempi * rate, lags[-1])
+        low = np.minimum(position.astype(int), lags[-1] - 1)
+        part = position - low
+        score += weight * (correlation[:, low] * (1 - part) + correlation[:, low + 1] * part)
+    preference = np.exp(-0.5 * (np.log2(tempi / likely_bpm) / likely_octaves) ** 2)
+    score = np.maximum(score, 0.0) * preference
+    peak = score.max(axis=1, keepdims=True)
+    emission = score / np.maximum(peak, 1e-9)
+    # Windows with little periodicity should not pull the path.
+    emission *= np.clip(peak / max(float(np.median(peak)), 1e-9), 0.0, 1.0)
+    if not peak.max() > 0:
+        return TempoPath(np.full(len(novelty), likely_bpm), 0.0)
+    octaves = np.log2(tempi)
+    change = _TEMPO_CHANGE_COST * np.abs(octaves[:, None] - octaves[None, :])
+    path = _best_path(emission, change)
+    smooth = gaussian_filter1d(octaves[path], 1.0, mode="nearest") if len(path) > 2 else octaves[path]
+    frames = np.arange(len(novelty))
+    clarity = float(np.clip((score[np.arange(len(path)), path] / preference[path]).mean(), 0.0, 1.0))
+    return TempoPath(2.0 ** np.interp(frames, centres, smooth), clarity)
+
+
+def follow_beats(
+    novelty: np.ndarray, rate: float, tempo_bpm: np.ndarray, *, tightness: float = 100.0
+) -> np.ndarray:
+    """Chain of frames that sit on high novelty and keep the tempo: `(beats,)` float, in frames, increasing.
+
+    `novelty` (frames,) is at `rate` hertz; `tempo_bpm` (frames,) is the tempo to keep at each frame; a greater
+    `tightness` keeps it more strictly. Positions are refined between frames by a parabola. A curve without any
+    novelty gives no beats.
+
+    Source: Ellis, "Beat Tracking by Dynamic Programming" (2007), eq. 5-8.
+    Differs: the period follows `tempo_bpm`; the novelty is scaled by its local spread, so that soft passages count.
+    """
+    frames = len(novelty)
+    if frames < 2 or not np.ptp(novelty) > 0:
+        return np.zeros(0)
+    periods = 60.0 / np.asarray(tempo_bpm) * rate
+    strength = level_novelty(novelty, rate)
+    strength = gaussian_filter1d(strength, max(0.5, float(np.median(periods)) / 32.0))
+    score = strength.copy()
+    before = np.full(frames, -1)
+    shortest = np.maximum(1, np.round(periods / 2).astype(int))
+    longest = np.maximum(shortest + 1, np.round(periods * 2).astype(int))
+    logarithms = np.log(np.arange(1, longest.max() + 1))
+    log_periods = np.log(periods)
+    for frame in range(int(shortest.min()), frames):
+        near, far = shortest[frame], min(longest[frame], frame)
+        if far < near:
+            continue
+        cost = logarithms[near - 1 : far] - log_periods[frame]
+        total = score[frame - far : frame - near + 1][::-1] - tightness * cost * cost
+        best = int(total.argmax())
+        if total[best] > 0:
+            score[frame] += total[best]
+            before[frame] = frame - near - best
+    last = max(0, frames - int(round(periods[-1])))
+    beats = [last + int(score[last:].argmax())]
+    while before[beats[-1]] >= 0:
+        beats.append(int(before[beats[-1]]))
+    return _between_frames(strength, np.array(beats[::-1]))
+
+
+def fit_grid(
+    novelty: np.ndarray, rate: float, tempi_bpm: np.ndarray, *, offset: float | None = None
+) -> tuple[float, float]:
+    """The steady tempo among `tempi_bpm`, and the time of a beat in seconds, whose even grid meets most novelty.
+
+    With `offset` (seconds), only grids through that time are tried. Returns (tempo_bpm, offset), the offset within
+    one period of 0 if it was searched for.
+    """
+    strength = gaussian_filter1d(level_novelty(novelty, rate), 0.01 * rate)
+    duration = (len(novelty) - 1) / rate
+    times = np.arange(len(novelty)) / rate
+    best = (-np.inf, float(tempi_bpm[0]), offset or 0.0)
+    for tempo in tempi_bpm:
+        period = 60.0 / tempo
+        phases = np.arange(0.0, period, 0.005) if offset is None else np.array([offset % period])
+        grid = phases[:, None] + period * np.arange(max(1, int(duration / period)))
+        mean = np.interp(grid, times, strength).mean(axis=1)
+        index = int(mean.argmax())
+        if mean[index] > best[0]:
+            best = (float(mean[index]), float(tempo), float(phases[index]))
+    return best[1], best[2] if offset is None else offset
+
+
+def choose_downbeats(accent: np.ndarray, *, change_cost: float = 8.0) -> np.ndarray:
+    """Indices of the beats that start a bar of four, from the `accent` (beats, 4) of each beat in each role.
+
+    `accent[i, r]` says how well beat i fits the role r = 0 (downbeat), 1, 2, 3. Roles follow each other; skipping or
+    repeating one costs `change_cost`. No beats give no downbeats.
+    """
+    if not len(accent):
+        return np.zeros(0, dtype=int)
+    follows = np.full((BEATS_PER_BAR, BEATS_PER_BAR), change_cost)
+    follows[np.arange(BEATS_PER_BAR), (np.arange(BEATS_PER_BAR) + 1) % BEATS_PER_BAR] = 0.0
+    return np.flatnonzero(_best_path(accent, follows) == 0)
+
+
+def pick_peaks(novelty: np.ndarray, rate: float, *, threshold: float) -> np.ndarray:
+    """Frames that are the highest within 30 ms and exceed the mean of the 0.2 s around them by `threshold`."""
+    if not len(novelty):
+        return np.zeros(0, dtype=int)
+    highest = maximum_filter1d(novelty, 2 * max(1, round(0.03 * rate)) + 1, mode="nearest")
+    mean = uniform_filter1d(novelty, 2 * max(1, round(0.1 * rate)) + 1, mode="nearest")
+    peaks = np.flatnonzero((novelty >= highest) & (novelty >= mean + threshold) & (novelty > 0))
+    # Of equal neighbours only the first is a peak.
+    return peaks[np.diff(peaks, prepend=-(10**9)) > max(1, round(0.03 * rate))]
+
+
+def level_novelty(novelty: np.ndarray, rate: float, *, seconds: float = 6.0) -> np.ndarray:
+    """Novelty divided by its local root mean square, so that soft and loud passages weigh alike.
+
+    The divisor never falls below a tenth of its greatest value: silence is not blown up.
+    """
+    power = gaussian_filter1d(np.square(novelty, dtype=np.float64), seconds / 2 * rate, mode="reflect")
+    local = np.sqrt(np.maximum(power, 0.0))
+    floor = 0.1 * local.max()
+    return novelty / np.maximum(local, floor) if floor > 0 else np.zeros(len(novelty))
+
+
+def _windowed_autocorrelation(
+    novelty: np.ndarray, rate: float, longest: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised autocorrelation of each window (windows, lags), and the windows' centres in frames."""
+    lags = int(np.ceil(4 * longest * rate)) + 2
+    length = min(max(len(novelty), 2), round(_TEMPO_WINDOW * rate))
+    step = max(1, round(_TEMPO_WINDOW_STEP * rate))
+    smooth = gaussian_filter1d(np.asarray(novelty, dtype=np.float64), 0.02 * rate)
+    smooth = level_novelty(smooth, rate)
+    padded = np.pad(smooth, (0, max(0, length - len(smooth))))
+    starts = np.arange(0, len(padded) - length + 1, step)
+    if starts[-1] != len(padded) - length:
+        starts = np.append(starts, len(padded) - length)
+    taper = np.hanning(length + 2)[1:-1]
+    size = scipy.fft.next_fast_len(length + min(lags, length), real=True)
+    own = _autocorrelation(taper[None], size)[0]
+    result = np.zeros((len(starts), lags))
+    kept = min(lags, length)
+    # Lags longer than two thirds of the window rest on too few samples.
+    reliable = np.arange(kept) < 2 * length / 3
+    for index, start in enumerate(starts):
+        window = padded[start : start + length]
+        window = (window - np.average(window, weights=taper)) * taper
+        raw = _autocorrelation(window[None], size)[0]
+        if raw[0] > 1e-12:
+            unbiased = raw[:kept] / np.maximum(own[:kept], 1e-6 * own[0])
+            result[index, :kept] = np.where(reliable, unbiased / unbiased[0], 0.0)
+    return result, starts + (length - 1) / 2
+
+
+def _autocorrelation(windows: np.ndarray, size: int) -> np.ndarray:
+    spectrum = scipy.fft.rfft(windows, size, axis=1)
+    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)
+
+
+def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """States (steps,) of greatest total `emission` (steps, states) less the `change` (states, states) they cost."""
+    total = emission[0].copy()
+    choices = np.zeros(emission.shape, dtype=np.int32)
+    for step in range(1, len(emission)):
+        arrival = total[:, None] - change
+        choices[step] = arrival.argmax(axis=0)
+        total = arrival.max(axis=0) + emission[step]
+    path = np.empty(len(emission), dtype=int)
+    path[-1] = total.argmax()
+    for step in range(len(emission) - 1, 0, -1):
+        path[step - 1] = choices[step, path[step]]
+    return path
+
+
+def _between_frames(curve: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Move each frame to the top of the parabola through it and its neighbours, at most half a frame."""
+    inner = np.clip(frames, 1, len(curve) - 2) if len(curve) > 2 else None
+    if inner is None:
+        return frames.astype(float)
+    left, centre, right = curve[inner - 1], curve[inner], curve[inner + 1]
+    bend = left - 2 * centre + right
+    shift = np.divide(0.5 * (left - right), bend, out=np.zeros(len(frames)), where=bend < -1e-9)
+    return np.where(inner == frames, frames + np.clip(shift, -0.5, 0.5), frames)
