@@ -215,10 +215,11 @@ def _measure(
         bpm, beats = _even_beats(spectra, seconds, bpm, beat_offset)
     else:
         beats = _tracked_beats(spectra)
+        beats = beats[beats < seconds - 0.02]  # the cut at the end of a file sounds like an onset
     if len(beats) < 2 and bpm is None:
         guess = True
         bpm = _FALLBACK_BPM
-        if not len(beats):
+        if beat_times is None or not len(beats):
             beats = np.arange(0.0, seconds, 60.0 / bpm)
     if downbeat_times is not None:
         downbeats = _checked_times(downbeat_times, "downbeat_times")

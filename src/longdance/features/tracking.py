@@ -49,14 +49,17 @@ def follow_tempo(
     steps = max(2, round(np.log2(highest / lowest) * _TEMPO_STEPS_PER_OCTAVE))
     tempi = np.geomspace(lowest, highest, steps)
     correlation, centres = _windowed_autocorrelation(novelty, rate, longest=60.0 / lowest)
-    lags = np.arange(correlation.shape[1])
-    weights = np.array([1.0, 1.0, 0.5, 0.5])
+    longest_lag = correlation.shape[1] - 1
     score = np.zeros((len(correlation), steps))
-    for multiple, weight in enumerate(weights / weights.sum(), start=1):
-        position = np.minimum(multiple * 60.0 / tempi * rate, lags[-1])
-        low = np.minimum(position.astype(int), lags[-1] - 1)
-        part = position - low
-        score += weight * (correlation[:, low] * (1 - part) + correlation[:, low + 1] * part)
+    weights = np.zeros(steps)
+    for multiple, weight in enumerate((1.0, 1.0, 0.5, 0.5), start=1):
+        position = multiple * 60.0 / tempi * rate
+        known = position < longest_lag
+        low = np.minimum(position.astype(int), longest_lag - 1)
+        part = np.minimum(position - low, 1.0)
+        score += weight * known * (correlation[:, low] * (1 - part) + correlation[:, low + 1] * part)
+        weights += weight * known
+    score /= np.maximum(weights, 1.0)
     preference = np.exp(-0.5 * (np.log2(tempi / likely_bpm) / likely_octaves) ** 2)
     score = np.maximum(score, 0.0) * preference
     peak = score.max(axis=1, keepdims=True)
@@ -108,7 +111,7 @@ def follow_beats(
         if total[best] > 0:
             score[frame] += total[best]
             before[frame] = frame - near - best
-    last = max(0, frames - int(round(periods[-1])))
+    last = max(0, frames - round(float(periods[-1])))
     beats = [last + int(score[last:].argmax())]
     while before[beats[-1]] >= 0:
         beats.append(int(before[beats[-1]]))
@@ -176,9 +179,12 @@ def level_novelty(novelty: np.ndarray, rate: float, *, seconds: float = 6.0) -> 
 def _windowed_autocorrelation(
     novelty: np.ndarray, rate: float, longest: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Normalised autocorrelation of each window (windows, lags), and the windows' centres in frames."""
-    lags = int(np.ceil(4 * longest * rate)) + 2
-    length = min(max(len(novelty), 2), round(_TEMPO_WINDOW * rate))
+    """Normalised autocorrelation of each window (windows, lags), and the windows' centres in frames.
+
+    Lags reach four times `longest` seconds, but at most two thirds of a window: longer ones rest on few samples.
+    """
+    length = min(max(len(novelty), 4), round(_TEMPO_WINDOW * rate))
+    lags = max(2, min(int(np.ceil(4 * longest * rate)) + 2, 2 * length // 3))
     step = max(1, round(_TEMPO_WINDOW_STEP * rate))
     smooth = gaussian_filter1d(np.asarray(novelty, dtype=np.float64), 0.02 * rate)
     smooth = level_novelty(smooth, rate)
@@ -187,25 +193,20 @@ def _windowed_autocorrelation(
     if starts[-1] != len(padded) - length:
         starts = np.append(starts, len(padded) - length)
     taper = np.hanning(length + 2)[1:-1]
-    size = scipy.fft.next_fast_len(length + min(lags, length), real=True)
-    own = _autocorrelation(taper[None], size)[0]
+    size = scipy.fft.next_fast_len(length + lags, real=True)
+    own = _autocorrelation(taper, size)
     result = np.zeros((len(starts), lags))
-    kept = min(lags, length)
-    # Lags longer than two thirds of the window rest on too few samples.
-    reliable = np.arange(kept) < 2 * length / 3
     for index, start in enumerate(starts):
         window = padded[start : start + length]
-        window = (window - np.average(window, weights=taper)) * taper
-        raw = _autocorrelation(window[None], size)[0]
+        raw = _autocorrelation((window - np.average(window, weights=taper)) * taper, size)
         if raw[0] > 1e-12:
-            unbiased = raw[:kept] / np.maximum(own[:kept], 1e-6 * own[0])
-            result[index, :kept] = np.where(reliable, unbiased / unbiased[0], 0.0)
+            result[index] = raw[:lags] / raw[0] * own[0] / own[:lags]
     return result, starts + (length - 1) / 2
 
 
-def _autocorrelation(windows: np.ndarray, size: int) -> np.ndarray:
-    spectrum = scipy.fft.rfft(windows, size, axis=1)
-    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)
+def _autocorrelation(window: np.ndarray, size: int) -> np.ndarray:
+    spectrum = scipy.fft.rfft(window, size)
+    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)
 
 
 def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
