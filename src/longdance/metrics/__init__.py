@@ -1,0 +1,34 @@
+"""Measures of a dance: published metrics to compare with papers, physical ones in SI units to judge by.
+
+``joints`` are always (frames, 22 or 24, 3) positions in metres, SMPL order, y up, floor at y = 0.
+"""
+
+from longdance.metrics.contact import (
+    foot_skating_ratio,
+    foot_skating_ratios,
+    physical_body_contact,
+    physical_foot_contact,
+)
+from longdance.metrics.distribution import diversity, frechet_distance
+from longdance.metrics.features import geometric_features, kinetic_features
+from longdance.metrics.rhythm import (
+    beat_alignment,
+    beat_alignment_p_value,
+    beat_alignment_test,
+    motion_beats,
+)
+
+__all__ = [
+    "beat_alignment",
+    "beat_alignment_p_value",
+    "beat_alignment_test",
+    "diversity",
+    "foot_skating_ratio",
+    "foot_skating_ratios",
+    "frechet_distance",
+    "geometric_features",
+    "kinetic_features",
+    "motion_beats",
+    "physical_body_contact",
+    "physical_foot_contact",
+]
