@@ -1,0 +1,1 @@
+"""Datasets, prepared stores, labels and the catalogue of genres and movements."""

