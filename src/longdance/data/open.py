@@ -1,0 +1,136 @@
+"""The openly licensed dances (CMU, G1 Moves): a table of labelled clips, and each clip as a ``Motion``."""
+
+import csv
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from longdance.errors import InputError
+from longdance.motion import filters
+from longdance.motion.bvh import load_bvh_motion
+from longdance.motion.motion import Motion
+from longdance.motion.retarget import fit_keypoints
+
+SPLITS = ("train", "val", "test")
+
+CUTOFF = 10.0
+"""Hertz of the zero-phase low-pass that every clip gets: accents live below it, capture noise above."""
+NOISY_CUTOFF = 6.0
+"""The same for the salsa couple's takes, whose capture noise is several times that of the others."""
+NOISY = ("60_", "61_")
+"""How the names of the noisy takes begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipLabel:
+    """One row of ``labels.csv``. ``path`` is the file, ``fps`` the file's own rate, ``movement`` the source's words."""
+
+    clip: str
+    source: str
+    path: Path
+    fps: float
+    seconds: float
+    genre: str
+    movement: str
+    split: str
+
+
+def read_labels(folder: str | os.PathLike) -> list[ClipLabel]:
+    """The clips listed in ``folder/labels.csv``; ``InputError`` names the file, the line and the field."""
+    table = Path(folder) / "labels.csv"
+    wanted = ("clip", "source", "file", "fps", "seconds", "genre", "movement", "split")
+    labels: list[ClipLabel] = []
+    try:
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            missing = [name for name in wanted if name not in (rows.fieldnames or ())]
+            if missing:
+                raise InputError(f"{table}: expected the columns {', '.join(wanted)}; missing {', '.join(missing)}")
+            for row in rows:
+                labels.append(_label(row, table, rows.line_num))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: expected a readable table of clips ({error})") from error
+    names = [label.clip for label in labels]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{table}: expected every clip once, got {', '.join(twice)} more often")
+    return labels
+
+
+def _label(row: dict[str, str], table: Path, line: int) -> ClipLabel:
+    try:
+        fps, seconds = float(row["fps"]), float(row["seconds"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{table}, line {line}: expected numbers for fps and seconds ({error})") from error
+    if row["split"] not in SPLITS:
+        raise InputError(f"{table}, line {line}: expected split to be one of {SPLITS}, got {row['split']!r}")
+    return ClipLabel(
+        clip=row["clip"],
+        source=row["source"],
+        path=table.parent / row["file"],
+        fps=fps,
+        seconds=seconds,
+        genre=row["genre"],
+        movement=row["movement"],
+        split=row["split"],
+    )
+
+
+def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
+    """A clip on the SMPL24 skeleton at ``fps`` (by default the file's), cleaned of capture noise.
+
+    It faces +z on average, starts above x = z = 0, stands on y = 0. ``meta`` holds clip, source, genre, movement.
+    ``InputError`` names a missing or broken file.
+    """
+    if label.path.suffix.lower() == ".npz":
+        motion = read_keypoints(label.path)
+    else:
+        motion = load_bvh_motion(label.path)
+    cutoff = NOISY_CUTOFF if label.clip.startswith(NOISY) else CUTOFF
+    motion = replace(
+        motion,
+        root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=cutoff),
+        rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=cutoff),
+    )
+    if fps is not None:
+        motion = motion.resample(fps)
+    meta = {"clip": label.clip, "source": label.source, "genre": label.genre, "movement": label.movement}
+    return replace(face_forward(motion), meta=meta)
+
+
+def read_keypoints(path: str | os.PathLike) -> Motion:
+    """A G1 Moves file of keypoints on the SMPL24 skeleton; ``InputError`` names what is missing or broken."""
+    path = Path(path)
+    wanted = ("positions", "names", "fps", "pelvis_forward", "torso_forward")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in wanted if key not in file.files]
+            if missing:
+                raise InputError(f"{path}: expected the keys {', '.join(wanted)}; missing {', '.join(missing)}")
+            arrays = {key: file[key] for key in wanted}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: expected an npz file of keypoints, could not read it ({error})") from error
+    positions, names = arrays["positions"], tuple(str(name) for name in arrays["names"])
+    frames, fps = len(positions), float(arrays["fps"])
+    facing = (arrays["pelvis_forward"], arrays["torso_forward"])
+    if positions.shape != (frames, len(names), 3) or any(f.shape != (frames, 3) for f in facing) or not frames:
+        raise InputError(
+            f"{path}: expected positions (frames, {len(names)}, 3) and forward vectors (frames, 3), "
+            f"got {positions.shape} and {[f.shape for f in facing]}"
+        )
+    if not (all(np.isfinite(a).all() for a in (positions, *facing)) and np.isfinite(fps) and fps > 0):
+        raise InputError(f"{path}: expected finite numbers and a positive fps")
+    try:
+        return fit_keypoints(positions, names, fps, pelvis_forward=facing[0], torso_forward=facing[1])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def face_forward(motion: Motion) -> Motion:
+    """The motion turned about the vertical so that it faces +z on average, and moved to start above x = z = 0."""
+    ahead = motion.rotations[:, 0, :, 2].mean(0)
+    turned = motion.turn(float(-np.arctan2(ahead[0], ahead[2])))
+    return replace(turned, root_position=turned.root_position - turned.root_position[0] * np.array([1.0, 0.0, 1.0]))

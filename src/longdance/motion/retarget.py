@@ -1,0 +1,498 @@
+"""From other skeletons to ours: joint names, units, axes, proportions.
+
+Everything is reduced to landmarks, the world positions of named joints with whatever orientations the source knows.
+The fit follows directions of bones, not positions, so it depends on neither the proportions nor the rest pose of the
+source; the legs are then set so that the feet land where the scaled source's feet are.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy import linalg
+
+from longdance.errors import InputError
+from longdance.motion import rotations as rot
+from longdance.motion.bvh import BvhFile
+from longdance.motion.contacts import speeds
+from longdance.motion.filters import nearest_rotation
+from longdance.motion.ik import apply, reach_ankles, turn_between, unit
+from longdance.motion.kinematics import local_rotations
+from longdance.motion.motion import Motion
+from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
+
+# --- names ------------------------------------------------------------------------------------------------------
+
+_PREFIXES = re.compile(r"^(?:.*[:|])?(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|m_avg)?[ _.\-]*")
+_MIDDLE = {
+    "pelvis": ("pelvis", "hips", "hip", "root"),
+    "neck": ("neck", "neck1", "necktwist01", "lowerneck", "neck01", "uppperneck"),
+    "head": ("head",),
+}
+_SIDED = {
+    "hip": ("upleg", "thigh", "hip", "upperleg", "femur", "upperlegs"),
+    "knee": ("leg", "calf", "shin", "knee", "lowerleg", "lowleg", "tibia"),
+    "ankle": ("ankle", "foot"),
+    "foot": ("toebase", "toe0", "toe", "toes", "ball", "foot"),
+    "shoulder": ("arm", "upperarm", "uparm", "shldr", "humerus", "shoulder"),
+    "collar": ("collar", "clavicle", "collarbone", "clav", "scapula", "shoulder"),
+    "elbow": ("forearm", "elbow", "lowerarm", "lowarm", "radius"),
+    "wrist": ("wrist", "hand"),
+    "hand": ("handmiddle1", "mid1", "middle1", "middle01", "fingerbase", "finger2", "hand", "handindex1", "index1"),
+    "index": ("handindex1", "index1", "index01", "finger1"),
+    "pinky": ("handpinky1", "pinky1", "pinky01", "finger4"),
+}
+REQUIRED = tuple(
+    f"{side}_{joint}"
+    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
+    for side in ("left", "right")
+)
+"""Joints that a source must have; the others help, or are found by their place in the tree."""
+
+
+def match_names(names: tuple[str, ...]) -> dict[str, int]:
+    """Our joint (also index and pinky: knuckles) to the position in ``names`` of the joint that plays its part.
+
+    Understands Mixamo, CMU, iClone (CC_Base), Neo, Poser-like (lShldr, rThigh), SMPL and 3ds Max Biped names, any
+    case, prefix and separator. ``InputError`` lists what is missing and what the file has.
+    """
+    plain: dict[str, int] = {}
+    for index, name in enumerate(names):
+        stripped = _PREFIXES.sub("", name.lower(), count=1) or name.lower()
+        plain.setdefault(re.sub(r"[^a-z0-9]", "", stripped), index)
+    found: dict[str, int] = {}
+    for joint, aliases in _MIDDLE.items():
+        found.update(_first(plain, joint, aliases, found))
+    for side, letter in (("left", "l"), ("right", "r")):
+        for joint, aliases in _SIDED.items():
+            forms = [
+                form
+                for alias in aliases
+                for form in (side + alias, alias + side, letter + alias, alias + letter)
+            ]
+            found.update(_first(plain, f"{side}_{joint}", forms, found))
+    missing = [joint for joint in REQUIRED if joint not in found]
+    if "neck" not in found and "head" not in found:
+        missing.append("head")
+    if missing:
+        shown = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
+        raise InputError(
+            f"expected joint names of a known human skeleton, found none for {', '.join(missing)}; the file has {shown}"
+        )
+    return found
+
+
+def _first(plain: dict[str, int], joint: str, forms, found: dict[str, int]) -> dict[str, int]:
+    used = () if joint.endswith(("index", "pinky")) else set(found.values())
+    for form in forms:
+        if form in plain and plain[form] not in used:
+            return {joint: plain[form]}
+    return {}
+
+
+# --- landmarks --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """What is known of a body: y up, right-handed, any unit, any floor.
+
+    ``positions`` maps our joint names (and ``spine_base``, ``chest``, ``left_index``, ``left_pinky``, ...) to
+    (frames, 3). ``rotations`` maps joint names to (frames, 3, 3) world rotations of the source's own local frames,
+    which may differ from ours by any constant rotation.
+    """
+
+    positions: dict[str, np.ndarray]
+    rotations: dict[str, np.ndarray]
+    fps: float
+    meta: dict = field(default_factory=dict)
+
+
+def retarget_bvh(bvh: BvhFile, skeleton: Skeleton = SMPL24) -> Motion:
+    """A BVH file's movement on our skeleton: metres, y up, feet on the floor at y = 0.
+
+    ``InputError`` when the joint names are not those of a known human skeleton.
+    """
+    return fit_landmarks(bvh_landmarks(bvh), skeleton)
+
+
+def bvh_landmarks(bvh: BvhFile) -> Landmarks:
+    """The matched joints of a BVH file, turned y up."""
+    found = match_names(bvh.names)
+    places, turns, ends = bvh.forward_kinematics()
+    positions = {name: places[:, index] for name, index in found.items()}
+    rotations = {name: turns[:, index] for name, index in found.items()}
+    for side in ("left", "right"):
+        # A foot or a hand without a joint further out ends in an End Site.
+        for inner, outer in (("ankle", "foot"), ("wrist", "hand")):
+            at = found[f"{side}_{inner}"]
+            if f"{side}_{outer}" not in positions and at in bvh.end_parents:
+                tip = ends[:, bvh.end_parents.index(at)]
+                if np.linalg.norm(tip - places[:, at], axis=-1).max() > 0:
+                    positions[f"{side}_{outer}"] = tip
+    shoulders = [_ancestors(bvh.parents, found[f"{side}_shoulder"]) for side in ("left", "right")]
+    chest = next(j for j in shoulders[0] if j in shoulders[1])
+    hips = [_ancestors(bvh.parents, found[f"{side}_hip"]) for side in ("left", "right")]
+    pelvis = next(j for j in hips[0] if j in hips[1])
+    up_chain = _ancestors(bvh.parents, chest)
+    base = up_chain[up_chain.index(pelvis) - 1] if pelvis in up_chain[1:] else chest
+    rotations["pelvis"], rotations["chest"] = turns[:, pelvis], turns[:, chest]
+    positions["spine_base"], positions["chest"] = places[:, base], places[:, chest]
+    landmarks = Landmarks(positions, rotations, bvh.fps)
+    return _z_to_y(landmarks) if _z_is_up(positions) else landmarks
+
+
+def _ancestors(parents: tuple[int, ...], joint: int) -> list[int]:
+    """The joint, its parent, and so on to the root."""
+    chain = [joint]
+    while parents[chain[-1]] >= 0:
+        chain.append(parents[chain[-1]])
+    return chain
+
+
+def _middle(positions: dict[str, np.ndarray], joint: str) -> np.ndarray:
+    return (positions[f"left_{joint}"] + positions[f"right_{joint}"]) / 2
+
+
+def _z_is_up(positions: dict[str, np.ndarray]) -> bool:
+    """Whether the body stands along z rather than y, over the clip as a whole."""
+    line = (_middle(positions, "shoulder") - _middle(positions, "ankle")).mean(0)
+    return abs(line[2]) > 1.5 * abs(line[1])
+
+
+def _z_to_y(landmarks: Landmarks) -> Landmarks:
+    turn = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    return Landmarks(
+        {name: track @ turn.T for name, track in landmarks.positions.items()},
+        {name: turn @ matrices for name, matrices in landmarks.rotations.items()},
+        landmarks.fps,
+        landmarks.meta,
+    )
+
+
+def keypoint_landmarks(
+    positions: np.ndarray,
+    names: tuple[str, ...],
+    fps: float,
+    *,
+    pelvis_forward: np.ndarray,
+    torso_forward: np.ndarray,
+) -> Landmarks:
+    """Landmarks of named keypoints (frames, joints, 3), y up, with unit vectors (frames, 3) of where the body faces.
+
+    The names are ours, with ``left_heel`` and ``right_heel`` beside. ``InputError`` names missing ones.
+    """
+    missing = [name for name in (*REQUIRED, "left_foot", "right_foot") if name not in names]
+    if missing:
+        raise InputError(f"expected the keypoints {', '.join(missing)}, got {', '.join(names)}")
+    points = {name: np.asarray(positions[:, i], dtype=np.float64) for i, name in enumerate(names)}
+    rotations = {
+        "pelvis": _frame("z", pelvis_forward, "x", points["left_hip"] - points["right_hip"]),
+        "chest": _frame("z", torso_forward, "x", points["left_shoulder"] - points["right_shoulder"]),
+    }
+    for side in ("left", "right"):
+        if f"{side}_heel" in points:
+            heel = points[f"{side}_heel"]
+            rotations[f"{side}_ankle"] = _frame(
+                "z", points[f"{side}_foot"] - heel, "y", points[f"{side}_ankle"] - heel
+            )
+    points["spine_base"] = points.pop("spine1", points["left_hip"])
+    points["chest"] = points.pop("spine3", points["left_shoulder"])
+    return Landmarks(points, rotations, fps)
+
+
+def fit_keypoints(
+    positions: np.ndarray,
+    names: tuple[str, ...],
+    fps: float,
+    *,
+    pelvis_forward: np.ndarray,
+    torso_forward: np.ndarray,
+    skeleton: Skeleton = SMPL24,
+) -> Motion:
+    """Our skeleton's movement from named keypoints (frames, joints, 3) in any proportions; the neck stays at rest."""
+    landmarks = keypoint_landmarks(
+        positions, names, fps, pelvis_forward=pelvis_forward, torso_forward=torso_forward
+    )
+    return fit_landmarks(landmarks, skeleton)
+
+
+# --- the fit ----------------------------------------------------------------------------------------------------
+
+
+def _frame(first_axis: str, first: np.ndarray, second_axis: str, second: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) whose ``first_axis`` column is along ``first``, ``second_axis`` as near ``second``."""
+    one = unit(np.asarray(first, dtype=np.float64))
+    two = unit(second - (second * one).sum(-1, keepdims=True) * one)
+    a, b = "xyz".index(first_axis), "xyz".index(second_axis)
+    sign = 1.0 if (b - a) % 3 == 1 else -1.0
+    columns = {a: one, b: two, 3 - a - b: sign * np.cross(one, two)}
+    return np.stack([columns[i] for i in range(3)], -1)
+
+
+def _align(rest_one, rest_two, world_one: np.ndarray, world_two: np.ndarray) -> np.ndarray:
+    """World rotations that carry the rest pair of directions to the world pair; the first exactly."""
+    rest = _frame("x", np.asarray(rest_one, dtype=float), "y", np.asarray(rest_two, dtype=float))
+    return _frame("x", world_one, "y", world_two) @ rest.T
+
+
+def _cube_rotations() -> np.ndarray:
+    """The 24 rotations that map axes to axes."""
+    found = []
+    for a in "xyz":
+        for b in set("xyz") - {a}:
+            for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                found.append(_frame(a, signs[0] * np.eye(3)[0], b, signs[1] * np.eye(3)[1]))
+    return np.array(found)
+
+
+def _angles(matrices: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip((np.trace(matrices, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
+
+
+def _calibrated(
+    rotations: np.ndarray, reference: np.ndarray, *, weights: np.ndarray | None = None, snap: float = 0.0
+) -> np.ndarray | None:
+    """``rotations`` with their unknown constant local frame replaced by ours, so that they match ``reference``.
+
+    A constant within ``snap`` radians of a change of axes is taken to be that change. None when the two do not move
+    together at all.
+    """
+    relative = np.swapaxes(rotations, -1, -2) @ reference
+    mean = np.average(relative, axis=0, weights=weights)
+    if np.linalg.svd(mean, compute_uv=False)[-1] < 0.6:
+        return None
+    constant = nearest_rotation(mean)
+    if snap:
+        cube = _cube_rotations()
+        distance = _angles(np.swapaxes(cube, -1, -2) @ constant)
+        if distance.min() < snap:
+            constant = cube[distance.argmin()]
+    return rotations @ constant
+
+
+def _hinges(
+    upper: np.ndarray, lower: np.ndarray, guess: np.ndarray, rotation: np.ndarray | None, fps: float
+) -> np.ndarray:
+    """Axes (frames, 3) about which a limb bends, perpendicular to ``upper``, continuous through straight poses.
+
+    ``upper`` and ``lower`` are unit directions of the two bones, ``guess`` (frames, 3) a rough axis of any length,
+    trusted where the limb is straight. A ``rotation`` (frames, 3, 3) of the upper bone tells the axis of a straight
+    limb better, if the axes of the bent ones are constant in its frame.
+    """
+    cross = np.cross(upper, lower)
+    sine = np.linalg.norm(cross, axis=-1, keepdims=True)
+    vote = cross * sine + 0.01 * guess
+    weight = sine[:, 0] ** 2 + 0.01
+    if rotation is not None:
+        local = apply(np.swapaxes(rotation, -1, -2), cross * sine).sum(0) / max((sine**2).sum(), 1e-9)
+        if np.linalg.norm(local) > 0.85:
+            vote = vote + 0.15 * (rotation @ unit(local))
+            weight = weight + 0.15
+    vote = vote - (vote * upper).sum(-1, keepdims=True) * upper
+    # Angles about the bone are counted from a direction carried along with it, which no pose makes singular.
+    carried = np.empty_like(upper)
+    carried[0] = unit(vote[0] if np.linalg.norm(vote[0]) > 1e-9 else np.cross(upper[0], np.eye(3)[abs(upper[0]).argmin()]))
+    steps = turn_between(upper[:-1], upper[1:])
+    for t in range(len(steps)):
+        carried[t + 1] = steps[t] @ carried[t]
+    carried = unit(carried - (carried * upper).sum(-1, keepdims=True) * upper)
+    aside = np.cross(upper, carried)
+    angle = (vote * carried).sum(-1) + 1j * (vote * aside).sum(-1)
+    # Smooth in time, each frame counting as much as its limb is bent: a tridiagonal system.
+    stiffness = 0.05 * (fps * 0.04) ** 2
+    bands = np.zeros((2, len(upper)))
+    bands[1] = weight
+    bands[1, :-1] += stiffness
+    bands[1, 1:] += stiffness
+    bands[0, 1:] = -stiffness
+    smooth = linalg.solveh_banded(bands, np.stack((angle.real, angle.imag), -1))
+    smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=-1, keepdims=True), 1e-9)
+    return smooth[:, :1] * carried + smooth[:, 1:] * aside
+
+
+def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
+    """The movement of our skeleton that follows the landmarks; feet on the floor at y = 0, horizontal place kept.
+
+    Pelvis and chest are oriented by the source's rotations where they agree with hips and shoulders, limbs by the
+    directions of their bones and the plane of their bend; the spine shares the turn between pelvis and chest. The
+    size is that of our leg; the feet land where the source's do, scaled.
+    """
+    raw, fps = landmarks.positions, landmarks.fps
+    leg = np.linalg.norm(raw["left_knee"] - raw["left_hip"], axis=-1)
+    leg = leg + np.linalg.norm(raw["left_ankle"] - raw["left_knee"], axis=-1)
+    size = np.median(leg)
+    if not size > 0:
+        raise InputError("expected legs of some length, got joints that coincide")
+    points = {name: track * (skeleton.leg_length / size) for name, track in raw.items()}
+    turns = np.tile(np.eye(3), (len(size_track := points["left_hip"]), len(skeleton), 1, 1))
+    index, offsets = skeleton.index, skeleton.offsets
+
+    def offset(name: str) -> np.ndarray:
+        return offsets[index(name)]
+
+    # 1. Pelvis, chest, head.
+    hips, shoulders = _middle(points, "hip"), _middle(points, "shoulder")
+    spine = shoulders - hips
+    pelvis_up = points["spine_base"] - hips
+    close = np.linalg.norm(pelvis_up, axis=-1).min() < 0.02
+    pelvis = _frame("x", points["left_hip"] - points["right_hip"], "y", spine if close else pelvis_up)
+    chest = _frame("x", points["left_shoulder"] - points["right_shoulder"], "y", spine)
+    snap = np.deg2rad(15)
+    for name, place in (("pelvis", pelvis), ("chest", chest)):
+        if name in landmarks.rotations:
+            better = _calibrated(landmarks.rotations[name], place, snap=snap)
+            if better is not None:
+                place[:] = better
+    head = chest
+    if "head" in landmarks.rotations:
+        better = _calibrated(landmarks.rotations["head"], chest, snap=np.deg2rad(30))
+        head = chest if better is None else better
+    start, end = torch.from_numpy(pelvis), torch.from_numpy(chest)
+    for joint, share in (("spine1", 1 / 3), ("spine2", 2 / 3)):
+        turns[:, index(joint)] = rot.slerp(start, end, torch.full((len(pelvis),), share)).numpy()
+    turns[:, index("pelvis")], turns[:, index("spine3")], turns[:, index("head")] = pelvis, chest, head
+    half = torch.full((len(pelvis),), 0.5)
+    turns[:, index("neck")] = rot.slerp(torch.from_numpy(chest), torch.from_numpy(head), half).numpy()
+
+    # 2. Arms.
+    _fit_collars(turns, points, chest, skeleton)
+    for side in ("left", "right"):
+        names = [f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist")]
+        outward = np.sign(offset(f"{side}_elbow")[0])
+        _fit_limb(turns, points, landmarks, names, chest, (0.0, -outward, 0.0), skeleton)
+        _fit_hand(turns, points, landmarks, side, skeleton)
+
+    # 3. Legs, then feet on the floor.
+    for side in ("left", "right"):
+        names = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
+        _fit_limb(turns, points, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
+    feet = np.stack([_fit_foot(turns, points, landmarks, side, skeleton) for side in ("left", "right")], 1)
+    ankles, floor = _ankle_targets(points, feet, skeleton, fps)
+    for side, name in enumerate(("left", "right")):
+        turns[:, index(f"{name}_ankle")] = turns[:, index(f"{name}_foot")] = feet[:, side]
+    hip_middle = (offset("left_hip") + offset("right_hip")) / 2
+    root = hips - pelvis @ hip_middle
+    root[:, 1] -= floor
+    motion = Motion(
+        root,
+        local_rotations(torch.from_numpy(turns), skeleton).numpy(),
+        fps=fps,
+        skeleton=skeleton,
+        meta=landmarks.meta,
+    )
+    return reach_ankles(motion, ankles, foot_rotations=feet)
+
+
+def _fit_limb(turns, points, landmarks, names, parent: np.ndarray, hinge, skeleton: Skeleton) -> None:
+    """Rotations of the two bones from ``names[0]`` over ``names[1]`` to ``names[2]``; ``hinge`` is their rest axis."""
+    upper = unit(points[names[1]] - points[names[0]])
+    lower = unit(points[names[2]] - points[names[1]])
+    rest_upper, rest_lower = (skeleton.offsets[skeleton.index(name)] for name in names[1:])
+    carried = parent @ unit(rest_upper)
+    # Where the limb points against its rest direction the carried axis means nothing.
+    trust = (1 + (carried * upper).sum(-1, keepdims=True)) / 2
+    guess = trust * apply(turn_between(carried, upper) @ parent, np.asarray(hinge))
+    axes = _hinges(upper, lower, guess, landmarks.rotations.get(names[0]), landmarks.fps)
+    turns[:, skeleton.index(names[0])] = _align(rest_upper, hinge, upper, axes)
+    turns[:, skeleton.index(names[1])] = _align(rest_lower, hinge, lower, axes)
+
+
+def _fit_collars(turns, points, chest: np.ndarray, skeleton: Skeleton) -> None:
+    """Collars follow the shoulder's deviation from where it is while the arm hangs; that place is our rest pose."""
+    inverse = np.swapaxes(chest, -1, -2)
+    for side in ("left", "right"):
+        collar, shoulder = skeleton.index(f"{side}_collar"), skeleton.index(f"{side}_shoulder")
+        turns[:, collar] = chest
+        base = points.get(f"{side}_collar")
+        if base is None:
+            continue
+        direction = unit(apply(inverse, points[f"{side}_shoulder"] - base))
+        arm = unit(apply(inverse, points[f"{side}_elbow"] - points[f"{side}_shoulder"]))
+        hanging = np.maximum(-arm[:, 1], 0) ** 2 + 0.02
+        rest = unit((direction * hanging[:, None]).sum(0))
+        aim = apply(turn_between(rest, direction), unit(skeleton.offsets[shoulder]))
+        turns[:, collar] = chest @ turn_between(unit(skeleton.offsets[shoulder]), aim)
+
+
+def _fit_hand(turns, points, landmarks, side: str, skeleton: Skeleton) -> None:
+    """The wrist: by knuckles where the source has them, else by the hand's own rotation about its mean."""
+    wrist = skeleton.index(f"{side}_wrist")
+    forearm = turns[:, skeleton.index(f"{side}_elbow")]
+    turns[:, wrist] = forearm
+    outward = np.sign(skeleton.offsets[wrist][0])
+    at, tip = points[f"{side}_wrist"], points.get(f"{side}_hand")
+    index, pinky = points.get(f"{side}_index"), points.get(f"{side}_pinky")
+    if tip is not None and index is not None and pinky is not None:
+        turns[:, wrist] = _align((outward, 0, 0), (0, 0, 1), tip - at, index - pinky)
+    elif f"{side}_wrist" in landmarks.rotations:
+        better = _calibrated(landmarks.rotations[f"{side}_wrist"], forearm)
+        turns[:, wrist] = forearm if better is None else better
+    elif tip is not None:
+        along = forearm @ np.array([outward, 0.0, 0.0])
+        turns[:, wrist] = turn_between(along, tip - at) @ forearm
+    for joint in range(wrist + 1, len(skeleton)):
+        if skeleton.parents[joint] == wrist:
+            turns[:, joint] = turns[:, wrist]
+
+
+def _fit_foot(turns, points, landmarks, side: str, skeleton: Skeleton) -> np.ndarray:
+    """World rotations (frames, 3, 3) of a foot, level on average while it stands."""
+    ankle, shin = points[f"{side}_ankle"], turns[:, skeleton.index(f"{side}_knee")]
+    toe = points.get(f"{side}_foot")
+    rotation = landmarks.rotations.get(f"{side}_ankle")
+    if toe is None:
+        return shin if rotation is None else _or(_calibrated(rotation, shin), shin)
+    if rotation is None:
+        rotation = _frame("z", toe - ankle, "x", shin[..., 0])
+    ahead = toe - ankle
+    ahead = ahead * np.array([1.0, 0.0, 1.0])
+    level = _frame("y", np.broadcast_to([0.0, 1.0, 0.0], ahead.shape), "z", ahead)
+    weights = _standing(ankle, landmarks.fps) * _standing(toe, landmarks.fps)
+    return _or(_calibrated(rotation, level, weights=weights), shin)
+
+
+def _or(value: np.ndarray | None, fallback: np.ndarray) -> np.ndarray:
+    return fallback if value is None else value
+
+
+def _standing(track: np.ndarray, fps: float) -> np.ndarray:
+    """(frames,) how likely a foot point stands: near its lowest still height, and slow. Never all zero."""
+    slow = np.exp(-((speeds(track, fps) / 0.3) ** 2))
+    low = _still_height(track, fps)
+    near = np.exp(-((np.maximum(track[:, 1] - low, 0) / 0.02) ** 2))
+    return slow * near + 1e-6
+
+
+def _still_height(*tracks_and_fps) -> float:
+    """A low percentile of the heights at which points (frames, 3) move slowly: jumps and dips do not count."""
+    *tracks, fps = tracks_and_fps
+    heights, quick = (np.concatenate(parts) for parts in zip(*((t[:, 1], speeds(t, fps)) for t in tracks), strict=True))
+    slow = quick < max(0.25, np.percentile(quick, 20))
+    return float(np.percentile(heights[slow], 5))
+
+
+def _ankle_targets(points, feet: np.ndarray, skeleton: Skeleton, fps: float) -> tuple[np.ndarray, float]:
+    """Ankles (frames, 2, 3) on our floor, and the height to take off the source to get there.
+
+    Each foot hangs on whichever of its ankle and its ball moves less, since a foot of another length cannot keep
+    both.
+    """
+    sides = ("left", "right")
+    ankles = np.stack([points[f"{side}_ankle"] for side in sides], 1)
+    flat_ankle = -skeleton.offsets[skeleton.index("left_foot")][1] + BALL_HEIGHT
+    ankle_floor = _still_height(ankles[:, 0], ankles[:, 1], fps) - flat_ankle
+    ankles[..., 1] -= ankle_floor
+    if not all(f"{side}_foot" in points for side in sides):
+        return ankles, ankle_floor
+    balls = np.stack([points[f"{side}_foot"] for side in sides], 1)
+    balls[..., 1] -= _still_height(balls[:, 0], balls[:, 1], fps) - BALL_HEIGHT
+    hung = np.stack([skeleton.offsets[skeleton.index(f"{side}_foot")] for side in sides])
+    by_ball = balls - apply(feet, np.broadcast_to(hung, balls.shape))
+    stillness = [1 / (speeds(track, fps) ** 2 + 0.1**2) for track in (ankles, balls)]
+    share = stillness[1] / (stillness[0] + stillness[1])
+    from longdance.motion.filters import low_pass
+
+    share = np.clip(low_pass(share, fps, cutoff=min(3.0, fps / 4)), 0, 1)[..., None]
+    return ankles + share * (by_ball - ankles), ankle_floor
