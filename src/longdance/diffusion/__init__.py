@@ -1,0 +1,1 @@
+"""Noising, sampling, guidance, constraints and losses, shared by every denoiser."""

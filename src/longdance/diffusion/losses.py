@@ -1,0 +1,73 @@
+"""Training losses of EDMG (eq. 7-10) on denormalised motion in metres.
+
+Lodge's losses share the forward kinematics and masks from here.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from longdance.motion.layout import Layout, Normaliser
+
+
+class EDMGLossWeights(BaseModel):
+    """Weights of the terms. Defaults: EDGE's recipe, as EDMG gives none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reconstruction: float = 0.636
+    velocity: float = 2.964
+    joints: float = 0.646
+    contact: float = 10.942
+    joint_velocity: float = 0.0
+    """Mean squared error of joint velocities in (m/s)^2; not in the paper."""
+    joint_acceleration: float = 0.0
+    """Mean squared error of joint accelerations in (m/s^2)^2; not in the paper."""
+
+
+def edmg_losses(
+    predicted: Float[Tensor, "batch frames features"],
+    target: Float[Tensor, "batch frames features"],
+    valid: Bool[Tensor, "batch frames"],
+    *,
+    layout: Layout,
+    normaliser: Normaliser,
+    fps: float,
+    weights: EDMGLossWeights,
+) -> dict[str, Float[Tensor, ""]]:
+    """Every term, unweighted, and their weighted sum under ``total``; means over valid frames and coordinates.
+
+    ``predicted`` and ``target`` are normalised features. Frames where ``valid`` is False (padding of short takes) do
+    not count. Source: EDMG eq. 7 (reconstruction), 8 (joints), 9 (velocity), 10 (contact). Differs: the contact loss
+    uses speed in m/s over the predicted contact label clipped to [0, 1], so that it does not depend on the frame rate.
+    """
+    real_predicted, real_target = normaliser.denormalise(predicted), normaliser.denormalise(target)
+    joints, joints_target = layout.joints(real_predicted), layout.joints(real_target)
+    velocity, velocity_target = joints.diff(dim=1) * fps, joints_target.diff(dim=1) * fps
+    pairs = valid[:, 1:] & valid[:, :-1]
+    triples = pairs[:, 1:] & pairs[:, :-1]
+
+    feet = [layout.skeleton.index(name) for name in layout.contact_joints]
+    label = real_predicted[:, :-1, layout["contact"]].clamp(0, 1)
+    sliding = velocity[:, :, feet] * label[..., None]
+
+    terms = {
+        "reconstruction": masked_mean((predicted - target) ** 2, valid),
+        "joints": masked_mean((joints - joints_target) ** 2, valid),
+        "velocity": masked_mean((predicted.diff(dim=1) - target.diff(dim=1)) ** 2, pairs),
+        "contact": masked_mean(sliding**2, pairs),
+        "joint_velocity": masked_mean((velocity - velocity_target) ** 2, pairs),
+        "joint_acceleration": masked_mean(
+            ((velocity - velocity_target).diff(dim=1) * fps) ** 2, triples
+        ),
+    }
+    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    return {**terms, "total": total}
+
+
+def masked_mean(values: Tensor, valid: Bool[Tensor, "batch frames"]) -> Float[Tensor, ""]:
+    """Mean over valid frames and all further axes; zero when no frame is valid."""
+    weight = valid.reshape(*valid.shape, *[1] * (values.ndim - 2)).to(values.dtype)
+    count = weight.sum() * (values[0, 0].numel() if values.shape[1] else 1)
+    return (values * weight).sum() / count.clamp_min(1)

@@ -1,0 +1,61 @@
+"""The noising process: how much signal and how much noise a motion holds at each diffusion step."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """Variance-preserving schedule over ``len(alpha_bar)`` steps; step 0 is the least noisy.
+
+    ``alpha_bar`` (steps,) float64 is the share of signal variance, falling towards 0.
+    """
+
+    alpha_bar: Tensor
+
+    @classmethod
+    def cosine(cls, steps: int = 1000) -> "NoiseSchedule":
+        """Cosine schedule. Source: Nichol and Dhariwal 2021, eq. 17, each step's beta at most 0.999."""
+        position = torch.arange(steps + 1, dtype=torch.float64) / steps
+        curve = torch.cos((position + 0.008) / 1.008 * math.pi / 2) ** 2
+        beta = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
+        return cls(torch.cumprod(1 - beta, 0))
+
+    @property
+    def steps(self) -> int:
+        """Number of diffusion steps T."""
+        return len(self.alpha_bar)
+
+    def level(self, step: int) -> float:
+        """Noise level of a step as a fraction of the schedule: 1 for the last step, 0 for clean motion (step -1)."""
+        return (step + 1) / self.steps
+
+    def signal_and_noise(self, step: int) -> tuple[float, float]:
+        """Factors of signal and noise at a step; (1, 0) for clean motion, step -1."""
+        if step < 0:
+            return 1.0, 0.0
+        alpha_bar = float(self.alpha_bar[step])
+        return math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+
+    def add_noise(
+        self,
+        clean: Float[Tensor, "batch frames features"],
+        step: Int[Tensor, "batch"],
+        noise: Float[Tensor, "batch frames features"],
+    ) -> Float[Tensor, "batch frames features"]:
+        """A sample of the diffusion process at ``step``. Source: EDMG eq. 3, Lodge eq. 1."""
+        alpha_bar = self.alpha_bar.to(clean.device)[step].to(clean.dtype)[:, None, None]
+        return alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
+
+    def timesteps(self, count: int) -> list[int]:
+        """``count`` decreasing steps from the noisiest one, evenly spaced so that each stands for the same share.
+
+        Source: "trailing" spacing of Lin et al. 2023, table 2.
+        """
+        if not 1 <= count <= self.steps:
+            raise ValueError(f"expected 1 to {self.steps} sampling steps, got {count}")
+        return [round(self.steps * (1 - i / count)) - 1 for i in range(count)]

@@ -1,0 +1,1 @@
+"""Networks: tensors in, tensors out. Nothing here reads files, samples noise or knows a song."""

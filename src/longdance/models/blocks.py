@@ -1,0 +1,99 @@
+"""Pieces that several denoisers share: step embedding, rotary cross-attention, instance normalisation."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class StepEmbedding(nn.Module):
+    """Diffusion step to a vector: sinusoids through a two-layer network."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+        self.network = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def forward(self, step: Int[Tensor, "batch"]) -> Float[Tensor, "batch width"]:
+        """``step`` counts from 0 (almost clean) to the number of diffusion steps minus one."""
+        return self.network(sinusoids(step, self.width))
+
+
+def sinusoids(position: Tensor, width: int) -> Float[Tensor, "*axes width"]:
+    """Sines and cosines of geometrically spaced frequencies. Source: Vaswani et al. 2017, section 3.5."""
+    half = width // 2
+    frequency = torch.exp(-math.log(10_000.0) * torch.arange(half, device=position.device) / half)
+    angle = position[..., None].float() * frequency
+    return torch.cat((angle.sin(), angle.cos()), -1)
+
+
+def rotary(
+    vectors: Float[Tensor, "batch heads tokens headdim"], seconds: Float[Tensor, "tokens"]
+) -> Float[Tensor, "batch heads tokens headdim"]:
+    """Turn pairs of channels by angles proportional to the token's time, so that products see time differences.
+
+    Periods run from 0.2 s to 60 s. Source: Su et al. 2021, with seconds in place of token numbers, so that motion and
+    music tokens at different rates share one clock.
+    """
+    half = vectors.shape[-1] // 2
+    period = torch.logspace(math.log10(0.2), math.log10(60.0), half, device=vectors.device)
+    angle = (2 * torch.pi * seconds[:, None] / period).to(torch.float32)
+    sine, cosine = angle.sin().to(vectors.dtype), angle.cos().to(vectors.dtype)
+    first, second = vectors.chunk(2, -1)
+    return torch.cat((first * cosine - second * sine, first * sine + second * cosine), -1)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from motion tokens to condition tokens, with rotary time on both.
+
+    Tokens without a time (the diffusion step) come last in the memory and are left unrotated.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch frames width"],
+        seconds: Float[Tensor, "frames"],
+        memory: Float[Tensor, "batch memory width"],
+        memory_seconds: Float[Tensor, "timed"],
+    ) -> Float[Tensor, "batch frames width"]:
+        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
+        query = rotary(split(self.query(tokens)), seconds)
+        key, value = (split(t) for t in self.key_value(memory).chunk(2, -1))
+        timed = len(memory_seconds)
+        key = torch.cat((rotary(key[:, :, :timed], memory_seconds), key[:, :, timed:]), 2)
+        attended = nn.functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.output(attended.transpose(1, 2).flatten(-2))
+
+
+class AdaptiveInstanceNorm(nn.Module):
+    """Every channel to zero mean and unit variance over time, then scaled and shifted by a condition.
+
+    Source: EDMG section 3.3, after StyleGAN (Karras et al. 2019, eq. 1).
+    """
+
+    def __init__(self, width: int, condition_width: int):
+        super().__init__()
+        self.style = nn.Linear(condition_width, 2 * width)
+        nn.init.zeros_(self.style.weight)
+        nn.init.zeros_(self.style.bias)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch frames width"],
+        condition: Float[Tensor, "batch condition"],
+    ) -> Float[Tensor, "batch frames width"]:
+        exact = tokens.float()
+        mean = exact.mean(1, keepdim=True)
+        deviation = (exact.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+        scale, shift = self.style(condition)[:, None].chunk(2, -1)
+        return (((exact - mean) / deviation) * (1 + scale) + shift).to(tokens.dtype)

@@ -1,0 +1,268 @@
+"""EDMG's Parallel Mamba Denoiser (PMD): noisy motion, diffusion step, music and text to clean motion.
+
+Source: EDMG section 3.3. What the paper leaves open (depth, direction, where the step enters) is decided here and
+named in the fields of ``PMDConfig``.
+"""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, StepEmbedding
+from longdance.models.ssd import ssd_chunked
+
+
+class Conditions(NamedTuple):
+    """What guides a denoiser; every field has the batch on its first axis."""
+
+    music: Float[Tensor, "batch frames music_channels"]
+    """Music features at the motion's frame rate."""
+    text: Float[Tensor, "batch text_tokens text_width"]
+    """Embeddings of the genre's and movements' descriptions, padded with zeros."""
+    text_mask: Bool[Tensor, "batch text_tokens"]
+    """True where a text token is real; a row without any is the null text."""
+    keep_music: Bool[Tensor, "batch"]
+    """False replaces the music by its null embedding."""
+
+    def rows(self, index) -> "Conditions":
+        """The rows named by a slice or an index tensor."""
+        return Conditions(*(field[index] for field in self))
+
+    def without(self, *, music: bool = False, text: bool = False) -> "Conditions":
+        """The same batch with music or text dropped, for classifier-free guidance."""
+        return self._replace(
+            keep_music=torch.zeros_like(self.keep_music) if music else self.keep_music,
+            text_mask=torch.zeros_like(self.text_mask) if text else self.text_mask,
+        )
+
+
+class PMDConfig(BaseModel):
+    """Sizes of the denoiser. Defaults are the paper's (EDMG section 4.1) unless said otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: int = 151
+    """Motion features per frame."""
+    music_channels: int = 35
+    """Music features per frame."""
+    text_width: int = 384
+    """Width of a text embedding."""
+    fps: float = 60.0
+    """Frames per second of motion and music."""
+    width: int = 512
+    """Latent width F."""
+    depth: int = 8
+    """Number of blocks; not given in the paper."""
+    heads: int = 128
+    """SSM heads H."""
+    state: int = 64
+    """State dimension N."""
+    expand: int = 2
+    """Mixer width over F, as in Mamba-2; headdim is expand * width / heads."""
+    kernel: int = 3
+    """Frames of the mixer's short convolution."""
+    direction: Literal["forward", "bidirectional"] = "bidirectional"
+    """Whether the scan runs over time once or in both directions."""
+    lim_stride: int = 2
+    """Down-sampling rate of the local information module."""
+    attention_heads: int = 4
+    dropout: float = 0.1
+    aligned_music: bool = False
+    """Also add the music of each frame to the motion token of that frame (not in the paper)."""
+    chunk: int = 64
+    """Frames per chunk of the scan; changes speed, not results."""
+
+
+class ParallelMambaModule(nn.Module):
+    """PMM: a Mamba-2 mixer with one decay per head and B, C shared by all heads.
+
+    Source: EDMG eq. 5, 6 and figure 4.
+    """
+
+    def __init__(self, config: PMDConfig):
+        super().__init__()
+        self.inner = config.expand * config.width
+        self.heads, self.state, self.chunk = config.heads, config.state, config.chunk
+        self.directions = 2 if config.direction == "bidirectional" else 1
+        if self.inner % config.heads:
+            raise ValueError(f"expected heads to divide {self.inner}, got {config.heads}")
+        scan = 2 * config.state + config.heads
+        self.input = nn.Linear(config.width, 2 * self.inner + self.directions * scan)
+        self.convolution = nn.Conv1d(self.inner, self.inner, config.kernel, groups=self.inner)
+        # A starts at -1 ... -16 and dt between 1 ms and 0.1, as in Mamba-2.
+        self.log_decay = nn.Parameter(
+            torch.linspace(1, 16, config.heads).log().repeat(self.directions).unflatten(0, (self.directions, -1))
+        )
+        start = torch.logspace(-3, -1, config.heads).repeat(self.directions, 1)
+        self.step_bias = nn.Parameter(start + torch.log(-torch.expm1(-start)))
+        self.skip = nn.Parameter(torch.ones(config.heads))
+        self.norm = nn.RMSNorm(self.inner)
+        self.output = nn.Linear(self.inner, config.width)
+
+    def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
+        gate, x, scan = self.input(tokens).split(
+            (self.inner, self.inner, self.directions * (2 * self.state + self.heads)), -1
+        )
+        x = nn.functional.silu(self._short_convolution(x)).unflatten(-1, (self.heads, -1))
+        scans = scan.chunk(self.directions, -1)
+        y = self._scan(x, scans[0], 0)
+        if self.directions == 2:  # the same scan over the reversed frames
+            y = y + self._scan(x.flip(1), scans[1].flip(1), 1).flip(1)
+        y = y + x * self.skip[:, None].to(x.dtype)
+        y = self.norm(y.flatten(-2) * nn.functional.silu(gate))
+        return self.output(y)
+
+    def _scan(self, x: Tensor, scan: Tensor, direction: int) -> Tensor:
+        b_matrix, c_matrix, dt = scan.split((self.state, self.state, self.heads), -1)
+        dt = nn.functional.softplus(dt.float() + self.step_bias[direction])
+        rate = -self.log_decay[direction].exp()
+        return ssd_chunked(x, dt, rate, b_matrix, c_matrix, chunk=self.chunk)[0]
+
+    def _short_convolution(self, x: Tensor) -> Tensor:
+        kernel = self.convolution.kernel_size[0]
+        before = kernel - 1 if self.directions == 1 else kernel // 2  # causal, or centred
+        padded = nn.functional.pad(x, (0, 0, before, kernel - 1 - before))
+        weight = self.convolution.weight[:, 0].to(x.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
+        frames = x.shape[1]
+        result = self.convolution.bias.to(x.dtype).expand_as(x)
+        for offset in range(kernel):
+            result = result + padded[:, offset : offset + frames] * weight[:, offset]
+        return result
+
+
+class LocalInformationModule(nn.Module):
+    """LIM: a 1-D convolution over neighbouring frames that also shortens the sequence. Source: EDMG section 3.3."""
+
+    def __init__(self, width: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.convolution = nn.Conv1d(width, width, stride + 1, stride=stride, padding=stride // 2)
+
+    def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch shorter width"]:
+        return self.convolution(tokens.transpose(1, 2)).transpose(1, 2)
+
+
+class MusicEncoder(nn.Module):
+    """Music features to tokens at a lower rate: a linear map, then convolutions over neighbouring frames."""
+
+    def __init__(self, channels: int, width: int, stride: int):
+        super().__init__()
+        self.embed = nn.Linear(channels, width)
+        self.mix = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(2))
+        self.shorten = LocalInformationModule(width, stride)
+        self.null = nn.Parameter(torch.zeros(width))
+
+    def forward(
+        self, music: Float[Tensor, "batch frames music_channels"], keep: Bool[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, "batch frames width"], Float[Tensor, "batch shorter width"]]:
+        """Tokens at the frame rate and at the lower rate; dropped rows hold the null embedding throughout."""
+        tokens = self.embed(music)
+        for convolution in self.mix:
+            tokens = tokens + nn.functional.silu(convolution(tokens.transpose(1, 2)).transpose(1, 2))
+        keep = keep[:, None, None]
+        short = self.shorten(tokens)
+        return (torch.where(keep, tokens, self.null.to(tokens.dtype)),
+                torch.where(keep, short, self.null.to(short.dtype)))  # fmt: skip
+
+
+class TextPooling(nn.Module):
+    """Text tokens to one condition vector: each through a small network, then their mean; a null vector for none."""
+
+    def __init__(self, text_width: int, width: int):
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
+        self.null = nn.Parameter(torch.zeros(width))
+
+    def forward(
+        self, text: Float[Tensor, "batch text_tokens text_width"], mask: Bool[Tensor, "batch text_tokens"]
+    ) -> Float[Tensor, "batch width"]:
+        weight = mask[..., None].to(text.dtype)
+        count = weight.sum(1)
+        mean = (self.network(text) * weight).sum(1) / count.clamp_min(1)
+        return torch.where(count > 0, mean, self.null.to(mean.dtype))
+
+
+class PMDBlock(nn.Module):
+    """PMM, then LIM with cross-attention to the music and back to full rate, then AdaIN; residual around each."""
+
+    def __init__(self, config: PMDConfig):
+        super().__init__()
+        width = config.width
+        self.norm_mixer = nn.LayerNorm(width)
+        self.mixer = ParallelMambaModule(config)
+        self.norm_local = nn.LayerNorm(width)
+        self.local = LocalInformationModule(width, config.lim_stride)
+        self.norm_attention = nn.LayerNorm(width)
+        self.attention = CrossAttention(width, config.attention_heads, config.dropout)
+        self.adain = AdaptiveInstanceNorm(width, width)
+        self.style = nn.Linear(width, width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch frames width"],
+        seconds: Float[Tensor, "shorter"],
+        memory: Float[Tensor, "batch memory width"],
+        memory_seconds: Float[Tensor, "timed"],
+        condition: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch frames width"]:
+        tokens = tokens + self.dropout(self.mixer(self.norm_mixer(tokens)))
+        local = self.local(self.norm_local(tokens))
+        local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
+        tokens = tokens + self.dropout(upsample(local, tokens.shape[1]))
+        styled = nn.functional.silu(self.adain(tokens, condition))
+        return tokens + self.dropout(self.style(styled))
+
+
+def upsample(tokens: Float[Tensor, "batch shorter width"], frames: int) -> Float[Tensor, "batch frames width"]:
+    """Linear interpolation along time to the given number of frames."""
+    if tokens.shape[1] == frames:
+        return tokens
+    return nn.functional.interpolate(tokens.transpose(1, 2), size=frames, mode="linear").transpose(1, 2)
+
+
+class ParallelMambaDenoiser(nn.Module):
+    """PMD: predicts the clean motion from a noisy one. Source: EDMG figure 2 and section 3.3."""
+
+    def __init__(self, config: PMDConfig):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.embed = nn.Linear(config.features, width)
+        self.music = MusicEncoder(config.music_channels, width, config.lim_stride)
+        self.text = TextPooling(config.text_width, width)
+        self.step = StepEmbedding(width)
+        self.step_tokens = nn.Linear(width, 2 * width)
+        self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, config.features)
+        # Residual branches start small, so that depth does not inflate the signal.
+        for block in self.blocks:
+            for layer in (block.mixer.output, block.attention.output, block.style):
+                layer.weight.data.mul_(1 / math.sqrt(config.depth))
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "batch frames features"],
+        step: Int[Tensor, "batch"],
+        conditions: Conditions,
+    ) -> Float[Tensor, "batch frames features"]:
+        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``."""
+        frames, fps = noisy.shape[1], self.config.fps
+        aligned, music = self.music(conditions.music, conditions.keep_music)
+        step_vector = self.step(step)
+        condition = step_vector + self.text(conditions.text, conditions.text_mask)
+        memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)
+        seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
+        tokens = self.embed(noisy)
+        if self.config.aligned_music:
+            tokens = tokens + aligned
+        for block in self.blocks:
+            tokens = block(tokens, seconds, memory, seconds, condition)
+        if tokens.shape[1] != frames:
+            raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
+        return self.output(self.norm(tokens)).float()
