@@ -11,6 +11,17 @@ from longdance.metrics.contact import (
 )
 from longdance.metrics.distribution import diversity, frechet_distance
 from longdance.metrics.features import geometric_features, kinetic_features
+from longdance.metrics.genre import GenreClassifier
+from longdance.metrics.physical import (
+    floor_contacts,
+    floor_penetration,
+    foot_skating,
+    mean_jerk,
+    mean_joint_speed,
+    root_height_range,
+    still_share,
+)
+from longdance.metrics.report import describe
 from longdance.metrics.rhythm import (
     beat_alignment,
     beat_alignment_p_value,
@@ -19,16 +30,25 @@ from longdance.metrics.rhythm import (
 )
 
 __all__ = [
+    "GenreClassifier",
     "beat_alignment",
     "beat_alignment_p_value",
     "beat_alignment_test",
+    "describe",
     "diversity",
+    "floor_contacts",
+    "floor_penetration",
+    "foot_skating",
     "foot_skating_ratio",
     "foot_skating_ratios",
     "frechet_distance",
     "geometric_features",
     "kinetic_features",
+    "mean_jerk",
+    "mean_joint_speed",
     "motion_beats",
     "physical_body_contact",
     "physical_foot_contact",
+    "root_height_range",
+    "still_share",
 ]

@@ -37,7 +37,7 @@ def physical_foot_contact(
     per frame, as published: ``at_fps=30`` resamples first and gives numbers comparable with the papers;
     ``fps`` is unused otherwise. The value for many dances is the mean of theirs.
 
-    Source: EDGE (Tseng, Castellon and Liu, CVPR 2023), section 5.2. Differs: a still pelvis gives 0, not NaN.
+    Source: EDGE (Tseng, Castellon and Liu, CVPR 2023). Differs: a still pelvis gives 0, not NaN.
     """
     joints = _at_rate(checked_joints(joints, fps, least_frames=3), fps, at_fps)
     return PUBLISHED_SCALE * float(_foot_terms(joints).mean())
@@ -51,7 +51,7 @@ def physical_body_contact(
     As ``physical_foot_contact``, with displacements in three dimensions for wrist or hand (the slower) and
     head, and accelerations in every direction. ``joints`` must have the 24 SMPL joints, hands included.
 
-    Source: POPDG (Luo et al., CVPR 2024), section 5.
+    Source: POPDG (Luo et al., CVPR 2024).
     """
     joints = checked_joints(joints, fps, least_frames=3)
     if joints.shape[1] != len(SMPL24):
@@ -74,18 +74,20 @@ class FootSkatingRatios(NamedTuple):
     right: float
 
 
-def foot_skating_ratios(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> FootSkatingRatios:
+def foot_skating_ratios(
+    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+) -> FootSkatingRatios:
     """Lodge's foot skating ratio of either foot, in [0, 1].
 
     ``joints`` (frames, joints, 3) metres, y up. The ground is the toes' height in the first frame (the
     lower one if they differ by more than 2 cm); a foot is in contact while its ankle is at most 8 cm and
     its toe at most 5 cm above it; it skates where ankle or toe moves more than 1 cm per frame, as |mean(dx,
-    dz)|. ``fps`` is unused, as published: the threshold means 30 fps, and motion along x = -z never skates.
-    ``physical.foot_skating`` is free of both faults.
+    dz)|. As published, that means 30 fps (``at_fps=30`` resamples first, ``fps`` is unused otherwise), and
+    motion along x = -z never skates; ``physical.foot_skating`` is free of both faults.
 
     Source: Lodge (Li et al., CVPR 2024), section 4.2.
     """
-    joints = checked_joints(joints, fps)
+    joints = _at_rate(checked_joints(joints, fps), fps, at_fps)
     heights = joints[..., UP] - _first_ground(joints)
     contact = (heights[:, ANKLES] <= ANKLE_CONTACT) & (heights[:, BALLS] <= BALL_CONTACT)
     skates = contact & (_signed_slide(joints, ANKLES) | _signed_slide(joints, BALLS))
@@ -96,9 +98,11 @@ def foot_skating_ratios(joints: Float[np.ndarray, "frames joints 3"], fps: float
     return FootSkatingRatios(*ratios)
 
 
-def foot_skating_ratio(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> float:
+def foot_skating_ratio(
+    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+) -> float:
     """Mean of Lodge's foot skating ratio over the feet that touch the ground; NaN if neither does."""
-    ratios = [ratio for ratio in foot_skating_ratios(joints, fps) if not np.isnan(ratio)]
+    ratios = [ratio for ratio in foot_skating_ratios(joints, fps, at_fps=at_fps) if not np.isnan(ratio)]
     return float(np.mean(ratios)) if ratios else float("nan")
 
 

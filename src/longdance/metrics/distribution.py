@@ -23,9 +23,11 @@ def frechet_distance(
     set of many dances.
     Raises ``InputError`` for other shapes.
 
-    Source: Heusel et al. 2017, eq. 6; normalisation as in AI Choreographer (Li et al., ICCV 2021).
-    Differs: the originals take a general matrix square root, which turns complex or fails for fewer rows than
-    columns; here tr (S1 S2)^(1/2) is the sum of the singular values of A Bᵀ, with S1 = AᵀA and S2 = BᵀB.
+    Source: Heusel et al., GANs trained by a two time-scale update rule (NeurIPS 2017); normalisation as in
+    AI Choreographer (Li et al., ICCV 2021).
+    Differs: the originals take a general matrix square root, which turns complex or fails for fewer rows
+    than columns; here tr (S1 S2)^(1/2) is the sum of the singular values of A Bᵀ, with S1 = AᵀA and S2 =
+    BᵀB.
     """
     real, generated = _checked(real, least_rows=2), _checked(generated, least_rows=2)
     if real.shape[1] != generated.shape[1]:
@@ -51,7 +53,7 @@ def diversity(
     ``reference``: standardise by the mean and standard deviation of these rows first. Bailando, Lodge and
     POPDG pass their real set, for the real and for the generated rows.
 
-    Source: Bailando (Siyao et al., CVPR 2022), section 4.
+    Source: Bailando (Siyao et al., CVPR 2022).
     """
     features = _checked(features, least_rows=0)
     if reference is not None:

@@ -26,7 +26,7 @@ FEATURE_VARIANTS = ("aistpp", "bailando", "lodge", "popdg", "fact", "corrected")
 OFFICIAL_FPS = 60.0
 """Frame rate that the published kinetic features assume for every dance."""
 OFFICIAL_GEOMETRIC_FPS = 120.0
-"""Frame rate that the published geometric features assume; twice the rate of the dances they were made for."""
+"""Frame rate that the published geometric features assume, twice that of AIST++."""
 BAILANDO_FRAMES = 1200
 LODGE_FRAMES = 1024
 HALF_WINDOW = 2
@@ -44,7 +44,7 @@ class BodyLengths(NamedTuple):
 
 PUBLISHED_LENGTHS = BodyLengths(0.256838109, 0.390848358, 0.119247066)
 FACT_LENGTHS = BodyLengths(0.249323488, 0.485713464, 0.424139781)
-"""Taken between the wrong joints, as in the first release; the FID_g of the FACT paper's tables rests on them."""
+"""Taken between the wrong joints, as in the first release, on which the FACT paper's FID_g rests."""
 
 
 def kinetic_features(

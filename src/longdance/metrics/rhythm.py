@@ -38,8 +38,7 @@ def motion_beats(
     are lowest among 10 frames on either side, ``popdg`` within the first 300 frames; ``corrected`` smooths
     by 1/12 s. Empty for a dance without such minima.
 
-    Source: AI Choreographer (Li et al., ICCV 2021), section 5.2; Bailando (Siyao et al., CVPR 2022),
-    section 4.
+    Source: AI Choreographer (Li et al., ICCV 2021); Bailando (Siyao et al., CVPR 2022).
     """
     joints = checked_joints(joints, fps)
     return _motion_beat_frames(joints, fps, checked_variant(variant, BEAT_VARIANTS)) / fps
@@ -60,7 +59,7 @@ def beat_alignment(
     beats.
     Raises ``InputError`` if no music beat falls into the dance.
 
-    Source: AI Choreographer, eq. 8 (from the dance); Bailando, eq. 11 (from the music).
+    Source: AI Choreographer (from the dance's beats); Bailando (from the music's beats).
     Differs: Bailando's code fails on a dance without beats.
     """
     joints = checked_joints(joints, fps)

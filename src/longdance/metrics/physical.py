@@ -1,0 +1,147 @@
+"""What a body does, in metres and seconds: speed, jerk, feet on the floor, floor penetration, standing still.
+
+These are the measures to judge a dance by. None depends on the frame rate beyond what sampling loses, and
+each says its unit. The published metrics with their per-frame units live in the sibling modules.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from longdance.errors import InputError
+from longdance.metrics.contact import ANKLES, BALLS
+from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints
+from longdance.motion.skeleton import BALL_HEIGHT, SMPL24
+
+ANKLE_HEIGHT = float(SMPL24.rest_positions[SMPL24.index("left_ankle"), UP])
+"""Metres of the ankle above the floor while the foot stands flat."""
+TOUCH, LIFT = 0.03, 0.05
+"""Metres above standing height up to which a foot joint touches down, and beyond which it lifts off."""
+SKATING_SPEED = 0.10
+"""Metres per second above which a foot in contact skates."""
+STILL_SPEED = 0.05
+"""Metres per second of mean joint speed below which a body counts as standing still."""
+
+
+def mean_joint_speed(
+    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, root_relative: bool = False
+) -> float:
+    """Mean speed over joints and frames in m/s; with ``root_relative``, as seen from the pelvis.
+
+    ``joints`` (frames, joints, 3) metres, at least two frames.
+    """
+    joints = _seen_from(checked_joints(joints, fps), root_relative=root_relative)
+    return float(_speeds(joints, fps).mean())
+
+
+def mean_jerk(
+    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, root_relative: bool = False
+) -> float:
+    """Mean magnitude over joints and frames of the third derivative of position in m/s³, by differences.
+
+    ``joints`` (frames, joints, 3) metres, at least four frames. Capture noise grows with the cube of the
+    frame rate: compare dances at the same rate only.
+    """
+    joints = _seen_from(checked_joints(joints, fps, least_frames=4), root_relative=root_relative)
+    return float(np.linalg.norm(np.diff(joints, n=3, axis=0), axis=-1).mean() * fps**3)
+
+
+def floor_contacts(
+    joints: Float[np.ndarray, "frames joints 3"], fps: float
+) -> Bool[np.ndarray, "frames 2 2"]:
+    """Whether left and right (axis 1) ankle and ball of the foot (axis 2) stand on the floor at y = 0.
+
+    A joint touches down within 3 cm of its standing height (ankle 8 cm, ball 2 cm) and leaves when it rises
+    more than 5 cm above it; in between it keeps its state. Height alone decides, so a foot that slides is
+    in contact.
+    """
+    joints = checked_joints(joints, fps)
+    above = np.stack(
+        [joints[:, ANKLES, UP] - ANKLE_HEIGHT, joints[:, BALLS, UP] - BALL_HEIGHT],
+        axis=-1,
+    )
+    return _hysteresis(above, enter=TOUCH, leave=LIFT)
+
+
+class FootSkating(NamedTuple):
+    """How feet slide while they stand on the floor; NaN, NaN, 0 for a dance that never touches it."""
+
+    speed_cm_per_second: float
+    """Mean horizontal speed of a foot in contact."""
+    ratio: float
+    """Share of the contact during which the foot is faster than 10 cm/s."""
+    contact_share: float
+    """Share of the time, averaged over both feet, that a foot is in contact."""
+
+
+def foot_skating(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> FootSkating:
+    """Sliding of the feet over the floor, both feet together.
+
+    ``joints`` (frames, joints, 3) metres, y up. A foot is in contact from one frame to the next while its
+    ankle or its ball (``floor_contacts``) is on the floor in both. Its speed is that of the slower of the
+    touching joints, so turning on the ball or on the heel is no skating.
+    """
+    joints = checked_joints(joints, fps)
+    contacts = floor_contacts(joints, fps)
+    holds = contacts[1:] & contacts[:-1]
+    feet = np.stack([joints[:, ANKLES], joints[:, BALLS]], axis=2)[..., HORIZONTAL]
+    speed = np.where(holds, _speeds(feet, fps), np.inf).min(axis=-1)[holds.any(axis=-1)]
+    if not speed.size:
+        return FootSkating(float("nan"), float("nan"), 0.0)
+    share = float(holds.any(axis=-1).mean())
+    return FootSkating(100 * float(speed.mean()), float((speed > SKATING_SPEED).mean()), share)
+
+
+class FloorPenetration(NamedTuple):
+    """Metres that the lowest joint is below the floor; 0 where nothing is."""
+
+    mean: float
+    deepest: float
+
+
+def floor_penetration(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> FloorPenetration:
+    """Depth in metres of each frame's lowest joint under y = 0: mean over all frames, and greatest."""
+    depth = np.maximum(-checked_joints(joints, fps, least_frames=1)[..., UP].min(axis=1), 0)
+    return FloorPenetration(float(depth.mean()), float(depth.max()))
+
+
+def still_share(
+    joints: Float[np.ndarray, "frames joints 3"],
+    fps: float,
+    *,
+    window: float = 0.5,
+    threshold: float = STILL_SPEED,
+) -> float:
+    """Share of consecutive ``window`` (seconds) in which the mean joint speed is below ``threshold`` (m/s).
+
+    A remainder shorter than a window is left out; a dance shorter than a window counts as one.
+    """
+    if not window > 0:
+        raise InputError(f"expected a positive window, got {window}; try 0.5 seconds")
+    speed = _speeds(checked_joints(joints, fps), fps).mean(axis=1)
+    steps = min(max(round(window * fps), 1), len(speed))
+    windows = speed[: len(speed) // steps * steps].reshape(-1, steps)
+    return float((windows.mean(axis=1) < threshold).mean())
+
+
+def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> float:
+    """Metres between the lowest and the highest pelvis of the dance."""
+    return float(np.ptp(checked_joints(joints, fps, least_frames=1)[:, ROOT, UP]))
+
+
+def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:
+    return joints[:, ROOT + 1 :] - joints[:, ROOT : ROOT + 1] if root_relative else joints
+
+
+def _speeds(positions: np.ndarray, fps: float) -> np.ndarray:
+    """(frames - 1, ...) m/s from each frame to the next; of (frames, ..., axes) metres."""
+    return np.linalg.norm(np.diff(positions, axis=0), axis=-1) * fps
+
+
+def _hysteresis(values: np.ndarray, *, enter: float, leave: float) -> np.ndarray:
+    """True from falling to ``enter`` until rising above ``leave``, along axis 0; False before either."""
+    decided = (values <= enter) | (values > leave)
+    frames = np.arange(len(values)).reshape(-1, *[1] * (values.ndim - 1))
+    latest = np.maximum.accumulate(np.where(decided, frames, 0), axis=0)
+    return np.take_along_axis(values, latest, axis=0) <= enter

@@ -1,0 +1,67 @@
+"""One dance in numbers: physical measures, published contact metrics, and the meeting of the beats."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from longdance.metrics.contact import foot_skating_ratio, physical_body_contact, physical_foot_contact
+from longdance.metrics.joints import checked_joints
+from longdance.metrics.physical import (
+    floor_penetration,
+    foot_skating,
+    mean_jerk,
+    mean_joint_speed,
+    root_height_range,
+    still_share,
+)
+from longdance.metrics.rhythm import beat_alignment, beat_alignment_test
+from longdance.motion.skeleton import SMPL24
+
+PAPER_FPS = 30.0
+"""Frame rate that EDGE's, POPDG's and Lodge's contact metrics were published for."""
+
+
+def describe(
+    joints: Float[np.ndarray, "frames joints 3"],
+    fps: float,
+    beat_times: Sequence[float] | np.ndarray | None = None,
+    *,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Every measure of one dance by name; metres, seconds and their quotients unless the name says otherwise.
+
+    ``joints`` (frames, joints, 3) metres, y up, at least four frames. The beat measures are there only if
+    ``beat_times`` (seconds from the first frame) are given, ``physical_body_contact`` only with 24 joints.
+    Values that a dance lacks, such as the skating of feet that never touch the floor, are NaN. ``seed``
+    sets the chance shifts of ``beat_alignment_test``.
+    """
+    joints = checked_joints(joints, fps, least_frames=4)
+    skating, penetration = foot_skating(joints, fps), floor_penetration(joints, fps)
+    values = {
+        "seconds": len(joints) / fps,
+        "mean_joint_speed": mean_joint_speed(joints, fps),
+        "mean_joint_speed_root_relative": mean_joint_speed(joints, fps, root_relative=True),
+        "mean_jerk": mean_jerk(joints, fps),
+        "mean_jerk_root_relative": mean_jerk(joints, fps, root_relative=True),
+        "foot_skating_cm_per_second": skating.speed_cm_per_second,
+        "foot_skating_share": skating.ratio,
+        "foot_contact_share": skating.contact_share,
+        "floor_penetration_mean": penetration.mean,
+        "floor_penetration_deepest": penetration.deepest,
+        "still_share": still_share(joints, fps),
+        "root_height_range": root_height_range(joints, fps),
+        "physical_foot_contact": physical_foot_contact(joints, fps, at_fps=PAPER_FPS),
+        "foot_skating_ratio": foot_skating_ratio(joints, fps, at_fps=PAPER_FPS),
+    }
+    if joints.shape[1] == len(SMPL24):
+        values["physical_body_contact"] = physical_body_contact(joints, fps, at_fps=PAPER_FPS)
+    if beat_times is not None:
+        test = beat_alignment_test(joints, beat_times, fps, seed=seed)
+        values |= {
+            "beat_alignment": test.score,
+            "beat_alignment_by_chance": test.chance_mean,
+            "beat_alignment_p_value": test.p_value,
+            "beat_alignment_bailando": beat_alignment(joints, beat_times, fps),
+        }
+    return values
