@@ -1,0 +1,1 @@
+"""Preparing data sets, recipes, and the training loop."""
