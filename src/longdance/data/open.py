@@ -20,6 +20,14 @@ CUTOFF = 10.0
 """Hertz of the zero-phase low-pass that every clip gets: accents live below it, capture noise above."""
 NOISY_CUTOFF = 6.0
 """The same for the salsa couple's takes, whose capture noise is several times that of the others."""
+LEAD_IN = 0.1
+"""Seconds at the start of the salsa couple's takes in which the body comes out of a T pose that nobody danced."""
+LEAP_SPEED = 8.0
+"""Metres per second, on average over all joints, that only a capture error reaches."""
+LEAP_TURN = 45.0
+"""Radians per second that a joint turns only by a capture error."""
+MINIMAL_RATE = 50.0
+"""Frames per second from which on a turn between two frames is known well enough to be judged."""
 NOISY = ("60_", "61_")
 """How the names of the noisy takes begin."""
 
@@ -48,7 +56,9 @@ def read_labels(folder: str | os.PathLike) -> list[ClipLabel]:
             rows = csv.DictReader(file)
             missing = [name for name in wanted if name not in (rows.fieldnames or ())]
             if missing:
-                raise InputError(f"{table}: expected the columns {', '.join(wanted)}; missing {', '.join(missing)}")
+                raise InputError(
+                    f"{table}: expected the columns {', '.join(wanted)}; missing {', '.join(missing)}"
+                )
             for row in rows:
                 labels.append(_label(row, table, rows.line_num))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -89,6 +99,9 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
         motion = read_keypoints(label.path)
     else:
         motion = load_bvh_motion(label.path)
+    if label.clip.startswith(NOISY):
+        motion = motion.slice(round(LEAD_IN * motion.fps), motion.frames)
+    motion = bridge_leaps(motion)
     cutoff = NOISY_CUTOFF if label.clip.startswith(NOISY) else CUTOFF
     motion = replace(
         motion,
@@ -109,14 +122,20 @@ def read_keypoints(path: str | os.PathLike) -> Motion:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
             if missing:
-                raise InputError(f"{path}: expected the keys {', '.join(wanted)}; missing {', '.join(missing)}")
+                raise InputError(
+                    f"{path}: expected the keys {', '.join(wanted)}; missing {', '.join(missing)}"
+                )
             arrays = {key: file[key] for key in wanted}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: expected an npz file of keypoints, could not read it ({error})") from error
     positions, names = arrays["positions"], tuple(str(name) for name in arrays["names"])
     frames, fps = len(positions), float(arrays["fps"])
     facing = (arrays["pelvis_forward"], arrays["torso_forward"])
-    if positions.shape != (frames, len(names), 3) or any(f.shape != (frames, 3) for f in facing) or not frames:
+    if (
+        positions.shape != (frames, len(names), 3)
+        or any(f.shape != (frames, 3) for f in facing)
+        or not frames
+    ):
         raise InputError(
             f"{path}: expected positions (frames, {len(names)}, 3) and forward vectors (frames, 3), "
             f"got {positions.shape} and {[f.shape for f in facing]}"
@@ -129,8 +148,45 @@ def read_keypoints(path: str | os.PathLike) -> Motion:
         raise InputError(f"{path}: {error}") from error
 
 
+def bridge_leaps(motion: Motion) -> Motion:
+    """The motion with capture errors, single frames in which a joint or the body leaps, bridged by interpolation.
+
+    A bridge spans 0.04 s on both sides of the leap, since solvers drift before and settle after.
+    """
+    if motion.frames < 4:
+        return motion
+    fps, margin = motion.fps, max(1, round(0.04 * motion.fps))
+    velocity = np.linalg.norm(np.diff(motion.joints(), axis=0), axis=-1) * fps
+    everything = velocity.mean(1) > LEAP_SPEED
+    steps = np.swapaxes(motion.rotations[:-1], -1, -2) @ motion.rotations[1:]
+    cosine = (np.trace(steps, axis1=-2, axis2=-1) - 1) / 2
+    leaps = (np.arccos(np.clip(cosine, -1, 1)) * fps > LEAP_TURN) & (fps >= MINIMAL_RATE)
+    rotations, root = motion.rotations.copy(), motion.root_position.copy()
+    for joint in range(len(motion.skeleton)):
+        for start, stop in _bridges(leaps[:, joint] | everything, margin):
+            ends = np.stack((rotations[start, joint], rotations[stop, joint]))
+            at = np.linspace(0, 1, stop - start + 1)
+            rotations[start : stop + 1, joint] = filters.interpolate_rotations(ends, at)
+    for start, stop in _bridges(everything, margin):
+        root[start : stop + 1] = np.linspace(root[start], root[stop], stop - start + 1)
+    return replace(motion, root_position=root, rotations=rotations)
+
+
+def _bridges(leaps: np.ndarray, margin: int) -> list[tuple[int, int]]:
+    """First and last sound frame around every run of leaps (frames - 1,), runs near each other taken as one."""
+    spans: list[tuple[int, int]] = []
+    for step in np.flatnonzero(leaps):
+        start, stop = max(0, int(step) - margin), min(len(leaps), int(step) + 1 + margin)
+        if spans and start <= spans[-1][1] + margin:
+            start = spans.pop()[0]
+        spans.append((start, stop))
+    return spans
+
+
 def face_forward(motion: Motion) -> Motion:
     """The motion turned about the vertical so that it faces +z on average, and moved to start above x = z = 0."""
     ahead = motion.rotations[:, 0, :, 2].mean(0)
     turned = motion.turn(float(-np.arctan2(ahead[0], ahead[2])))
-    return replace(turned, root_position=turned.root_position - turned.root_position[0] * np.array([1.0, 0.0, 1.0]))
+    return replace(
+        turned, root_position=turned.root_position - turned.root_position[0] * np.array([1.0, 0.0, 1.0])
+    )

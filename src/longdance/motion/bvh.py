@@ -112,7 +112,11 @@ class _Header:
                     raise self.error("a complete hierarchy before MOTION")
                 return
             if key in ("ROOT", "JOINT"):
-                if (key == "ROOT") != (not self.names) or (stack and stack[-1] < 0) or (self.names and not stack):
+                if (
+                    (key == "ROOT") != (not self.names)
+                    or (stack and stack[-1] < 0)
+                    or (self.names and not stack)
+                ):
                     raise self.error("one ROOT, and every JOINT inside it")
                 opened = "{" in words
                 name = " ".join(words[1 : words.index("{") if opened else None])
@@ -265,7 +269,9 @@ def _motion_values(header: _Header, frames: int, width: int) -> np.ndarray:
                 except ValueError:
                     good = False
                 if not good:
-                    raise InputError(f"{header.path}, line {number}: expected finite numbers, got {word[:60]!r}")
+                    raise InputError(
+                        f"{header.path}, line {number}: expected finite numbers, got {word[:60]!r}"
+                    )
     return values.reshape(frames, width)
 
 
@@ -301,7 +307,9 @@ def _own_motion(bvh: BvhFile) -> Motion | None:
         return None
     order = [bvh.names.index(name) for name in own.names]
     parents = tuple(order.index(bvh.parents[j]) if bvh.parents[j] >= 0 else -1 for j in order)
-    moved = any(c.endswith("position") for j, row in enumerate(bvh.channels) if bvh.parents[j] >= 0 for c in row)
+    moved = any(
+        c.endswith("position") for j, row in enumerate(bvh.channels) if bvh.parents[j] >= 0 for c in row
+    )
     if parents != own.parents or moved:
         return None
     offsets = bvh.offsets[order]
@@ -339,7 +347,14 @@ def save_bvh(motion: Motion, path: str | os.PathLike, *, scale: float = 1.0) -> 
             write(child, depth + 1)
         if not skeleton.children[joint]:
             end = _end_site(skeleton, joint) * scale
-            text.extend((f"{indent}\tEnd Site", f"{indent}\t{{", f"{indent}\t\tOFFSET {_numbers(end)}", f"{indent}\t}}"))
+            text.extend(
+                (
+                    f"{indent}\tEnd Site",
+                    f"{indent}\t{{",
+                    f"{indent}\t\tOFFSET {_numbers(end)}",
+                    f"{indent}\t}}",
+                )
+            )
         text.append(f"{indent}}}")
 
     write(0, 0)

@@ -40,6 +40,21 @@ def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return (matrices @ np.asarray(vectors)[..., None])[..., 0]
 
 
+def smooth_track(values: np.ndarray, weights: np.ndarray, stiffness: np.ndarray) -> np.ndarray:
+    """The track (frames, ...) near ``values`` that changes little where it is stiff.
+
+    Minimises the sum of ``weights`` (frames,) times squared distances from the values and ``stiffness``
+    (frames - 1,) times squared steps between neighbours: a tridiagonal system.
+    """
+    bands = np.zeros((2, len(values)))
+    bands[1] = weights
+    bands[1, :-1] += stiffness
+    bands[1, 1:] += stiffness
+    bands[0, 1:] = -stiffness
+    flat = values.reshape(len(values), -1)
+    return linalg.solveh_banded(bands, weights[:, None] * flat).reshape(values.shape)
+
+
 @dataclass(frozen=True)
 class _Leg:
     """Indices of one leg's joints."""

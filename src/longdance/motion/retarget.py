@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from scipy import linalg
 
 from longdance.errors import InputError
 from longdance.motion import rotations as rot
 from longdance.motion.bvh import BvhFile
 from longdance.motion.contacts import speeds
-from longdance.motion.filters import nearest_rotation
-from longdance.motion.ik import apply, reach_ankles, turn_between, unit
+from longdance.motion.filters import low_pass, nearest_rotation
+from longdance.motion.ik import apply, reach_ankles, smooth_track, turn_about, turn_between, unit
 from longdance.motion.kinematics import local_rotations
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
 
 # --- names ------------------------------------------------------------------------------------------------------
 
-_PREFIXES = re.compile(r"^(?:.*[:|])?(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|m_avg)?[ _.\-]*")
+_PREFIXES = re.compile(
+    r"^(?:.*[:|])?(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|m_avg)?[ _.\-]*"
+)
 _MIDDLE = {
     "pelvis": ("pelvis", "hips", "hip", "root"),
     "neck": ("neck", "neck1", "necktwist01", "lowerneck", "neck01", "uppperneck"),
@@ -39,7 +40,17 @@ _SIDED = {
     "collar": ("collar", "clavicle", "collarbone", "clav", "scapula", "shoulder"),
     "elbow": ("forearm", "elbow", "lowerarm", "lowarm", "radius"),
     "wrist": ("wrist", "hand"),
-    "hand": ("handmiddle1", "mid1", "middle1", "middle01", "fingerbase", "finger2", "hand", "handindex1", "index1"),
+    "hand": (
+        "handmiddle1",
+        "mid1",
+        "middle1",
+        "middle01",
+        "fingerbase",
+        "finger2",
+        "hand",
+        "handindex1",
+        "index1",
+    ),
     "index": ("handindex1", "index1", "index01", "finger1"),
     "pinky": ("handpinky1", "pinky1", "pinky01", "finger4"),
 }
@@ -278,37 +289,35 @@ def _hinges(
     """Axes (frames, 3) about which a limb bends, perpendicular to ``upper``, continuous through straight poses.
 
     ``upper`` and ``lower`` are unit directions of the two bones, ``guess`` (frames, 3) a rough axis of any length,
-    trusted where the limb is straight. A ``rotation`` (frames, 3, 3) of the upper bone tells the axis of a straight
-    limb better, if the axes of the bent ones are constant in its frame.
+    trusted where the limb is straight. A ``rotation`` (frames, 3, 3) of the upper bone tells the axis better, if
+    the axes of bent poses are constant in its frame.
     """
     cross = np.cross(upper, lower)
     sine = np.linalg.norm(cross, axis=-1, keepdims=True)
-    vote = cross * sine + 0.01 * guess
-    weight = sine[:, 0] ** 2 + 0.01
+    expected, trust = guess, 0.01
     if rotation is not None:
         local = apply(np.swapaxes(rotation, -1, -2), cross * sine).sum(0) / max((sine**2).sum(), 1e-9)
         if np.linalg.norm(local) > 0.85:
-            vote = vote + 0.15 * (rotation @ unit(local))
-            weight = weight + 0.15
+            expected, trust = rotation @ unit(local), 1.0
+    # A slight bend against the expected axis is a limb stretched too far, not one that turned round.
+    against = (cross * expected).sum(-1, keepdims=True) < 0
+    slight = np.clip((40 - np.degrees(np.arctan2(sine, (upper * lower).sum(-1, keepdims=True)))) / 10, 0, 1)
+    vote = np.where(against, 1 - 2 * slight, 1.0) * cross * sine + trust * expected
     vote = vote - (vote * upper).sum(-1, keepdims=True) * upper
     # Angles about the bone are counted from a direction carried along with it, which no pose makes singular.
     carried = np.empty_like(upper)
-    carried[0] = unit(vote[0] if np.linalg.norm(vote[0]) > 1e-9 else np.cross(upper[0], np.eye(3)[abs(upper[0]).argmin()]))
+    carried[0] = np.cross(upper[0], np.eye(3)[abs(upper[0]).argmin()])
     steps = turn_between(upper[:-1], upper[1:])
     for t in range(len(steps)):
         carried[t + 1] = steps[t] @ carried[t]
     carried = unit(carried - (carried * upper).sum(-1, keepdims=True) * upper)
     aside = np.cross(upper, carried)
-    angle = (vote * carried).sum(-1) + 1j * (vote * aside).sum(-1)
-    # Smooth in time, each frame counting as much as its limb is bent: a tridiagonal system.
-    stiffness = 0.05 * (fps * 0.04) ** 2
-    bands = np.zeros((2, len(upper)))
-    bands[1] = weight
-    bands[1, :-1] += stiffness
-    bands[1, 1:] += stiffness
-    bands[0, 1:] = -stiffness
-    smooth = linalg.solveh_banded(bands, np.stack((angle.real, angle.imag), -1))
-    smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=-1, keepdims=True), 1e-9)
+    angle = np.stack(((vote * carried).sum(-1), (vote * aside).sum(-1)), -1)
+    # Smooth in time, each frame counting as much as its limb is bent.
+    weight = sine[:, 0] ** 2 + trust
+    smooth = unit(
+        smooth_track(angle / weight[:, None], weight, np.full(len(upper) - 1, 0.05 * (0.04 * fps) ** 2))
+    )
     return smooth[:, :1] * carried + smooth[:, 1:] * aside
 
 
@@ -326,7 +335,10 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     if not size > 0:
         raise InputError("expected legs of some length, got joints that coincide")
     points = {name: track * (skeleton.leg_length / size) for name, track in raw.items()}
-    turns = np.tile(np.eye(3), (len(size_track := points["left_hip"]), len(skeleton), 1, 1))
+    landmarks = Landmarks(points, dict(landmarks.rotations), fps, landmarks.meta)
+    for side in ("left", "right"):
+        _unswivel(landmarks, side)
+    turns = np.tile(np.eye(3), (len(leg), len(skeleton), 1, 1))
     index, offsets = skeleton.index, skeleton.offsets
 
     def offset(name: str) -> np.ndarray:
@@ -369,7 +381,7 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
         names = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
         _fit_limb(turns, points, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
     feet = np.stack([_fit_foot(turns, points, landmarks, side, skeleton) for side in ("left", "right")], 1)
-    ankles, floor = _ankle_targets(points, feet, skeleton, fps)
+    ankles, floor = _ankle_targets(points, feet, pelvis, skeleton, fps)
     for side, name in enumerate(("left", "right")):
         turns[:, index(f"{name}_ankle")] = turns[:, index(f"{name}_foot")] = feet[:, side]
     hip_middle = (offset("left_hip") + offset("right_hip")) / 2
@@ -385,8 +397,54 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     return reach_ankles(motion, ankles, foot_rotations=feet)
 
 
+def _unswivel(landmarks: Landmarks, side: str) -> None:
+    """Turn back, in place, the frames in which a leg is swivelled half round its line from hip to ankle.
+
+    Captures of raised or straight legs have stretches of frames where the knee is on the wrong side. The cheapest
+    sequence of kept and turned frames is found, where leaps of the knee cost most and knees that point backwards
+    cost a little.
+    """
+    points = landmarks.positions
+    hip, knee, ankle = (points[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle"))
+    axis = unit(ankle - hip)
+    out = (knee - hip) - ((knee - hip) * axis).sum(-1, keepdims=True) * axis
+    across = points["left_hip"] - points["right_hip"]
+    forward = (np.cross(axis, unit(out)) * unit(across)).sum(
+        -1
+    )  # the knee's axis, -x for a knee that points ahead
+    # How far the knee leaps from frame to frame if neither or both, or one of the two frames is turned.
+    size = np.linalg.norm(knee - hip, axis=-1).mean()
+    carried = apply(turn_between(axis[:-1], axis[1:]), out[:-1])
+    same, other = (np.linalg.norm(out[1:] + sign * carried, axis=-1) / size for sign in (-1, 1))
+    same, other = 40 * same**2, 40 * other**2
+    unary = np.stack((np.maximum(forward, 0), np.maximum(-forward, 0) + 0.1), -1)
+    unary *= 0.1 * (np.linalg.norm(out, axis=-1) / size)[:, None]
+    cost, came = unary[0], np.zeros((len(axis), 2), dtype=int)
+    for t in range(1, len(axis)):
+        step = cost[:, None] + np.array([[same[t - 1], other[t - 1]], [other[t - 1], same[t - 1]]])
+        came[t] = step.argmin(0)
+        cost = step.min(0) + unary[t]
+    turned = np.zeros(len(axis), dtype=int)
+    turned[-1] = cost.argmin()
+    for t in range(len(axis) - 1, 0, -1):
+        turned[t - 1] = came[t, turned[t]]
+    where = turned.astype(bool)
+    if not where.any():
+        return
+    half = turn_about(axis[where], np.full(int(where.sum()), np.pi))
+    for joint in ("knee", "foot", "heel"):
+        name = f"{side}_{joint}"
+        if name in points:
+            points[name][where] = hip[where] + apply(half, points[name][where] - hip[where])
+    for joint in ("hip", "knee", "ankle", "foot"):
+        name = f"{side}_{joint}"
+        if name in landmarks.rotations:
+            landmarks.rotations[name] = landmarks.rotations[name].copy()
+            landmarks.rotations[name][where] = half @ landmarks.rotations[name][where]
+
+
 def _fit_limb(turns, points, landmarks, names, parent: np.ndarray, hinge, skeleton: Skeleton) -> None:
-    """Rotations of the two bones from ``names[0]`` over ``names[1]`` to ``names[2]``; ``hinge`` is their rest axis."""
+    """Rotations of the two bones from ``names[0]`` by ``names[1]`` to ``names[2]``; ``hinge``: their rest axis."""
     upper = unit(points[names[1]] - points[names[0]])
     lower = unit(points[names[2]] - points[names[1]])
     rest_upper, rest_lower = (skeleton.offsets[skeleton.index(name)] for name in names[1:])
@@ -395,6 +453,11 @@ def _fit_limb(turns, points, landmarks, names, parent: np.ndarray, hinge, skelet
     trust = (1 + (carried * upper).sum(-1, keepdims=True)) / 2
     guess = trust * apply(turn_between(carried, upper) @ parent, np.asarray(hinge))
     axes = _hinges(upper, lower, guess, landmarks.rotations.get(names[0]), landmarks.fps)
+    # Elbows and knees do not bend backwards: ease the angle off towards straight.
+    bend = np.arctan2((np.cross(upper, lower) * axes).sum(-1), (upper * lower).sum(-1))
+    ease = np.deg2rad(4)
+    natural = np.where(bend > ease, bend, ease * np.exp(np.minimum(bend / ease - 1, 0)))
+    lower = apply(turn_about(axes, natural - bend), lower)
     turns[:, skeleton.index(names[0])] = _align(rest_upper, hinge, upper, axes)
     turns[:, skeleton.index(names[1])] = _align(rest_lower, hinge, lower, axes)
 
@@ -468,31 +531,42 @@ def _standing(track: np.ndarray, fps: float) -> np.ndarray:
 def _still_height(*tracks_and_fps) -> float:
     """A low percentile of the heights at which points (frames, 3) move slowly: jumps and dips do not count."""
     *tracks, fps = tracks_and_fps
-    heights, quick = (np.concatenate(parts) for parts in zip(*((t[:, 1], speeds(t, fps)) for t in tracks), strict=True))
+    heights, quick = (
+        np.concatenate(parts) for parts in zip(*((t[:, 1], speeds(t, fps)) for t in tracks), strict=True)
+    )
     slow = quick < max(0.25, np.percentile(quick, 20))
     return float(np.percentile(heights[slow], 5))
 
 
-def _ankle_targets(points, feet: np.ndarray, skeleton: Skeleton, fps: float) -> tuple[np.ndarray, float]:
+def _ankle_targets(
+    points, feet: np.ndarray, pelvis: np.ndarray, skeleton: Skeleton, fps: float
+) -> tuple[np.ndarray, float]:
     """Ankles (frames, 2, 3) on our floor, and the height to take off the source to get there.
 
     Each foot hangs on whichever of its ankle and its ball moves less, since a foot of another length cannot keep
-    both.
+    both. A stance is as much narrower or wider as our hips are, but by an amount that rests while the foot stands.
     """
     sides = ("left", "right")
     ankles = np.stack([points[f"{side}_ankle"] for side in sides], 1)
     flat_ankle = -skeleton.offsets[skeleton.index("left_foot")][1] + BALL_HEIGHT
     ankle_floor = _still_height(ankles[:, 0], ankles[:, 1], fps) - flat_ankle
     ankles[..., 1] -= ankle_floor
-    if not all(f"{side}_foot" in points for side in sides):
-        return ankles, ankle_floor
-    balls = np.stack([points[f"{side}_foot"] for side in sides], 1)
-    balls[..., 1] -= _still_height(balls[:, 0], balls[:, 1], fps) - BALL_HEIGHT
-    hung = np.stack([skeleton.offsets[skeleton.index(f"{side}_foot")] for side in sides])
-    by_ball = balls - apply(feet, np.broadcast_to(hung, balls.shape))
-    stillness = [1 / (speeds(track, fps) ** 2 + 0.1**2) for track in (ankles, balls)]
-    share = stillness[1] / (stillness[0] + stillness[1])
-    from longdance.motion.filters import low_pass
-
-    share = np.clip(low_pass(share, fps, cutoff=min(3.0, fps / 4)), 0, 1)[..., None]
-    return ankles + share * (by_ball - ankles), ankle_floor
+    stillness = 1 / (speeds(ankles, fps) ** 2 + 0.1**2)
+    if all(f"{side}_foot" in points for side in sides):
+        balls = np.stack([points[f"{side}_foot"] for side in sides], 1)
+        balls[..., 1] -= _still_height(balls[:, 0], balls[:, 1], fps) - BALL_HEIGHT
+        hung = np.stack([skeleton.offsets[skeleton.index(f"{side}_foot")] for side in sides])
+        by_ball = balls - apply(feet, np.broadcast_to(hung, balls.shape))
+        ball_stillness = 1 / (speeds(balls, fps) ** 2 + 0.1**2)
+        share = low_pass(ball_stillness / (stillness + ball_stillness), fps, cutoff=min(3.0, fps / 4))
+        ankles = ankles + np.clip(share, 0, 1)[..., None] * (by_ball - ankles)
+        stillness = np.maximum(stillness, ball_stillness)
+    for side, name in enumerate(sides):
+        wide = np.linalg.norm(points["left_hip"] - points["right_hip"], axis=-1).mean() / 2
+        shift = (
+            skeleton.offsets[skeleton.index(f"{name}_hip")][0] - (wide if side == 0 else -wide)
+        ) * pelvis[..., 0]
+        shift[:, 1] = 0
+        stiffness = (stillness[1:, side] / 100 * 10 + 0.01) * (0.1 * fps) ** 2
+        ankles[:, side] += smooth_track(shift, np.ones(len(shift)), stiffness)
+    return ankles, ankle_floor
