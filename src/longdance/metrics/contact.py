@@ -27,7 +27,7 @@ SLIDE = 0.01
 
 
 def physical_foot_contact(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, at_fps: float | int | None = None
 ) -> float:
     """EDGE's PFC: how much the hips accelerate while both feet move; lower is better, 0 for a still pelvis.
 
@@ -44,7 +44,7 @@ def physical_foot_contact(
 
 
 def physical_body_contact(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, at_fps: float | int | None = None
 ) -> float:
     """POPDG's PBC: how collars and neck accelerate while hands and head move, minus PFC; higher is better.
 
@@ -75,7 +75,7 @@ class FootSkatingRatios(NamedTuple):
 
 
 def foot_skating_ratios(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, at_fps: float | int | None = None
 ) -> FootSkatingRatios:
     """Lodge's foot skating ratio of either foot, in [0, 1].
 
@@ -99,7 +99,7 @@ def foot_skating_ratios(
 
 
 def foot_skating_ratio(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, at_fps: float | None = None
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, at_fps: float | int | None = None
 ) -> float:
     """Mean of Lodge's foot skating ratio over the feet that touch the ground; NaN if neither does."""
     ratios = [ratio for ratio in foot_skating_ratios(joints, fps, at_fps=at_fps) if not np.isnan(ratio)]
@@ -109,10 +109,10 @@ def foot_skating_ratio(
 _BODY_NAMES = ("left_wrist", "left_hand", "right_wrist", "right_hand", "head")
 
 
-def _at_rate(joints: np.ndarray, fps: float, at_fps: float | None) -> np.ndarray:
+def _at_rate(joints: np.ndarray, fps: float | int, at_fps: float | int | None) -> np.ndarray:
     if at_fps is None or at_fps == fps:
         return joints
-    at = sample_times(len(joints), fps, at_fps)
+    at = sample_times(len(joints), float(fps), float(at_fps))
     if len(at) < 3:
         raise InputError(f"expected three frames at {at_fps} fps, got {len(at)}; try a longer dance")
     return interpolate(joints, at)

@@ -48,7 +48,7 @@ FACT_LENGTHS = BodyLengths(0.249323488, 0.485713464, 0.424139781)
 
 
 def kinetic_features(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, variant: str = "aistpp"
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, variant: str = "aistpp"
 ) -> Float[np.ndarray, " features"]:
     """How energetically every joint moves: (3 * joints,) float32, joint by joint.
 
@@ -84,7 +84,7 @@ def kinetic_features(
 
 
 def geometric_features(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, variant: str = "aistpp"
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, variant: str = "aistpp"
 ) -> Float[np.ndarray, "32"]:
     """Share of frames in which each of 32 relations between body parts holds: (32,) float32 in [0, 1].
 
@@ -125,7 +125,9 @@ def _average_velocity(positions: np.ndarray, *, half: int) -> np.ndarray:
     return (positions[end] - positions[start]) / (end - start)[:, None, None]
 
 
-def _average_acceleration(positions: np.ndarray, rate: float, *, half: int, as_published: bool) -> np.ndarray:
+def _average_acceleration(
+    positions: np.ndarray, rate: float | int, *, half: int, as_published: bool
+) -> np.ndarray:
     """(frames - 1, joints, 3) mean acceleration around each frame but the first."""
     before, here, after = positions[:-2], positions[1:-1], positions[2:]
     # The published code leaves `here` undivided in the earlier of the two velocities.
@@ -137,7 +139,7 @@ def _average_acceleration(positions: np.ndarray, rate: float, *, half: int, as_p
     return (total[end] - total[start]) / (end - start)[:, None, None]
 
 
-def _relations(positions: np.ndarray, rate: float, body: BodyLengths) -> Bool[np.ndarray, "frames 32"]:
+def _relations(positions: np.ndarray, rate: float | int, body: BodyLengths) -> Bool[np.ndarray, "frames 32"]:
     """The 32 relations of every frame but the first, in the published order."""
     now = {name: positions[1:, i] for i, name in enumerate(SMPL24.names[: positions.shape[1]])}
     velocity = {

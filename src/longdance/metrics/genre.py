@@ -16,10 +16,13 @@ from scipy.special import log_softmax, softmax
 from longdance.errors import InputError
 from longdance.metrics.features import geometric_features, kinetic_features
 from longdance.metrics.joints import ROOT, UP, checked_joints
+from longdance.motion.filters import low_pass
 from longdance.motion.skeleton import SMPL22, SMPL24
 
-PENALTY = 0.03
-"""Weight of the squared coefficients beside the mean log loss."""
+PENALTY = 0.1
+"""Weight of the squared coefficients beside the mean log loss; chosen on held-out training clips."""
+CUTOFF = 5.0
+"""Hertz of the low-pass before measuring, so that jitter makes no calm genre look like a lively one."""
 LEFT_WRIST, RIGHT_WRIST = SMPL24.index("left_wrist"), SMPL24.index("right_wrist")
 LEFT_ANKLE, RIGHT_ANKLE = SMPL24.index("left_ankle"), SMPL24.index("right_ankle")
 SPEED_FLOOR = 0.02
@@ -45,9 +48,9 @@ class GenreClassifier:
         cls,
         windows: Sequence[np.ndarray],
         labels: Sequence[str],
-        fps: float,
+        fps: float | int,
         *,
-        penalty: float = PENALTY,
+        penalty: float | int = PENALTY,
     ) -> "GenreClassifier":
         """Learns from windows (frames, joints, 3) in metres and their genres, each genre counting equally.
 
@@ -78,7 +81,7 @@ class GenreClassifier:
         weights = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape)
         return cls(genres=genres, centre=centre, spread=spread, weights=weights)
 
-    def predict_proba(self, windows: Sequence[np.ndarray], fps: float) -> Float[np.ndarray, "n genres"]:
+    def predict_proba(self, windows: Sequence[np.ndarray], fps: float | int) -> Float[np.ndarray, "n genres"]:
         """(windows, genres) probabilities in the order of ``genres``; the same for a mirrored window."""
         probabilities = np.empty((len(windows), len(self.genres)))
         for i, window in enumerate(windows):
@@ -87,12 +90,12 @@ class GenreClassifier:
             probabilities[i] = softmax(scores, axis=1).mean(axis=0)
         return probabilities
 
-    def predict(self, windows: Sequence[np.ndarray], fps: float) -> list[str]:
+    def predict(self, windows: Sequence[np.ndarray], fps: float | int) -> list[str]:
         """The likeliest genre of each window."""
         return [self.genres[i] for i in self.predict_proba(windows, fps).argmax(axis=1)]
 
     def predict_dance(
-        self, joints: Float[np.ndarray, "frames joints 3"], fps: float, *, seconds: float
+        self, joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, seconds: float | int
     ) -> dict[str, float]:
         """Genre probabilities of a whole dance: the mean over its windows of ``seconds``."""
         parts = windows_of(joints, fps, seconds=seconds, hop=seconds / 2)
@@ -100,8 +103,12 @@ class GenreClassifier:
 
 
 def windows_of(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, seconds: float = 4.0, hop: float = 2.0
-) -> list[Float[np.ndarray, "frames joints 3"]]:
+    joints: Float[np.ndarray, "frames joints 3"],
+    fps: float | int,
+    *,
+    seconds: float | int = 4.0,
+    hop: float | int = 2.0,
+) -> list[np.ndarray]:
     """Cuts of ``seconds`` every ``hop`` seconds; the whole dance if it is shorter than one."""
     length, step = round(seconds * fps), max(round(hop * fps), 1)
     starts = range(0, max(len(joints) - length, 0) + 1, step)
@@ -109,13 +116,13 @@ def windows_of(
 
 
 def genre_features(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int
 ) -> Float[np.ndarray, " features"]:
     """What the classifier sees of a window: energies in the world and around the pelvis, relations, posture.
 
     Unchanged by moving or turning the dancer on the floor.
     """
-    joints = checked_joints(joints, fps, least_frames=4)
+    joints = low_pass(checked_joints(joints, fps, least_frames=4), float(fps), cutoff=CUTOFF)
     around_root = joints - joints[:, ROOT : ROOT + 1]
     return np.concatenate(
         [
@@ -133,7 +140,7 @@ def mirrored(joints: Float[np.ndarray, "frames joints 3"]) -> Float[np.ndarray, 
     return joints[:, skeleton.mirror_index] * np.array([-1.0, 1.0, 1.0])
 
 
-def _log_energies(joints: np.ndarray, fps: float) -> np.ndarray:
+def _log_energies(joints: np.ndarray, fps: float | int) -> np.ndarray:
     energies = kinetic_features(joints, fps, variant="corrected").astype(np.float64).reshape(-1, 3)
     speeds = np.sqrt(energies[:, :2])
     return np.log(SPEED_FLOOR + np.concatenate([speeds.ravel(), energies[:, 2]]))

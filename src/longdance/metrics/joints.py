@@ -16,7 +16,7 @@ HORIZONTAL = [0, 2]
 JOINT_COUNTS = (len(SMPL22), len(SMPL24))
 
 
-def checked_joints(joints: np.ndarray, fps: float, *, least_frames: int = 2) -> np.ndarray:
+def checked_joints(joints: np.ndarray, fps: float | int, *, least_frames: int = 2) -> np.ndarray:
     """(frames, joints, 3) positions as float64, or ``InputError`` saying what is wrong with them."""
     joints = np.asarray(joints)
     if joints.ndim != 3 or joints.shape[1] not in JOINT_COUNTS or joints.shape[2] != 3:

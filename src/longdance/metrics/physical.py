@@ -25,7 +25,7 @@ STILL_SPEED = 0.05
 
 
 def mean_joint_speed(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, root_relative: bool = False
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, root_relative: bool = False
 ) -> float:
     """Mean speed over joints and frames in m/s; with ``root_relative``, as seen from the pelvis.
 
@@ -36,7 +36,7 @@ def mean_joint_speed(
 
 
 def mean_jerk(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, root_relative: bool = False
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, root_relative: bool = False
 ) -> float:
     """Mean magnitude over joints and frames of the third derivative of position in m/s³, by differences.
 
@@ -48,7 +48,7 @@ def mean_jerk(
 
 
 def floor_contacts(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int
 ) -> Bool[np.ndarray, "frames 2 2"]:
     """Whether left and right (axis 1) ankle and ball of the foot (axis 2) stand on the floor at y = 0.
 
@@ -75,7 +75,7 @@ class FootSkating(NamedTuple):
     """Share of the time, averaged over both feet, that a foot is in contact."""
 
 
-def foot_skating(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> FootSkating:
+def foot_skating(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> FootSkating:
     """Sliding of the feet over the floor, both feet together.
 
     ``joints`` (frames, joints, 3) metres, y up. A foot is in contact from one frame to the next while its
@@ -100,7 +100,7 @@ class FloorPenetration(NamedTuple):
     deepest: float
 
 
-def floor_penetration(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> FloorPenetration:
+def floor_penetration(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> FloorPenetration:
     """Depth in metres of each frame's lowest joint under y = 0: mean over all frames, and greatest."""
     depth = np.maximum(-checked_joints(joints, fps, least_frames=1)[..., UP].min(axis=1), 0)
     return FloorPenetration(float(depth.mean()), float(depth.max()))
@@ -108,10 +108,10 @@ def floor_penetration(joints: Float[np.ndarray, "frames joints 3"], fps: float) 
 
 def still_share(
     joints: Float[np.ndarray, "frames joints 3"],
-    fps: float,
+    fps: float | int,
     *,
-    window: float = 0.5,
-    threshold: float = STILL_SPEED,
+    window: float | int = 0.5,
+    threshold: float | int = STILL_SPEED,
 ) -> float:
     """Share of consecutive ``window`` (seconds) in which the mean joint speed is below ``threshold`` (m/s).
 
@@ -125,7 +125,7 @@ def still_share(
     return float((windows.mean(axis=1) < threshold).mean())
 
 
-def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float) -> float:
+def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> float:
     """Metres between the lowest and the highest pelvis of the dance."""
     return float(np.ptp(checked_joints(joints, fps, least_frames=1)[:, ROOT, UP]))
 
@@ -134,7 +134,7 @@ def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:
     return joints[:, ROOT + 1 :] - joints[:, ROOT : ROOT + 1] if root_relative else joints
 
 
-def _speeds(positions: np.ndarray, fps: float) -> np.ndarray:
+def _speeds(positions: np.ndarray, fps: float | int) -> np.ndarray:
     """(frames - 1, ...) m/s from each frame to the next; of (frames, ..., axes) metres."""
     return np.linalg.norm(np.diff(positions, axis=0), axis=-1) * fps
 

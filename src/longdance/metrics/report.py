@@ -24,7 +24,7 @@ PAPER_FPS = 30.0
 
 def describe(
     joints: Float[np.ndarray, "frames joints 3"],
-    fps: float,
+    fps: float | int,
     beat_times: Sequence[float] | np.ndarray | None = None,
     *,
     seed: int = 0,

@@ -2,7 +2,8 @@
 
 Variants are named after the published code they agree with. All of them count in frames, so their tolerance
 in seconds doubles when the frame rate halves. ``corrected`` is Bailando's score with the times of 60 fps at
-any rate, beats that are not rounded to frames, and a step's speed timed at its middle instead of its start.
+any rate, beats of either kind that are not rounded to frames, and a step's speed timed at its middle
+instead of its start.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import argrelmin
+from scipy.signal import argrelmin, find_peaks
 
 from longdance.errors import InputError
 from longdance.metrics.joints import checked_joints, checked_variant
@@ -29,7 +30,7 @@ CORRECTED_FPS = 60.0
 
 
 def motion_beats(
-    joints: Float[np.ndarray, "frames joints 3"], fps: float, *, variant: str = "bailando"
+    joints: Float[np.ndarray, "frames joints 3"], fps: float | int, *, variant: str = "bailando"
 ) -> Float[np.ndarray, " beats"]:
     """Times in seconds at which the dance pauses: local minima of the joints' speed, in the world.
 
@@ -47,7 +48,7 @@ def motion_beats(
 def beat_alignment(
     joints: Float[np.ndarray, "frames joints 3"],
     beat_times: Sequence[float] | np.ndarray,
-    fps: float,
+    fps: float | int,
     *,
     variant: str = "bailando",
 ) -> float:
@@ -84,7 +85,7 @@ class BeatAlignmentTest(NamedTuple):
 def beat_alignment_test(
     joints: Float[np.ndarray, "frames joints 3"],
     beat_times: Sequence[float] | np.ndarray,
-    fps: float,
+    fps: float | int,
     *,
     shifts: int = 200,
     seed: int | np.random.Generator,
@@ -120,7 +121,7 @@ def beat_alignment_test(
 def beat_alignment_p_value(
     joints: Float[np.ndarray, "frames joints 3"],
     beat_times: Sequence[float] | np.ndarray,
-    fps: float,
+    fps: float | int,
     *,
     shifts: int = 200,
     seed: int | np.random.Generator,
@@ -130,7 +131,7 @@ def beat_alignment_p_value(
 
 
 def _music_beat_frames(
-    beat_times: Sequence[float] | np.ndarray, fps: float, frames: int, variant: str
+    beat_times: Sequence[float] | np.ndarray, fps: float | int, frames: int, variant: str
 ) -> np.ndarray:
     times = np.asarray(beat_times, dtype=np.float64)
     if times.ndim != 1 or not np.isfinite(times).all():
@@ -147,19 +148,30 @@ def _music_beat_frames(
     return beats
 
 
-def _motion_beat_frames(joints: np.ndarray, fps: float, variant: str) -> np.ndarray:
+def _motion_beat_frames(joints: np.ndarray, fps: float | int, variant: str) -> np.ndarray:
     if variant == "popdg":
         joints = joints[:POPDG_FRAMES]
     steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1)
     if variant in ("mint", "popdg"):
         speed = np.concatenate([[0.0], steps.sum(axis=1)])
         return argrelmin(speed, order=MINT_ORDER)[0]
-    scale = fps / CORRECTED_FPS if variant == "corrected" else 1.0
-    minima = argrelmin(gaussian_filter1d(steps.mean(axis=1), SMOOTHING_FRAMES * scale))[0]
-    return minima + 0.5 if variant == "corrected" else minima
+    speed = steps.mean(axis=1)
+    if variant == "corrected":
+        return _rests(gaussian_filter1d(speed, SMOOTHING_FRAMES * fps / CORRECTED_FPS)) + 0.5
+    return argrelmin(gaussian_filter1d(speed, SMOOTHING_FRAMES))[0]
 
 
-def _score(motion: np.ndarray, music: np.ndarray, fps: float, variant: str) -> float:
+def _rests(speed: np.ndarray) -> np.ndarray:
+    """Where a curve is lowest, between samples: a parabola's vertex, or the middle of a flat stretch."""
+    lowest, edges = find_peaks(-speed, plateau_size=1)
+    before, here, after = speed[lowest - 1], speed[lowest], speed[lowest + 1]
+    single = edges["plateau_sizes"] == 1
+    curvature = np.where(single, before - 2 * here + after, 1.0)
+    vertex = lowest + 0.5 * (before - after) / curvature
+    return np.where(single, vertex, (edges["left_edges"] + edges["right_edges"]) / 2)
+
+
+def _score(motion: np.ndarray, music: np.ndarray, fps: float | int, variant: str) -> float:
     if not len(motion):
         return 0.0
     apart = np.abs(music[:, None] - motion[None, :])
