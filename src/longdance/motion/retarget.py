@@ -397,6 +397,11 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     return reach_ankles(motion, ankles, foot_rotations=feet)
 
 
+def _across(vectors: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """The part of each vector that is perpendicular to a unit axis."""
+    return vectors - (vectors * axis).sum(-1, keepdims=True) * axis
+
+
 def _unswivel(landmarks: Landmarks, side: str) -> None:
     """Turn back, in place, the frames in which a leg is swivelled half round its line from hip to ankle.
 
@@ -407,18 +412,25 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
     points = landmarks.positions
     hip, knee, ankle = (points[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle"))
     axis = unit(ankle - hip)
-    out = (knee - hip) - ((knee - hip) * axis).sum(-1, keepdims=True) * axis
-    across = points["left_hip"] - points["right_hip"]
-    forward = (np.cross(axis, unit(out)) * unit(across)).sum(
-        -1
-    )  # the knee's axis, -x for a knee that points ahead
-    # How far the knee leaps from frame to frame if neither or both, or one of the two frames is turned.
+    out = _across(knee - hip, axis)
+    hips = points["left_hip"] - points["right_hip"]
+    forward = (np.cross(axis, unit(out)) * unit(hips)).sum(-1)  # below zero for a knee that points ahead
+    # How far knee and toes leap from frame to frame if neither or both, or just one of the two frames is turned.
     size = np.linalg.norm(knee - hip, axis=-1).mean()
-    carried = apply(turn_between(axis[:-1], axis[1:]), out[:-1])
-    same, other = (np.linalg.norm(out[1:] + sign * carried, axis=-1) / size for sign in (-1, 1))
-    same, other = 40 * same**2, 40 * other**2
-    unary = np.stack((np.maximum(forward, 0), np.maximum(-forward, 0) + 0.1), -1)
-    unary *= 0.1 * (np.linalg.norm(out, axis=-1) / size)[:, None]
+    spokes = [out]
+    if f"{side}_foot" in points:
+        spokes.append(_across(points[f"{side}_foot"] - ankle, axis))
+    carry = turn_between(axis[:-1], axis[1:])
+    usual = 0.25 * 60 / landmarks.fps
+    same, other = (
+        sum(
+            40 * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
+            for s in spokes
+        )
+        for sign in (1, -1)
+    )
+    unary = np.stack((np.maximum(forward, 0), np.maximum(-forward, 0) + 0.05), -1)
+    unary *= 2 * (np.linalg.norm(out, axis=-1) / size)[:, None]
     cost, came = unary[0], np.zeros((len(axis), 2), dtype=int)
     for t in range(1, len(axis)):
         step = cost[:, None] + np.array([[same[t - 1], other[t - 1]], [other[t - 1], same[t - 1]]])
