@@ -28,7 +28,7 @@ _DRUM_LAYERS = {
 }
 _LAYER_OF_DRUM = {drum: layer for layer, drums in _DRUM_LAYERS.items() for drum in drums}
 _LAYER_GAINS = {
-    "kick": 0.95, "snare": 0.62, "hats": 0.26, "percussion": 0.34, "bass": 0.5, "chords": 0.2, "pad": 0.13,
+    "kick": 0.85, "snare": 0.65, "hats": 0.38, "percussion": 0.42, "bass": 0.5, "chords": 0.2, "pad": 0.13,
     "arpeggio": 0.17, "melody": 0.24, "effects": 0.2,
 }  # fmt: skip
 _REVERB_SENDS = {

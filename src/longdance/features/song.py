@@ -281,7 +281,7 @@ def _tracked_beats(spectra: spectrum.Spectra) -> np.ndarray:
 
 def _beat_novelty(spectra: spectrum.Spectra) -> np.ndarray:
     """Onset strength with the low band weighed up: kick and bass carry the beat more often than hats do."""
-    return spectra.onset + 0.15 * spectra.onset_low
+    return spectra.onset + 0.3 * spectra.onset_low
 
 
 def _even_beats(

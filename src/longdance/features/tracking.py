@@ -33,8 +33,8 @@ def follow_tempo(
     rate: float,
     *,
     tempo_range: tuple[float, float] = (55.0, 215.0),
-    likely_bpm: float = 115.0,
-    likely_octaves: float = 0.65,
+    likely_bpm: float = 112.0,
+    likely_octaves: float = 0.5,
 ) -> TempoPath:
     """Find the tempo of every frame of `novelty` (frames,), sampled at `rate` hertz.
 
@@ -52,7 +52,7 @@ def follow_tempo(
     longest_lag = correlation.shape[1] - 1
     score = np.zeros((len(correlation), steps))
     weights = np.zeros(steps)
-    for multiple, weight in enumerate((1.0, 1.0, 0.5, 0.5), start=1):
+    for multiple, weight in enumerate((1.0, 1.0, 0.4, 1.0), start=1):
         position = multiple * 60.0 / tempi * rate
         known = position < longest_lag
         low = np.minimum(position.astype(int), longest_lag - 1)
