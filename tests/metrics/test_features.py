@@ -101,8 +101,8 @@ def test_mirroring_exchanges_left_and_right(wandering):
     twin = kinetic_features(mirrored(joints), 60, variant="corrected").reshape(24, 3)
     np.testing.assert_allclose(twin, kinetic[SMPL24.mirror_index], rtol=1e-6)
     geometric, twin = geometric_features(joints, 60), geometric_features(mirrored(joints), 60)
-    # Pairs of a right and a left relation. The published pairs 0 and 14 are no mirror images of each other: their
-    # planes' normals point forward on one side and backward on the other.
+    # Columns of right relations, their left ones follow. The published 0 and 14 are no mirror images of 1
+    # and 15: their planes' normals point forward on one side and backward on the other.
     pairs = np.array([2, 6, 12, 16, 19, 21, 23, 25, 29])
     np.testing.assert_allclose(twin[pairs], geometric[pairs + 1], atol=1e-6)
     np.testing.assert_allclose(twin[[31, 28, 18, 9]], geometric[[31, 28, 18, 9]], atol=1e-6)

@@ -92,7 +92,8 @@ def geometric_features(
     Preparation by variant is that of ``kinetic_features``, except that ``popdg`` treats the second
     coordinate of its z-up frame as the height, and that ``fact`` has its own thresholds. The published
     variants assume 120 fps, so speeds count double at 60 fps and fourfold at 30; ``corrected`` agrees with
-    ``aistpp`` at 60 fps and measures the same at every other rate.
+    ``aistpp`` at 60 fps and measures the same at every other rate. Columns 0, 1 and 14, 15 look in opposite
+    directions for the right and the left side, as published, and so tell a dance from its mirror image.
 
     Source: Müller, Röder and Clausen, Efficient content-based retrieval of motion capture data (SIGGRAPH
     2005); fairmotion; AI Choreographer (ICCV 2021).
