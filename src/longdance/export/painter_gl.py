@@ -1,0 +1,486 @@
+"""Draws the mannequin on its stage with OpenGL 3.3 through EGL, without a window or a graphics card."""
+
+import moderngl
+import numpy as np
+
+from longdance.export import scene
+from longdance.export.figure import Mannequin, mannequin
+from longdance.export.scene import Camera
+
+SHADOW_TEXELS = 512
+SHADOW_BLUR_TEXELS = 128
+SHADOW_METRES = 3.2
+"""Side of the square that the shadow map covers, around the dancer."""
+
+SHADOW_CELL = 0.03
+"""Finest edge, in metres, of the mesh that casts the shadow."""
+
+SAMPLES = 4
+"""Samples per pixel along the body's edges."""
+
+BODY_MARGIN = 0.14
+"""Metres around the outline's points that the body may fill."""
+
+BODY_BLOCK = 64
+"""Pixels: the body's own target comes in multiples of this, so that few are made."""
+
+
+class NoGraphics(RuntimeError):
+    """No OpenGL 3.3 context can be made on this machine."""
+
+
+def _context() -> moderngl.Context:
+    try:
+        return moderngl.create_context(standalone=True, require=330, backend="egl")
+    except Exception as error:
+        # The loader raises bare ``Exception`` for a missing library or driver; anything more specific is a
+        # defect.
+        if type(error) not in (Exception, moderngl.Error, ValueError):
+            raise
+        raise NoGraphics(str(error)) from error
+
+
+_SKINNING = """
+#version 330
+uniform vec4 rows[3 * JOINTS];
+in vec3 position;
+in vec3 normal;
+in vec4 bones;
+in vec4 weights;
+in vec2 seams;
+void skin(out vec3 place, out vec3 direction) {
+    ivec4 first = 3 * ivec4(bones);
+    vec4 x = rows[first.x] * weights.x + rows[first.y] * weights.y
+           + rows[first.z] * weights.z + rows[first.w] * weights.w;
+    vec4 y = rows[first.x + 1] * weights.x + rows[first.y + 1] * weights.y
+           + rows[first.z + 1] * weights.z + rows[first.w + 1] * weights.w;
+    vec4 z = rows[first.x + 2] * weights.x + rows[first.y + 2] * weights.y
+           + rows[first.z + 2] * weights.z + rows[first.w + 2] * weights.w;
+    place = vec3(dot(x, vec4(position, 1.0)), dot(y, vec4(position, 1.0)), dot(z, vec4(position, 1.0)));
+    direction = vec3(dot(x.xyz, normal), dot(y.xyz, normal), dot(z.xyz, normal));
+}
+"""
+
+_LIGHT_VERTEX = (
+    _SKINNING
+    + """
+uniform mat4 light;
+out float height;
+void main() {
+    vec3 place, direction;
+    skin(place, direction);
+    height = place.y;
+    gl_Position = light * vec4(place, 1.0);
+}
+"""
+)
+
+_LIGHT_FRAGMENT = """
+#version 330
+in float height;
+out vec2 cover;
+void main() {
+    // Near the floor a shadow is narrow and dark, far from it wide and faint.
+    cover = vec2(exp(-max(height, 0.0) / 0.16), 1.0);
+}
+"""
+
+_SQUARE_VERTEX = """
+#version 330
+in vec2 corner;
+out vec2 place;
+void main() {
+    place = corner;
+    gl_Position = vec4(corner, 0.0, 1.0);
+}
+"""
+
+_SHRINK_FRAGMENT = """
+#version 330
+uniform sampler2D source;
+uniform vec2 texel;
+in vec2 place;
+out vec2 cover;
+void main() {
+    vec2 at = place * 0.5 + 0.5;
+    vec2 a = vec2(-1.0, 1.0) * texel;
+    cover = 0.25 * (texture(source, at + a.xx).rg + texture(source, at + a.yx).rg
+                  + texture(source, at + a.xy).rg + texture(source, at + a.yy).rg);
+}
+"""
+
+_BLUR_FRAGMENT = """
+#version 330
+uniform sampler2D source;
+uniform vec2 texel;
+in vec2 place;
+out vec2 cover;
+void main() {
+    vec2 at = place * 0.5 + 0.5;
+    vec2 sum = vec2(0.0), total = vec2(0.0);
+    for (int i = -6; i <= 6; i++) {
+        vec2 weight = exp(-float(i * i) * vec2(0.68, 0.063));
+        sum += weight * texture(source, at + float(i) * texel).rg;
+        total += weight;
+    }
+    cover = sum / total;
+}
+"""
+
+_STAGE_VERTEX = """
+#version 330
+in vec2 corner;
+uniform vec3 ray_centre, ray_right, ray_up;
+out vec3 ray;
+out vec2 place;
+void main() {
+    place = corner;
+    ray = ray_centre + ray_right * corner.x + ray_up * corner.y;
+    gl_Position = vec4(corner, 1.0, 1.0);
+}
+"""
+
+# A software driver runs both sides of a branch, so backdrop, floor and body are drawn one by one, each inside
+# its own rectangle; the camera never rolls, hence the horizon is a row of pixels.
+_FINISH = """
+vec3 finish(vec3 colour, vec2 place) {
+    colour *= 1.0 - 0.09 * dot(place, place);
+    // An ordered pattern hides the steps of a slow gradient in 8 bits.
+    return colour + (fract(dot(gl_FragCoord.xy, vec2(0.7548777, 0.5698403))) - 0.5) / 255.0;
+}
+vec3 backdrop(vec3 ray) {
+    float slope = clamp(ray.y * 2.1 + 0.1, 0.0, 1.0);
+    return mix(horizon, top, slope * slope * (3.0 - 2.0 * slope));
+}
+"""
+
+_BACKDROP_FRAGMENT = (
+    """
+#version 330
+uniform vec3 top, horizon;
+in vec3 ray;
+in vec2 place;
+out vec3 colour;
+"""
+    + _FINISH
+    + """
+void main() {
+    colour = finish(backdrop(ray), place);
+}
+"""
+)
+
+_FLOOR_FRAGMENT = (
+    """
+#version 330
+uniform vec3 eye;
+uniform vec2 centre;
+uniform mat4 light;
+uniform sampler2D cover;
+uniform vec3 top, horizon, floor_colour, line_colour;
+uniform float pool, spacing;
+in vec3 ray;
+in vec2 place;
+out vec3 colour;
+"""
+    + _FINISH
+    + """
+void main() {
+    vec2 ground = eye.xz - (eye.y / min(ray.y, -0.0005)) * ray.xz;
+    vec2 cells = ground / spacing;
+    vec2 width = fwidth(cells);
+    vec2 lines = clamp(1.5 - (abs(fract(cells - 0.5) - 0.5) - 0.010) / width, 0.0, 1.0);
+    lines *= min(vec2(1.0), 0.25 / width);
+    vec2 offset = ground - centre;
+    float away = dot(offset, offset);
+    float lit = 1.0 / (1.0 + away / (pool * pool));
+    float line = max(lines.x, lines.y) * (0.05 + 0.25 * lit);
+    vec3 shown = mix(floor_colour * (0.42 + 0.58 * lit), line_colour, line);
+    vec2 map = (light * vec4(ground.x, 0.0, ground.y, 1.0)).xy;
+    vec2 shade = texture(cover, map * 0.5 + 0.5).rg;
+    shown *= (1.0 - 0.60 * shade.r) * (1.0 - 0.45 * shade.g);
+    colour = finish(mix(shown, backdrop(ray), clamp(away / 110.0 - 0.08, 0.0, 1.0)), place);
+}
+"""
+)
+
+_PASTE_FRAGMENT = """
+#version 330
+uniform sampler2D body;
+uniform ivec2 corner_pixel;
+out vec4 colour;
+void main() {
+    colour = texelFetch(body, ivec2(gl_FragCoord.xy) - corner_pixel, 0);
+}
+"""
+
+# Light is summed at the vertices: the mesh is as fine as a few pixels, and a software driver shades every
+# small triangle in blocks of sixteen pixels. Only the borders between colours are drawn per pixel.
+_BODY_VERTEX = (
+    _SKINNING
+    + """
+uniform mat4 view;
+uniform mat4 light;
+uniform vec3 eye, key, fill, back;
+uniform sampler2DShadow depth;
+uniform float shadow_texel;
+out vec3 diffuse;
+out vec3 glow;
+out float gloss;
+out vec2 inside;
+void main() {
+    vec3 place, n;
+    skin(place, n);
+    n = normalize(n);
+    vec3 v = normalize(eye - place);
+    vec3 at = (light * vec4(place + 0.014 * n, 1.0)).xyz * 0.5 + 0.5;
+    float open = 0.2 * (texture(depth, at)
+                      + texture(depth, at + shadow_texel * vec3(-0.9, -1.9, 0.0))
+                      + texture(depth, at + shadow_texel * vec3(1.9, -0.9, 0.0))
+                      + texture(depth, at + shadow_texel * vec3(0.9, 1.9, 0.0))
+                      + texture(depth, at + shadow_texel * vec3(-1.9, 0.9, 0.0)));
+    float key_light = max(dot(n, key) * 0.85 + 0.15, 0.0) * mix(0.15, 1.0, open);
+    float fill_light = max(dot(n, fill) * 0.6 + 0.4, 0.0);
+    float sky = 0.5 + 0.5 * n.y;
+    float grounded = mix(0.5, 1.0, smoothstep(-0.02, 0.35, place.y + 0.15 * n.y));
+    diffuse = vec3(1.00, 0.95, 0.88) * (0.95 * key_light)
+            + vec3(0.62, 0.74, 1.00) * (0.17 * fill_light)
+            + mix(vec3(0.15, 0.14, 0.14), vec3(0.20, 0.23, 0.30), sky) * grounded;
+    float edge = 1.0 - max(dot(n, v), 0.0);
+    edge *= edge * edge * smoothstep(-0.1, 0.6, dot(n, back)) * grounded;
+    glow = vec3(0.75, 0.85, 1.00) * (0.50 * edge);
+    gloss = pow(max(dot(n, normalize(key + v)), 0.0), 28.0) * open;
+    inside = seams;
+    gl_Position = view * vec4(place, 1.0);
+}
+"""
+)
+
+_BODY_FRAGMENT = """
+#version 330
+uniform vec3 skin_colour, suit_colour, accent_colour;
+in vec3 diffuse, glow;
+in float gloss;
+in vec2 inside;
+out vec4 colour;
+void main() {
+    vec2 width = max(fwidth(inside), vec2(0.0002));
+    vec2 part = smoothstep(-width, width, inside);
+    vec3 base = mix(mix(skin_colour, suit_colour, part.x), accent_colour, part.y);
+    vec3 lit = base * base * diffuse + glow + vec3(gloss * mix(0.05, 0.18, part.y));
+    colour = vec4(sqrt(lit), 1.0);
+}
+"""
+
+
+class GlPainter:
+    """Draws frames of ``width`` x ``height`` pixels; ``key`` is the unit vector towards the key lamp.
+
+    Raises ``NoGraphics`` where no OpenGL 3.3 is to be had. Use as a context manager: the GPU's memory is
+    freed at the end.
+    """
+
+    def __init__(self, figure: Mannequin, width: int, height: int, key: np.ndarray):
+        self.context = context = _context()
+        self.figure, self.size, self.key = figure, (width, height), key
+        skinning = {"JOINTS": str(len(figure.skeleton))}
+
+        def program(vertex, fragment):
+            for word, value in skinning.items():
+                vertex = vertex.replace(word, value)
+            return context.program(vertex_shader=vertex, fragment_shader=fragment)
+
+        self.light_program = program(_LIGHT_VERTEX, _LIGHT_FRAGMENT)
+        self.body_program = program(_BODY_VERTEX, _BODY_FRAGMENT)
+        self.backdrop_program = program(_STAGE_VERTEX, _BACKDROP_FRAGMENT)
+        self.floor_program = program(_STAGE_VERTEX, _FLOOR_FRAGMENT)
+        self.paste_program = program(_SQUARE_VERTEX, _PASTE_FRAGMENT)
+        self.shrink_program = program(_SQUARE_VERTEX, _SHRINK_FRAGMENT)
+        self.blur_program = program(_SQUARE_VERTEX, _BLUR_FRAGMENT)
+
+        # A shadow is blurred anyway, so a coarse body casts it.
+        caster = mannequin(figure.skeleton, cell=SHADOW_CELL)
+        square = context.buffer(np.array([[-1, -1], [3, -1], [-1, 3]], np.float32))
+        self.light_array = _upload(self.light_program, caster, context)
+        self.body_array = _upload(self.body_program, figure, context)
+        self.backdrop_array, self.floor_array, self.paste_array, self.shrink_array, self.blur_array = (
+            context.vertex_array(which, [(square, "2f", "corner")])
+            for which in (
+                self.backdrop_program,
+                self.floor_program,
+                self.paste_program,
+                self.shrink_program,
+                self.blur_program,
+            )
+        )
+
+        side = (SHADOW_TEXELS, SHADOW_TEXELS)
+        self.cover = context.texture(side, 2)
+        self.depth = context.depth_texture(side)
+        self.depth.compare_func = "<="
+        self.light_buffer = context.framebuffer([self.cover], self.depth)
+        small = (SHADOW_BLUR_TEXELS, SHADOW_BLUR_TEXELS)
+        self.blurred = [context.texture(small, 2) for _ in range(2)]
+        for texture in (self.cover, self.depth, *self.blurred):
+            texture.repeat_x = texture.repeat_y = False
+        self.blur_buffers = [context.framebuffer([texture]) for texture in self.blurred]
+        self.picture = context.framebuffer([context.renderbuffer(self.size, 3)])
+        self.body_targets: dict[tuple[int, int], tuple[moderngl.Framebuffer, ...]] = {}
+        self._set_constants()
+
+    def _set_constants(self):
+        yaw_side = np.cross((0.0, 1.0, 0.0), self.key)
+        yaw_side /= np.linalg.norm(yaw_side)
+        front = np.cross(yaw_side, (0.0, 1.0, 0.0))
+        body, floor = self.body_program, self.floor_program
+        body["key"] = tuple(self.key)
+        body["fill"] = tuple(_unit(-0.8 * yaw_side + 0.35 * np.array([0, 1, 0]) + 0.5 * front))
+        body["back"] = tuple(_unit(-0.9 * front + np.array([0, 0.55, 0]) - 0.2 * yaw_side))
+        body["shadow_texel"] = 1.0 / SHADOW_TEXELS
+        for name, colour in scene.PALETTE.items():
+            body[f"{name}_colour"] = colour
+        for stage in (self.backdrop_program, floor):
+            stage["top"], stage["horizon"] = scene.BACKDROP_TOP, scene.BACKDROP_HORIZON
+        floor["floor_colour"], floor["line_colour"] = scene.FLOOR, scene.GRID_LINE
+        floor["pool"], floor["spacing"] = scene.LIGHT_POOL_METRES, scene.GRID_METRES
+        body["depth"], floor["cover"], self.paste_program["body"] = 0, 0, 0
+        self.shrink_program["source"] = 0
+        self.blur_program["source"] = 0
+        self.shrink_program["texel"] = (1.0 / SHADOW_TEXELS,) * 2
+
+    def draw(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera) -> np.ndarray:
+        """(height, width, 3) uint8 picture of joints (joints, 3) and global rotations (joints, 3, 3)."""
+        rows = self.figure.transforms(joints, rotations).astype(np.float32).tobytes()
+        light = _column_major(self._light_matrix(joints))
+        context = self.context
+
+        context.enable(moderngl.DEPTH_TEST)
+        self.light_buffer.use()
+        self.light_buffer.clear()
+        self.light_program["rows"].write(rows)
+        self.light_program["light"].write(light)
+        self.light_array.render()
+
+        context.disable(moderngl.DEPTH_TEST)
+        self.blur_buffers[0].use()
+        self.cover.use(0)
+        self.shrink_array.render()
+        for source, along in ((0, (1.0, 0.0)), (1, (0.0, 1.0))):
+            self.blur_buffers[1 - source].use()
+            self.blurred[source].use(0)
+            self.blur_program["texel"] = tuple(a / SHADOW_BLUR_TEXELS for a in along)
+            self.blur_array.render()
+
+        context.enable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        (left, bottom), (columns, lines) = self._region(joints, rotations, camera)
+        smooth, resolved, texture = self._body_target(columns, lines)
+        # Moves and stretches the region of the picture that holds the body onto its own small target.
+        crop = np.eye(4)
+        for axis, (corner, length, whole) in enumerate(
+            ((left, columns, self.size[0]), (bottom, lines, self.size[1]))
+        ):
+            crop[axis, axis] = whole / length
+            crop[axis, 3] = (whole - 2 * corner - length) / length
+        smooth.use()
+        smooth.clear()
+        body = self.body_program
+        body["rows"].write(rows)
+        body["light"].write(light)
+        body["view"].write(_column_major(crop @ camera.matrix()))
+        body["eye"] = tuple(camera.eye)
+        self.depth.use(0)
+        self.body_array.render()
+        context.copy_framebuffer(resolved, smooth)
+
+        context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        self.picture.use()
+        right, up, back = camera.axes
+        horizontal, vertical = camera.slopes
+        for stage in (self.backdrop_program, self.floor_program):
+            stage["ray_centre"], stage["ray_right"] = tuple(-back), tuple(right * horizontal)
+            stage["ray_up"] = tuple(up * vertical)
+        self.floor_program["eye"] = tuple(camera.eye)
+        self.floor_program["centre"] = (camera.target[0], camera.target[2])
+        self.floor_program["light"].write(light)
+        horizon = int(np.clip((back[1] / (up[1] * vertical) * 0.5 + 0.5) * self.size[1], 0, self.size[1]))
+        self.picture.scissor = (0, horizon, self.size[0], self.size[1] - horizon)
+        self.backdrop_array.render()
+        self.picture.scissor = (0, 0, self.size[0], horizon)
+        self.blurred[0].use(0)
+        self.floor_array.render()
+        self.picture.scissor = (left, bottom, columns, lines)
+        context.enable(moderngl.BLEND)
+        context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+        self.paste_program["corner_pixel"] = (left, bottom)
+        texture.use(0)
+        self.paste_array.render()
+        context.disable(moderngl.BLEND)
+        self.picture.scissor = None
+        picture = np.frombuffer(self.picture.read(components=3, alignment=1), np.uint8)
+        return picture.reshape(self.size[1], self.size[0], 3)[::-1]
+
+    def _region(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera):
+        """Corner (left, bottom) and size, in pixels, of the part of the picture that holds the body."""
+        points = scene.outline(joints[None], rotations[None], self.figure.skeleton.names)[0]
+        places, depth = camera.project(points)
+        margin = BODY_MARGIN / (np.array(camera.slopes) * depth[:, None])
+        whole = np.array(self.size)
+        low = np.floor(((places - margin).min(0) * 0.5 + 0.5) * whole).astype(int)
+        high = np.ceil(((places + margin).max(0) * 0.5 + 0.5) * whole).astype(int)
+        low, high = np.clip(low, 0, whole - 1), np.clip(high, 1, whole)
+        size = np.minimum(-(-(high - low) // BODY_BLOCK) * BODY_BLOCK, whole)
+        corner = np.clip(low, 0, whole - size)
+        return tuple(corner.tolist()), tuple(size.tolist())
+
+    def _body_target(self, columns: int, lines: int):
+        """A target with several samples per pixel, the one it resolves into, and that one's texture."""
+        size = (columns, lines)
+        if size not in self.body_targets:
+            context = self.context
+            texture = context.texture(size, 4)
+            smooth = context.framebuffer(
+                [context.renderbuffer(size, 4, samples=SAMPLES)],
+                context.depth_renderbuffer(size, samples=SAMPLES),
+            )
+            self.body_targets[size] = (smooth, context.framebuffer([texture]), texture)
+        return self.body_targets[size]
+
+    def _light_matrix(self, joints: np.ndarray) -> np.ndarray:
+        """(4, 4) orthographic view from the key lamp, around the body and the floor below it."""
+        right = _unit(np.cross((0.0, 1.0, 0.0), self.key))
+        axes = np.stack((right, np.cross(self.key, right), self.key))
+        centre = (joints.min(0) + joints.max(0)) / 2
+        matrix = np.eye(4)
+        matrix[:3, :3] = axes * np.array([[2 / SHADOW_METRES], [2 / SHADOW_METRES], [-2 / 8.0]])
+        matrix[:3, 3] = -matrix[:3, :3] @ centre
+        return matrix
+
+    def __enter__(self) -> "GlPainter":
+        return self
+
+    def __exit__(self, *_):
+        self.context.release()
+
+
+def _upload(program: moderngl.Program, figure: Mannequin, context: moderngl.Context) -> moderngl.VertexArray:
+    """The figure's vertices and faces, with those attributes that the program reads."""
+    columns = {
+        "position": figure.vertices,
+        "normal": figure.normals,
+        "bones": figure.bones,
+        "weights": figure.weights,
+        "seams": figure.seams,
+    }
+    kept = {name: values for name, values in columns.items() if name in program}
+    packed = np.ascontiguousarray(np.concatenate(list(kept.values()), axis=1), dtype=np.float32)
+    layout = " ".join(f"{values.shape[1]}f" for values in kept.values())
+    faces = context.buffer(np.ascontiguousarray(figure.faces, dtype=np.int32))
+    return context.vertex_array(program, [(context.buffer(packed), layout, *kept)], faces)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def _column_major(matrix: np.ndarray) -> bytes:
+    return np.ascontiguousarray(matrix.T, dtype=np.float32).tobytes()
