@@ -113,7 +113,9 @@ class ParallelMambaModule(nn.Module):
         if self.directions == 2:  # the same scan over the reversed frames
             y = y + self._scan(x.flip(1), scans[1].flip(1), 1).flip(1)
         y = y + x * self.skip[:, None].to(x.dtype)
-        y = self.norm(y.flatten(-2) * nn.functional.silu(gate))
+        y = y.flatten(-2) * nn.functional.silu(gate)
+        # The weight in the dtype of autocast: mixed dtypes would leave the fused kernel.
+        y = nn.functional.rms_norm(y, (self.inner,), self.norm.weight.to(y.dtype), eps=1e-5)
         return self.output(y)
 
     def _scan(self, x: Tensor, scan: Tensor, direction: int) -> Tensor:

@@ -37,8 +37,8 @@ class Motion:
                 f"expected root (frames, 3) and rotations {shape}, "
                 f"got {self.root_position.shape} and {self.rotations.shape}"
             )
-        object.__setattr__(self, "root_position", np.asarray(self.root_position, dtype=np.float64))
-        object.__setattr__(self, "rotations", np.asarray(self.rotations, dtype=np.float64))
+        object.__setattr__(self, "root_position", np.ascontiguousarray(self.root_position, dtype=np.float64))
+        object.__setattr__(self, "rotations", np.ascontiguousarray(self.rotations, dtype=np.float64))
         object.__setattr__(self, "fps", float(self.fps))
 
     @property

@@ -1,0 +1,5 @@
+"""``python -m longdance``."""
+
+from longdance.cli import main
+
+main()

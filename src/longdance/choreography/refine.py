@@ -1,0 +1,41 @@
+"""After denoising: smooth what no body does, and let standing feet stand."""
+
+from dataclasses import replace
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from longdance.motion import filters
+from longdance.motion.ik import lock_feet
+from longdance.motion.motion import Motion
+
+
+class RefineConfig(BaseModel):
+    """What refinement does; ``None`` switches the smoothing off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cutoff: float | None = 5.0
+    """Hertz of the zero-phase low-pass on root and rotations."""
+    lock_feet: bool = True
+    """Whether feet in contact are held in place on the floor."""
+    contact_threshold: float = 0.5
+    """Predicted contact above which a foot joint stands."""
+
+
+def refine(motion: Motion, contacts: np.ndarray | None, config: RefineConfig) -> Motion:
+    """The motion, smoothed, with standing feet locked.
+
+    ``contacts`` (frames, 4) are predicted labels in [0, 1] for left ankle, left foot, right ankle, right foot; without
+    them they are measured. Bones keep their lengths: only rotations and the root change.
+    """
+    if config.cutoff is not None:
+        motion = replace(
+            motion,
+            root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=config.cutoff),
+            rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=config.cutoff),
+        )
+    if config.lock_feet:
+        standing = None if contacts is None else contacts > config.contact_threshold
+        motion = lock_feet(motion, standing)
+    return motion

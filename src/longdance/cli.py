@@ -1,0 +1,317 @@
+"""The command line. Thin on purpose: whatever it does, a few lines of Python can do.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longdance import __version__
+from longdance.errors import InputError, LongdanceError
+
+app = typer.Typer(
+    name="longdance",
+    help="A song, and words about how to dance to it, into minutes of 3D dance.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AUDIO_ENDINGS = {
+    ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aif", ".aiff",
+    ".mp4", ".mkv", ".mov", ".webm", ".avi",
+}  # fmt: skip
+
+SUCCESS, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main() -> None:
+    """Entry point: 0 when all was done, 1 when some input failed, 2 for wrong usage."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        app()
+    except LongdanceError as error:
+        say(f"error: {error}")
+        sys.exit(SOME_FAILED)
+    except KeyboardInterrupt:
+        say("stopped; nothing half-written was left behind")
+        sys.exit(INTERRUPTED)
+
+
+def say(text: str) -> None:
+    """A line to standard error, where everything but results goes."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress callback that draws a bar on standard error, one line per kind of work."""
+    if quiet:
+        yield lambda done, total, what: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label)
+
+        def update(done: int, total: int, what: str) -> None:
+            bars.update(task, completed=done, total=total, description=f"{label}: {what}" if what else label)
+
+        yield update
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def generate(
+    songs: Annotated[list[Path], typer.Argument(metavar="SONG...", help="Audio or video files, or folders.")],
+    model: Annotated[str, typer.Option(help="A shipped model, or a folder with a trained one.")] = "edmg",
+    genre: Annotated[str | None, typer.Option(help="See `longdance catalogue`.")] = None,
+    movement: Annotated[list[str] | None, typer.Option(help="A movement of the genre; may be repeated.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Free words about the dance.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Second of the song to begin at.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest of the song if not given.")] = None,
+    bpm: Annotated[float | None, typer.Option(min=20, max=400, help="Tempo, if the tracker gets it wrong.")] = None,
+    beat_offset: Annotated[float | None, typer.Option(help="Second of a first beat, with --bpm.")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
+    sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
+    music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.5,
+    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 2.5,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Any of npz,bvh,mp4.")] = "npz,bvh,mp4",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of results for machines.")] = False,
+) -> None:
+    """Dance to songs: one dance each, the whole song unless told otherwise."""
+    from longdance.export.formats import FORMATS
+
+    endings = tuple(part.strip().lower() for part in formats.split(",") if part.strip())
+    if out is not None and out.suffix.lower().removeprefix(".") in FORMATS:
+        endings, single = (out.suffix.lower().removeprefix("."),), out
+    else:
+        single = None
+    wrong = [ending for ending in endings if ending not in FORMATS]
+    if wrong or not endings:
+        raise typer.BadParameter(f"expected formats among {', '.join(FORMATS)}, got {formats!r}")
+    files = find_songs(songs)
+    if single is not None and len(files) != 1:
+        raise typer.BadParameter(f"{out} is one file, but there are {len(files)} songs; give a folder")
+
+    from longdance.choreography.edmg import Guidance
+    from longdance.choreography.pretrained import load
+
+    dancer = load(model)
+    results, failed, names = [], [], set()
+    for number, path in enumerate(files, start=1):
+        folder = single.parent if single else song_folder(out, path, many=len(files) > 1, taken=names)
+        targets = [single] if single else [folder / f"{folder_stem(path)}.{ending}" for ending in endings]
+        label = path.name if len(files) == 1 else f"[{number}/{len(files)}] {path.name}"
+        try:
+            with progress_bar(label, quiet=as_json) as progress:
+                progress(0, 1, "listening")
+                dance = dancer.generate(
+                    path,
+                    genre=genre,
+                    movement=movement or None,
+                    prompt=prompt,
+                    start=start,
+                    seconds=seconds,
+                    bpm=bpm,
+                    beat_offset=beat_offset,
+                    seed=seed,
+                    steps=steps,
+                    sampler=sampler,
+                    guidance=Guidance(music_guidance, text_guidance),
+                    progress=progress,
+                )
+                if fps is not None:
+                    dance = dance.resample(fps)
+                from longdance.export.formats import export
+
+                for target in targets:
+                    export(dance, target, song_path=path, progress=progress)
+        except (InputError, OSError) as error:
+            failed.append(str(error))
+            say(f"{path}: skipped: {error}" if str(path) not in str(error) else f"skipped: {error}")
+            continue
+        result = {"song": str(path), "files": [str(target) for target in targets], **facts(dance)}
+        results.append(result)
+        if not as_json:
+            report(result, dance.meta)
+    if as_json:
+        typer.echo(json.dumps({"dances": results, "failed": failed}))
+    if failed:
+        say(f"{len(results)} of {len(files)} songs danced; failed:\n  " + "\n  ".join(failed))
+        raise typer.Exit(SOME_FAILED)
+
+
+def find_songs(paths: list[Path]) -> list[Path]:
+    """The files named, and every song in the folders named, in order; ``BadParameter`` where there is none."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_ENDINGS and p.is_file())
+            if not inside:
+                raise typer.BadParameter(f"{path}: expected songs in this folder, found none")
+            files += inside
+        else:
+            files.append(path)
+    return files
+
+
+def song_folder(out: Path | None, song: Path, *, many: bool, taken: set[str]) -> Path:
+    """Where a song's dances go; songs of the same name get numbered folders."""
+    if out is not None and not many:
+        return out
+    name, number = folder_stem(song), 1
+    while name in taken:
+        number += 1
+        name = f"{folder_stem(song)}-{number}"
+    taken.add(name)
+    return (out or Path("dances")) / name
+
+
+def folder_stem(song: Path) -> str:
+    """The song's file name without its ending, fit to be a folder."""
+    return song.stem.strip(". ") or "dance"
+
+
+def facts(dance) -> dict[str, float]:
+    """A few measured quantities of a dance, in SI units."""
+    import numpy as np
+
+    from longdance.metrics.report import describe
+
+    beats = dance.meta.get("beat_times") or None
+    measured = describe(dance.joints(), dance.fps, beats) if dance.frames >= 8 else {}
+    numbers = {key: round(float(value), 4) for key, value in measured.items() if np.isfinite(value)}
+    return {"seconds": round(dance.seconds, 3), "fps": dance.fps, **numbers}
+
+
+def report(result: dict, meta: dict) -> None:
+    """What was made, for people."""
+    for note in meta.get("notes", ()):
+        say(f"note: {note}")
+    say(f"{result['seconds']:.1f} s at {result['fps']:g} fps, {meta['tempo_bpm']:.1f} BPM")
+    for file in result["files"]:
+        typer.echo(file)
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="open")],
+    source: Annotated[Path, typer.Option(help="Folder of the data set as published.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared store.")],
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
+) -> None:
+    """Read a data set into a prepared store for training."""
+    from longdance.train.overrides import override
+    from longdance.train.prepare import PrepareSettings, prepare_open
+
+    if dataset != "open":
+        raise typer.BadParameter(f"expected the data set open, got {dataset!r}")
+    chosen = override(PrepareSettings(), settings or [])
+    with progress_bar(f"prepare {dataset}") as progress:
+        outcome = prepare_open(source, out, settings=chosen, workers=workers, progress=progress)
+    if outcome.unchanged:
+        say(f"{out} is up to date: {outcome.clips} clips")
+        return
+    say(f"{out}: {outcome.clips} clips")
+    if outcome.failed:
+        say("failed:\n  " + "\n  ".join(outcome.failed))
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="tiny, edmg-open or edmg-aistpp.")],
+    data: Annotated[Path, typer.Option(help="A prepared store.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=500 batch.size=8.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+) -> None:
+    """Train a recipe; the folder can then be given to `generate --model`."""
+    from longdance.data.store import Store
+    from longdance.train.overrides import override
+    from longdance.train.recipes import RECIPES
+
+    if recipe not in RECIPES:
+        raise typer.BadParameter(f"expected a recipe among {', '.join(RECIPES)}, got {recipe!r}")
+    config = override(RECIPES[recipe](), settings or [])
+    store = Store.open(data)
+    from longdance.train.loop import train as run_training
+
+    with progress_bar(f"train {recipe}") as progress:
+        run_training(config, store, out, resume=resume, progress=progress)
+    typer.echo(out)
+
+
+@app.command()
+def export(
+    dance: Annotated[Path, typer.Argument(help="A dance (.npz or .bvh).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; its ending names the format.")],
+    song: Annotated[Path | None, typer.Option(help="The song, for videos with sound.")] = None,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the dance's if not given.")] = None,
+) -> None:
+    """Write a dance in another format."""
+    from longdance.export.formats import export as write
+    from longdance.motion.motion import Motion
+
+    motion = Motion.load(dance)
+    with progress_bar(out.name) as progress:
+        write(motion.resample(fps) if fps else motion, out, song_path=song, progress=progress)
+    typer.echo(out)
+
+
+@app.command()
+def models() -> None:
+    """List what can be loaded."""
+    from longdance.choreography.pretrained import WEIGHTS, shipped
+
+    for name in shipped():
+        config = json.loads((WEIGHTS / name / "config.json").read_text())
+        genres = ", ".join(config["genres"])
+        typer.echo(f"{name}: {config['fps']:g} fps, {config['trained_steps']} training steps; genres: {genres}")
+
+
+@app.command()
+def catalogue(
+    genre: Annotated[str | None, typer.Argument(help="A genre; all of them if not given.")] = None,
+) -> None:
+    """Genres and fundamental movements with their descriptions."""
+    from longdance.data.catalogue import find_genre, genre_names, load_catalogue
+
+    if genre is None:
+        for name in genre_names():
+            entry = load_catalogue()[name]
+            typer.echo(f"{name}: {entry.description}")
+        return
+    entry = find_genre(genre).genre
+    typer.echo(f"{entry.title}: {entry.description}\n")
+    for movement in entry.movements:
+        mark = "" if movement.trained else " (not trained)"
+        typer.echo(f"  {movement.name}{mark}: {movement.description}")
+
+
+if __name__ == "__main__":
+    main()
