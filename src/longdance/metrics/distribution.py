@@ -10,8 +10,8 @@ SPREAD_FLOOR = 1e-10
 
 
 def frechet_distance(
-    real: Float[np.ndarray, "n features"],
-    generated: Float[np.ndarray, "m features"],
+    real: Float[np.ndarray, "rows features"],
+    generated: Float[np.ndarray, "other_rows features"],
     *,
     normalise: bool = True,
 ) -> float:
@@ -44,9 +44,9 @@ def frechet_distance(
 
 
 def diversity(
-    features: Float[np.ndarray, "n features"],
+    features: Float[np.ndarray, "rows features"],
     *,
-    reference: Float[np.ndarray, "m features"] | None = None,
+    reference: Float[np.ndarray, "other_rows features"] | None = None,
 ) -> float:
     """Mean Euclidean distance between all pairs of different feature rows; NaN for fewer than two rows.
 
@@ -66,8 +66,8 @@ def diversity(
 
 
 def standardise(
-    features: Float[np.ndarray, "n features"], reference: Float[np.ndarray, "m features"]
-) -> Float[np.ndarray, "n features"]:
+    features: Float[np.ndarray, "rows features"], reference: Float[np.ndarray, "other_rows features"]
+) -> Float[np.ndarray, "rows features"]:
     """Features minus the reference's column means, over its population standard deviations (plus 1e-10)."""
     return (features - reference.mean(axis=0)) / (reference.std(axis=0) + SPREAD_FLOOR)
 
@@ -75,7 +75,7 @@ def standardise(
 def _covariance_root(rows: np.ndarray) -> np.ndarray:
     """A with AᵀA the covariance (ddof 1) of the rows; no taller than the number of columns."""
     centred = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
-    return np.linalg.qr(centred, mode="r") if len(rows) > rows.shape[1] else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(rows) > rows.shape[1] else centred
 
 
 def _checked(features: np.ndarray, *, least_rows: int) -> np.ndarray:

@@ -81,7 +81,9 @@ class GenreClassifier:
         weights = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape)
         return cls(genres=genres, centre=centre, spread=spread, weights=weights)
 
-    def predict_proba(self, windows: Sequence[np.ndarray], fps: float | int) -> Float[np.ndarray, "n genres"]:
+    def predict_proba(
+        self, windows: Sequence[np.ndarray], fps: float | int
+    ) -> Float[np.ndarray, "windows genres"]:
         """(windows, genres) probabilities in the order of ``genres``; the same for a mirrored window."""
         probabilities = np.empty((len(windows), len(self.genres)))
         for i, window in enumerate(windows):

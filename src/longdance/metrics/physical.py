@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from longdance.errors import InputError
 from longdance.metrics.contact import ANKLES, BALLS
-from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints
+from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints, relative_to_root
 from longdance.motion.skeleton import BALL_HEIGHT, SMPL24
 
 ANKLE_HEIGHT = float(SMPL24.rest_positions[SMPL24.index("left_ankle"), UP])
@@ -131,7 +131,7 @@ def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float |
 
 
 def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:
-    return joints[:, ROOT + 1 :] - joints[:, ROOT : ROOT + 1] if root_relative else joints
+    return relative_to_root(joints) if root_relative else joints
 
 
 def _speeds(positions: np.ndarray, fps: float | int) -> np.ndarray:
