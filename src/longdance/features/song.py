@@ -308,23 +308,25 @@ def _downbeat_indices(spectra: spectrum.Spectra, beats: np.ndarray) -> np.ndarra
     low = _standard(spectra.onset_low[near].max(axis=1))
     high = _standard(spectra.onset_high[near].max(axis=1))
     change = _standard(_harmonic_change(spectra.chroma, beats))
-    downbeat = low + 1.5 * change
-    upbeat = high - low
+    downbeat = 0.7 * low + 2.5 * change
+    backbeat = 0.4 * (high - low)
     return tracking.choose_downbeats(
-        np.stack([downbeat, 0.5 * upbeat, 0.5 * low + 0.5 * change, 0.5 * upbeat], axis=1)
+        np.stack([downbeat, backbeat, 0.25 * (low + change), backbeat], axis=1), change_cost=16.0
     )
 
 
 def _harmonic_change(chroma: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """One minus the cosine between the mean chroma of the beat before and after each beat: (beats,)."""
-    first, last = (beats[1] - beats[0], beats[-1] - beats[-2]) if len(beats) > 1 else (0.5, 0.5)
-    edges = np.concatenate([[beats[0] - first], beats, [beats[-1] + last]])
-    cells = np.clip(np.round(edges * spectrum.TIMBRE_RATE).astype(int), 0, len(chroma))
+    """One minus the cosine between the mean chroma of the two beats before and after each beat: (beats,)."""
+    span = 2 * float(np.median(np.diff(beats))) if len(beats) > 1 else 1.0
     sums = np.concatenate([np.zeros((1, chroma.shape[1])), np.cumsum(chroma, axis=0, dtype=np.float64)])
-    parts = np.diff(sums[cells], axis=0)
-    norms = np.linalg.norm(parts, axis=1)
-    scale = norms[:-1] * norms[1:]
-    product = (parts[:-1] * parts[1:]).sum(axis=1)
+
+    def total(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        cells = np.clip(np.round(np.stack([begin, end]) * spectrum.TIMBRE_RATE).astype(int), 0, len(chroma))
+        return sums[cells[1]] - sums[cells[0]]
+
+    before, after = total(beats - span, beats), total(beats, beats + span)
+    scale = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    product = (before * after).sum(axis=1)
     return 1.0 - np.divide(product, scale, out=np.ones(len(product)), where=scale > 0)
 
 

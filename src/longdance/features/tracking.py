@@ -141,7 +141,7 @@ def fit_grid(
     return best[1], best[2] if offset is None else offset
 
 
-def choose_downbeats(accent: np.ndarray, *, change_cost: float = 8.0) -> np.ndarray:
+def choose_downbeats(accent: np.ndarray, *, change_cost: float) -> np.ndarray:
     """Indices of the beats that start a bar of four, from the `accent` (beats, 4) of each beat in each role.
 
     `accent[i, r]` says how well beat i fits the role r = 0 (downbeat), 1, 2, 3. Roles follow each other; skipping or
