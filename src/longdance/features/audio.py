@@ -1,7 +1,7 @@
 """Reading and writing of audio files, and resampling.
 
-Here belongs everything that touches an audio file or its container. What the samples mean (beats, timbre, chords)
-is measured in `spectrum`, `tracking` and `song`.
+Here belongs everything that touches an audio file or its container. What the samples mean (beats, timbre,
+chords) is measured in `spectrum`, `tracking` and `song`.
 """
 
 import os
@@ -32,9 +32,9 @@ def stream_blocks(
 ) -> Iterator[np.ndarray]:
     """Decode an audio file block by block, in memory that does not grow with its length.
 
-    Any format that FFmpeg reads will do, video containers included: the first audio track is taken. All blocks
-    except the last have exactly `round(block_seconds * sample_rate)` samples. Concatenated, they are the same as
-    `decode`. Damaged packets inside an otherwise readable file are skipped.
+    Any format that FFmpeg reads will do, video containers included: the first audio track is taken. All
+    blocks except the last have exactly `round(block_seconds * sample_rate)` samples. Concatenated, they are
+    the same as `decode`. Damaged packets inside an otherwise readable file are skipped.
 
     Parameters: `start` and `seconds` cut out a stretch of the file, both in seconds.
 
@@ -88,8 +88,8 @@ def decode(
 ) -> np.ndarray:
     """Decode an audio file (wav, mp3, ogg, flac, m4a, or the sound of a video) at the sample rate asked for.
 
-    Returns float32 in about [-1, 1]: `(samples,)`, or `(samples, channels)` if not `mono`. `start` and `seconds`
-    cut out a stretch. Raises InputError as `stream_blocks` does.
+    Returns float32 in about [-1, 1]: `(samples,)`, or `(samples, channels)` if not `mono`. `start` and
+    `seconds` cut out a stretch. Raises InputError as `stream_blocks` does.
     """
     blocks = stream_blocks(
         path, sample_rate=sample_rate, block_seconds=60.0, mono=mono, start=start, seconds=seconds
@@ -97,11 +97,14 @@ def decode(
     return np.concatenate(list(blocks))
 
 
-def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) -> None:
+def write_audio(
+    path: str | os.PathLike, samples: np.ndarray, sample_rate: int, *, vorbis_quality: float = 0.4
+) -> None:
     """Write float samples to a wav (16 bit), flac (16 bit) or ogg (Vorbis) file, chosen by the file's ending.
 
-    `samples` is `(samples,)` or `(samples, channels)`; values beyond [-1, 1] are clipped. The file appears only
-    when it is complete. Raises InputError for another ending or for samples of another shape.
+    `samples` is `(samples,)` or `(samples, channels)`; values beyond [-1, 1] are clipped. The file appears
+    only when it is complete. `vorbis_quality` from 0 to 1 sets the size of ogg files. Raises InputError for
+    another ending or for samples of another shape.
     """
     import soundfile
 
@@ -115,7 +118,15 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
     form, subtype = _FORMATS[path.suffix.lower()]
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with soundfile.SoundFile(temporary, "w", sample_rate, channels, subtype, format=form) as file:
+        with soundfile.SoundFile(
+            temporary,
+            "w",
+            sample_rate,
+            channels,
+            subtype,
+            format=form,
+            compression_level=1.0 - vorbis_quality if form == "OGG" else None,
+        ) as file:
             # The Vorbis encoder overflows its stack when given minutes of sound at once.
             for begin in range(0, len(samples), _WRITE_CHUNK):
                 file.write(np.clip(samples[begin : begin + _WRITE_CHUNK], -1.0, 1.0))
@@ -149,8 +160,8 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
         container = av.open(str(path))
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(
-            f"expected an audio file, got {path}, which cannot be read ({error.strerror}); try wav, mp3, ogg, "
-            "flac or m4a"
+            f"expected an audio file, got {path}, which cannot be read ({error.strerror}); try wav, mp3, "
+            "ogg, flac or m4a"
         ) from error
     with container:
         if not container.streams.audio:
@@ -160,7 +171,8 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
             yield from _resampled(_frames(container, stream, path), sample_rate, mono)
         except av.error.FFmpegError as error:
             raise InputError(
-                f"expected sound in {path}, got data that cannot be decoded ({error.strerror}); try converting it"
+                f"expected sound in {path}, got data that cannot be decoded ({error.strerror}); "
+                "try converting it"
             ) from error
 
 

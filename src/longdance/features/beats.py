@@ -1,7 +1,7 @@
 """Beats of a dance, estimated from its movement alone.
 
-Here belongs the way from joint positions to the times a dancer marks: for dances that come without music. The tempo
-and beat tracker itself is in `tracking`; soundtracks for the beats found are made by `composer`.
+Here belongs the way from joint positions to the times a dancer marks: for dances that come without music.
+The tempo and beat tracker itself is in `tracking`; soundtracks for the beats found are made by `composer`.
 """
 
 from dataclasses import dataclass
@@ -41,27 +41,36 @@ def beats_of_motion(
 ) -> MotionBeats:
     """Estimate tempo and beats from joint positions `(frames, joints, 3)`, metres, at `fps` hertz.
 
-    Dancers reach poses on the beat: there the speed of the body and of its limbs dips. The dips form a novelty
-    curve, its periodicity gives a tempo that may drift within `tempo_range` (beats per minute), and a chain of
-    beats is laid so that it keeps the tempo and lands on the dips. A body that does not move gets an even grid of
-    110 BPM, or the nearest tempo allowed, with zero strength. Raises InputError for fewer than two frames,
-    positions that are not finite, or an empty tempo range.
+    Dancers reach poses on the beat: there the speed of the body and of its limbs dips. The dips form a
+    novelty curve, its periodicity gives a tempo that may drift within `tempo_range` (beats per minute), and
+    a chain of beats is laid so that it keeps the tempo and lands on the dips. A body that does not move
+    gets an even grid of 110 BPM, or the nearest tempo allowed, with zero strength. Raises InputError for
+    fewer than two frames, positions that are not finite, or an empty tempo range.
 
-    Source: beats at local minima of the mean joint speed as in AI Choreographer (Li et al. 2021), section 6.2;
-    beat chain by Ellis (2007). Differs: dips weigh by their depth, per joint as well as for the whole body.
+    Source: beats at local minima of the mean joint speed as in AI Choreographer (Li et al. 2021), section
+    6.2; beat chain by Ellis (2007). Differs: dips weigh by their depth, per joint as well as for the whole
+    body.
     """
     joints = np.asarray(joints, dtype=np.float64)
     if joints.ndim != 3 or joints.shape[-1] != 3 or len(joints) < 2:
-        raise InputError(f"expected joints of shape (frames >= 2, joints, 3), got {joints.shape}; try a longer clip")
+        raise InputError(
+            f"expected joints of shape (frames >= 2, joints, 3), got {joints.shape}; try a longer clip"
+        )
     if not np.isfinite(joints).all():
-        raise InputError("expected finite joint positions, got NaN or infinity; try cutting the damaged frames")
+        raise InputError(
+            "expected finite joint positions, got NaN or infinity; try cutting the damaged frames"
+        )
     slowest, fastest = tempo_range
     if not 0 < slowest < fastest:
-        raise InputError(f"expected a tempo range (slowest, fastest) in BPM, got {tempo_range}; try (70, 180)")
+        raise InputError(
+            f"expected a tempo range (slowest, fastest) in BPM, got {tempo_range}; try (70, 180)"
+        )
     seconds = (len(joints) - 1) / fps
     novelty = movement_novelty(joints, fps)
     likely = float(np.sqrt(slowest * fastest))
-    tempo = tracking.follow_tempo(novelty, _RATE, tempo_range=tempo_range, likely_bpm=likely, likely_octaves=0.6)
+    tempo = tracking.follow_tempo(
+        novelty, _RATE, tempo_range=tempo_range, likely_bpm=likely, likely_octaves=0.6
+    )
     frames = tracking.follow_beats(novelty, _RATE, tempo.tempo_bpm, tightness=60.0)
     times = np.clip(frames / _RATE, 0.0, seconds)
     if len(times) < 2:
@@ -82,9 +91,9 @@ def beats_of_motion(
 def movement_novelty(joints: np.ndarray, fps: float) -> np.ndarray:
     """Curve at 60 Hz that peaks where movement pauses: `(round((frames - 1) / fps * 60) + 1,)`, at least 0.
 
-    For each joint, the amount by which its speed falls below its own course over a quarter of a second, in metres
-    per second: fast limbs weigh more than still ones. The same dip of the mean speed of all joints is added with
-    the same total weight.
+    For each joint, the amount by which its speed falls below its own course over a quarter of a second, in
+    metres per second: fast limbs weigh more than still ones. The same dip of the mean speed of all joints
+    is added with the same total weight.
     """
     source = np.arange(len(joints)) / fps
     times = np.arange(round((len(joints) - 1) / fps * _RATE) + 1) / _RATE

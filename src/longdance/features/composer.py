@@ -1,8 +1,8 @@
 """Soundtracks composed for given beats: drums, bass, chords and a little melody, in the style of a genre.
 
-Dances that come without music get several soundtracks each, all different and all on the same beats, which need not
-be even. Here belongs the arrangement: what plays when, and the mix. Sounds are made in `synthesis` or read by
-`samples`; the choices of each style are in `styles`.
+Dances that come without music get several soundtracks each, all different and all on the same beats, which
+need not be even. Here belongs the arrangement: what plays when, and the mix. Sounds are made in `synthesis`
+or read by `samples`; the choices of each style are in `styles`.
 """
 
 import os
@@ -54,7 +54,11 @@ class Section:
     brighten: tuple[float, float] | None = None
     """Low-pass on everything but the drums, opening from the first to the second frequency in hertz."""
     riser: bool = False
-    """Whether noise swells towards the section's end."""
+    """Whether noise swells over the last two bars."""
+    roll: bool = False
+    """Whether a snare roll grows over the whole section."""
+    marked: bool = True
+    """Whether some drum marks every beat, where no kick plays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +90,14 @@ class Plan:
     duck: float = 0.0
     room_seconds: float = 0.8
     looseness: float = 0.004
-    """Standard deviation, in seconds, by which played notes miss the grid; kicks miss it by a quarter of that."""
+    """Standard deviation, in seconds, by which played notes miss the grid; kicks miss it by a quarter of
+    that.
+    """
     gains: dict[str, float] = field(default_factory=dict)
     """Factors on the normal loudness of the layers."""
     sections: tuple[Section, ...]
+    lead_in: bool = True
+    """Whether music plays before the first downbeat; the sections are counted from its beginning."""
     sound_seed: int = 0
     """Picks the drum kit and all details of the performance."""
     sampled_share: float = 0.0
@@ -106,14 +114,15 @@ def compose(
     samples_folder: str | os.PathLike | None = None,
     stereo: bool = False,
 ) -> np.ndarray:
-    """Compose and render a soundtrack whose beats are `beat_times` (beats,), in seconds, increasing, not nec. even.
+    """Compose and render a soundtrack whose beats are `beat_times` (beats,), in seconds, increasing, not
+    nec. even.
 
-    `style` is a genre of `styles.STYLES`; `seed` decides everything else. `beat_times[downbeat_offset]` starts a
-    bar. The music fills `seconds`; before the first and after the last beat the tempo goes on. With a
-    `samples_folder`, about half of the soundtracks use its drums or basses.
+    `style` is a genre of `styles.STYLES`; `seed` decides everything else. `beat_times[downbeat_offset]`
+    starts a bar. The music fills `seconds`; before the first and after the last beat the tempo goes on.
+    With a `samples_folder`, about half of the soundtracks use its drums or basses.
 
-    Returns float32 `(samples,)` at 22,050 Hz, or `(samples, 2)` at 44,100 Hz if `stereo`, within [-1, 1]. Raises
-    InputError for fewer than two beats, beats that do not increase, an unknown style or no duration.
+    Returns float32 `(samples,)` at 22,050 Hz, or `(samples, 2)` at 44,100 Hz if `stereo`, within [-1, 1].
+    Raises InputError for fewer than two beats, beats that do not increase, an unknown style or no duration.
     """
     if style not in styles.STYLES:
         raise InputError(f"expected a style among {', '.join(styles.STYLES)}, got {style!r}; try 'freestyle'")
@@ -130,7 +139,9 @@ def compose(
 
 
 class BeatGrid:
-    """Time as a function of the beat count: position 0 is the first downbeat, beyond both ends the tempo goes on."""
+    """Time as a function of the beat count: position 0 is the first downbeat, beyond both ends the tempo
+    goes on.
+    """
 
     def __init__(self, beat_times: np.ndarray, downbeat_offset: int = 0):
         beats = np.asarray(beat_times, dtype=np.float64)
@@ -168,9 +179,7 @@ class BeatGrid:
         return self.first + float(np.interp(time, self.beats, np.arange(len(self.beats))))
 
 
-def draw_plan(
-    style: styles.Style, grid: BeatGrid, seconds: float, generator: np.random.Generator
-) -> Plan:
+def draw_plan(style: styles.Style, grid: BeatGrid, seconds: float, generator: np.random.Generator) -> Plan:
     """Make every decision for a soundtrack in a style."""
     ratio = _draw_feel(style, grid.tempo_bpm, generator)
     first, last = _bar_range(grid, seconds, ratio)
@@ -221,10 +230,10 @@ _ARPEGGIOS = (
 )  # fmt: skip
 
 
-def draw_motif(
-    scale: tuple[int, ...], generator: np.random.Generator
-) -> tuple[tuple[int, int, int], ...]:
-    """A melody of two bars: (step, length in steps, scale degree); its second half repeats or answers the first."""
+def draw_motif(scale: tuple[int, ...], generator: np.random.Generator) -> tuple[tuple[int, int, int], ...]:
+    """A melody of two bars: (step, length in steps, scale degree); its second half repeats or answers the
+    first.
+    """
     half = []
     step = int(generator.choice((0, 0, 2, 4)))
     degree = int(generator.integers(0, len(scale)))
@@ -267,6 +276,8 @@ class _Performance:
         self.generator = np.random.default_rng(plan.sound_seed)
         self.folder = Path(samples_folder) if samples_folder is not None and plan.sampled_share > 0 else None
         self.first_bar, self.last_bar = _bar_range(grid, seconds, plan.beats_per_quarter)
+        if not plan.lead_in:
+            self.first_bar = max(0, self.first_bar)
         self.tracks = {layer: np.zeros(self.length, dtype=np.float32) for layer in _RENDERED}
         self.kick_starts: list[int] = []
         self.kit = self._kit()
@@ -328,7 +339,7 @@ class _Performance:
         patterns = dict(self.plan.groove)
         if section.layers.get("percussion", 0.0) > 0:
             patterns |= self.plan.percussion
-        if not section.layers.get("kick", 0.0) > 0:
+        if section.marked and not section.layers.get("kick", 0.0) > 0:
             self._hit(bar, self.plan.marker, "x...x...x...x...", 0.8, "percussion")
         for drum, pattern in patterns.items():
             layer = _LAYER_OF_DRUM[drum]
@@ -342,6 +353,11 @@ class _Performance:
             drum = _pick(self.generator, ("snare", "tom", "snare", "clap", "conga_open"))
             fill = _pick(self.generator, ("xxxx", "x.xx", "xxoX", "ooxX", "x.x.", ".xxX"))
             self._hit(bar, drum, "." * 12 + fill, 0.9, _LAYER_OF_DRUM[drum])
+        if section.roll:
+            for quarter in range(4):
+                progress = (place + quarter / 4) / section.bars
+                strokes = "x.x." if progress < 0.5 else "xxxx"
+                self._hit(bar, "snare", "." * 4 * quarter + strokes, 0.3 + 0.6 * progress, "snare")
         if section.crash and place == 0:
             self._hit(bar, "crash", "X" + "." * 15, 0.7, "percussion")
 
@@ -449,7 +465,10 @@ class _Performance:
             midi = 72 + self.plan.key - 12 * (self.plan.key > 6) + 12 * octave + self.plan.scale[place]
             if step % 4 == 0 or length >= 4:
                 # On strong steps the nearest chord tone is played.
-                midi += min(range(-3, 4), key=lambda shift: (abs(shift), shift) if (midi + shift) % 12 in chord else (9, 0))
+                midi += min(
+                    range(-3, 4),
+                    key=lambda shift: (abs(shift), shift) if (midi + shift) % 12 in chord else (9, 0),
+                )
             begin, end = self._time(bar, step - half), self._time(bar, step - half + 0.9 * length)
             self._play("melody", self.plan.lead, midi, begin, end, level * self.generator.uniform(0.8, 1.0))
 

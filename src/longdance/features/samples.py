@@ -1,7 +1,7 @@
 """One-shots from a folder of recorded samples, found by the words in their file names.
 
-Here belongs the way from a file name to the role a sound can play in a groove. Samples stay optional: everything
-can be synthesised.
+Here belongs the way from a file name to the role a sound can play in a groove. Samples stay optional:
+everything can be synthesised.
 """
 
 import os
@@ -55,7 +55,9 @@ def find_samples(folder: str | os.PathLike) -> dict[str, tuple[Path, ...]]:
                 roles.setdefault(role, []).append(path)
                 break
     if not roles:
-        raise InputError(f"expected drum samples in {folder}, got none known by name; try names such as kick_1.wav")
+        raise InputError(
+            f"expected drum samples in {folder}, got none known by name; try names such as kick_1.wav"
+        )
     return {role: tuple(paths) for role, paths in roles.items()}
 
 
@@ -90,6 +92,8 @@ def transposed(sound: np.ndarray, half_steps: float) -> np.ndarray:
 def _names(name: str, word: str) -> bool:
     """Whether `word` occurs in `name` as a word of its own, a digit may follow."""
     padded = f"_{name}_"
-    return f"_{word}_" in padded or any(f"_{word}{digit}_" in padded for digit in range(10)) or (
-        "_" in word and f"_{word}" in padded
+    return (
+        f"_{word}_" in padded
+        or any(f"_{word}{digit}_" in padded for digit in range(10))
+        or ("_" in word and f"_{word}" in padded)
     )

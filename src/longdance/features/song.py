@@ -1,7 +1,7 @@
 """Songs: what a dance needs to know of a piece of music, measured once and served at any frame rate.
 
-Here belong the beat, bar and feature tracks of a whole song. Decoding is in `audio`, spectra in `spectrum`, the beat
-tracker in `tracking`.
+Here belong the beat, bar and feature tracks of a whole song. Decoding is in `audio`, spectra in `spectrum`,
+the beat tracker in `tracking`.
 """
 
 import os
@@ -36,7 +36,9 @@ _DECIBEL_PER_LOG = 20.0 / np.log(10.0)
 
 @dataclass(frozen=True, eq=False)
 class Song:
-    """A piece of music as dances see it. Times are seconds from the beginning of the stretch that was loaded."""
+    """A piece of music as dances see it. Times are seconds from the beginning of the stretch that was
+    loaded.
+    """
 
     name: str
     """Path of the file, or a name given to generated samples."""
@@ -68,9 +70,10 @@ class Song:
     ) -> "Song":
         """Decode and measure a song of any common format and any length, in bounded memory.
 
-        `start` and `seconds` cut out a stretch. With `bpm` the beats are an exactly even grid; with `beat_offset`
-        (seconds in the file, the time of a "one") the grid runs through that time and bars are counted from it.
-        What is not given is estimated. Raises InputError for files without usable sound and impossible values.
+        `start` and `seconds` cut out a stretch. With `bpm` the beats are an exactly even grid; with
+        `beat_offset` (seconds in the file, the time of a "one") the grid runs through that time and bars
+        are counted from it. What is not given is estimated. Raises InputError for files without usable
+        sound and impossible values.
         """
 
         def blocks() -> Iterable[np.ndarray]:
@@ -93,9 +96,9 @@ class Song:
     ) -> "Song":
         """Measure a song from samples in memory, `(samples,)` or `(samples, channels)`.
 
-        `beat_times` (seconds, increasing) are taken as they are instead of being tracked; so are `downbeat_times`,
-        which need `beat_times` with them. `bpm` and `beat_offset` are as in `load`. Raises InputError for empty or
-        non-finite samples, and for beats that are not increasing.
+        `beat_times` (seconds, increasing) are taken as they are instead of being tracked; so are
+        `downbeat_times`, which need `beat_times` with them. `bpm` and `beat_offset` are as in `load`.
+        Raises InputError for empty or non-finite samples, and for beats that are not increasing.
         """
         samples = np.asarray(samples, dtype=np.float32)
         if samples.ndim not in (1, 2) or not samples.size:
@@ -126,7 +129,9 @@ class Song:
 
     @property
     def onset_strength(self) -> np.ndarray:
-        """(onset_frames,) decibel: mean rise over the bands; frame i is at i / `spectrum.ONSET_RATE` seconds."""
+        """(onset_frames,) decibel: mean rise over the bands; frame i is at i / `spectrum.ONSET_RATE`
+        seconds.
+        """
         return self.spectra.onset * np.float32(_DECIBEL_PER_LOG)
 
     @property
@@ -140,11 +145,12 @@ class Song:
     def features(self, fps: float) -> np.ndarray:
         """The 35 channels of Lodge, one row per motion frame: `(round(seconds * fps), 35)` float32.
 
-        Row i describes the time i / fps. Columns, as in `CHANNEL_NAMES`: onset strength 1 (decibel), MFCC 20
-        (librosa's scale), chroma 12 (CENS, unit norm), onset peaks 1 (0 or 1), beats 1 (0 or 1). The samples are
-        brought to one loudness first, so that a louder copy of a file has the same features.
+        Row i describes the time i / fps. Columns, as in `CHANNEL_NAMES`: onset strength 1 (decibel), MFCC
+        20 (librosa's scale), chroma 12 (CENS, unit norm), onset peaks 1 (0 or 1), beats 1 (0 or 1). The
+        samples are brought to one loudness first, so that a louder copy of a file has the same features.
 
-        Source: Lodge (2024), section 3.1. Differs: chroma from a Fourier transform instead of a constant-Q one.
+        Source: Lodge (2024), section 3.1. Differs: chroma from a Fourier transform instead of a constant-Q
+        one.
         """
         spectra, frames = self.spectra, self.frames(fps)
         chroma = spectrum.smooth_chroma(spectra.chroma, spectrum.TIMBRE_RATE)
@@ -245,8 +251,8 @@ def _measure(
 def _loudness(blocks: Iterable[np.ndarray]) -> tuple[int, float]:
     """Number of samples, and the factor that brings the song to the target loudness.
 
-    The loudness is the root mean square over the parts of 0.4 s that are at most 40 dB below the loudest one, so
-    that silence around a song does not count.
+    The loudness is the root mean square over the parts of 0.4 s that are at most 40 dB below the loudest
+    one, so that silence around a song does not count.
     """
     part = round(0.4 * audio.ANALYSIS_SAMPLE_RATE)
     samples = 0
@@ -353,7 +359,9 @@ def _positions(beats: np.ndarray, times: np.ndarray, period: float | None) -> np
 
 
 def _at_frames(values: np.ndarray, rate: float, fps: float, frames: int) -> np.ndarray:
-    """Mean of `values` (cells, channels), each lasting 1 / rate, over each motion frame: (frames, channels)."""
+    """Mean of `values` (cells, channels), each lasting 1 / rate, over each motion frame: (frames,
+    channels).
+    """
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     edges = ((np.arange(frames + 1) - 0.5) / fps) * rate + 0.5
     # Outside the song the first and last value go on.

@@ -1,7 +1,7 @@
 """Short-time spectra of a song, reduced block by block to onset strength, MFCC and chroma.
 
-Here belongs what is measured frame by frame at the fixed analysis rate. Beats are found in `tracking`; `song` maps
-everything to motion frames. The result does not depend on how the samples are cut into blocks.
+Here belongs what is measured frame by frame at the fixed analysis rate. Beats are found in `tracking`;
+`song` maps everything to motion frames. The result does not depend on how the samples are cut into blocks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -58,11 +58,12 @@ class Spectra:
 def measure_spectra(blocks: Iterable[np.ndarray], gain: float = 1.0) -> Spectra:
     """Measure a song given as consecutive mono blocks at the analysis rate, each multiplied by `gain`.
 
-    The blocks may have any length; memory beyond the result is bounded by the longest of them. Silence gives zero
-    onset and zero chroma.
+    The blocks may have any length; memory beyond the result is bounded by the longest of them. Silence
+    gives zero onset and zero chroma.
 
-    Source: onset strength is the spectral flux with a maximum filter over frequency of Boeck and Widmer, "Maximum
-    filter vibrato suppression for onset detection" (DAFx 2013), on mel bands with logarithmic compression.
+    Source: onset strength is the spectral flux with a maximum filter over frequency of Boeck and Widmer,
+    "Maximum filter vibrato suppression for onset detection" (DAFx 2013), on mel bands with logarithmic
+    compression.
     """
     onset_parts, mfcc_parts, chroma_parts = [], [], []
     previous = None
@@ -87,13 +88,15 @@ def measure_spectra(blocks: Iterable[np.ndarray], gain: float = 1.0) -> Spectra:
 
 
 def smooth_chroma(chroma: np.ndarray, rate: float) -> np.ndarray:
-    """Turn chroma into CENS: energy shares, quantised in four logarithmic steps, smoothed over 1.37 s, unit norm.
+    """Turn chroma into CENS: energy shares, quantised in four logarithmic steps, smoothed over 1.37 s, unit
+    norm.
 
-    `chroma` and the result are `(frames, 12)`. The window is the 41 frames at 30 per second that Lodge's features
-    have. Frames without energy stay zero.
+    `chroma` and the result are `(frames, 12)`. The window is the 41 frames at 30 per second that Lodge's
+    features have. Frames without energy stay zero.
 
     Source: Mueller and Ewert, "Chroma Toolbox" (ISMIR 2011), section 2.3.
-    Differs: pitch energy comes from a short-time Fourier transform, which is many times faster than a filter bank.
+    Differs: pitch energy comes from a short-time Fourier transform, which is many times faster than a
+    filter bank.
     """
     total = chroma.sum(axis=1, keepdims=True)
     share = np.divide(chroma, total, out=np.zeros_like(chroma), where=total > 0)
@@ -110,7 +113,8 @@ def smooth_chroma(chroma: np.ndarray, rate: float) -> np.ndarray:
 
 @cache
 def mel_filters(window: int, bands: int) -> np.ndarray:
-    """Triangular filters of unit area on the mel scale from 0 Hz to half the sample rate: `(bands, bins)` float32.
+    """Triangular filters of unit area on the mel scale from 0 Hz to half the sample rate: `(bands, bins)`
+    float32.
 
     Source: Slaney, "Auditory Toolbox" (1998): linear below 1 kHz, logarithmic above.
     """
@@ -133,8 +137,8 @@ def mel_filters(window: int, bands: int) -> np.ndarray:
 def chroma_filters(window: int) -> np.ndarray:
     """Weights that gather the bins of a spectrum into pitch classes C to B: `(12, bins)` float32.
 
-    Each bin is spread over the pitch classes near it, wider where a bin covers more than a semitone, and bins far
-    from middle C count less. Tuning is A = 440 Hz.
+    Each bin is spread over the pitch classes near it, wider where a bin covers more than a semitone, and
+    bins far from middle C count less. Tuning is A = 440 Hz.
     """
     frequencies = np.arange(1, window // 2 + 1) * ANALYSIS_SAMPLE_RATE / window
     pitch = 12.0 * np.log2(frequencies / 440.0) + 9.0  # semitones, 0 is the C below A = 440 Hz
@@ -198,7 +202,9 @@ def _onset_filters() -> np.ndarray:
 
 
 def _flux(bands: np.ndarray) -> np.ndarray:
-    """(lag + frames, bands) -> (frames, 3): mean rise of all, low and high bands against `lag` frames before."""
+    """(lag + frames, bands) -> (frames, 3): mean rise of all, low and high bands against `lag` frames
+    before.
+    """
     before = bands[:-_ONSET_LAG]
     neighbours = np.pad(before, ((0, 0), (1, 1)), mode="edge")
     before = np.maximum(np.maximum(neighbours[:, :-2], neighbours[:, 2:]), before)

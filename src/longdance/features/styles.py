@@ -1,12 +1,11 @@
 """Tables of musical styles: grooves, bass lines, chords and sounds that the composer draws from.
 
-Here belong patterns and choices only; `composer` plays them. A pattern covers one bar of 16 steps or two bars of 32,
-a step is a sixteenth.
+Here belong patterns and choices only; `composer` plays them. A pattern covers one bar of 16 steps or two
+bars of 32, a step is a sixteenth.
 
-Drum patterns: `X` loud, `x` normal, `o` soft, `g` ghost, `.` rest.
-Chord patterns: `X` strike, `o` soft strike, `-` hold, `.` rest.
-Bass patterns: `R` root, `O` octave above, `F` fifth, `T` third, `S` seventh, `A` a half step below the next root,
-`-` hold, `.` rest.
+Drum patterns: `X` loud, `x` normal, `o` soft, `g` ghost, `.` rest. Chord patterns: `X` strike, `o` soft
+strike, `-` hold, `.` rest. Bass patterns: `R` root, `O` octave above, `F` fifth, `T` third, `S` seventh,
+`A` a half step below the next root, `-` hold, `.` rest.
 """
 
 from dataclasses import dataclass
@@ -41,7 +40,9 @@ BASSES = {
 }
 
 KEYS = {
-    "piano": Timbre((1.0, 0.7, 0.45, 0.3, 0.2, 0.15, 0.1, 0.07, 0.04), decay=0.9, bright_decay=0.3, release=0.1),
+    "piano": Timbre(
+        (1.0, 0.7, 0.45, 0.3, 0.2, 0.15, 0.1, 0.07, 0.04), decay=0.9, bright_decay=0.3, release=0.1
+    ),
     "bright_piano": Timbre(saw(0.75, 16), decay=0.6, bright_decay=0.25, release=0.08),
     "electric_piano": Timbre((1.0, 0.1), decay=0.9, modulation=1.6, modulation_ratio=1.0, release=0.12),
     "organ": Timbre((1.0, 0.8, 0.6, 0.4, 0.0, 0.3, 0.0, 0.25), vibrato_cents=8.0, release=0.03),
@@ -56,7 +57,9 @@ KEYS = {
 PADS = {
     "strings": Timbre(saw(0.6), attack=0.25, release=0.4, detune_cents=14.0, vibrato_cents=5.0),
     "warm": Timbre(saw(0.2), attack=0.4, release=0.5, detune_cents=20.0),
-    "choir": Timbre((1.0, 0.5, 0.9, 0.4, 0.15, 0.1), attack=0.3, release=0.4, detune_cents=22.0, vibrato_cents=9.0),
+    "choir": Timbre(
+        (1.0, 0.5, 0.9, 0.4, 0.15, 0.1), attack=0.3, release=0.4, detune_cents=22.0, vibrato_cents=9.0
+    ),
     "bright": Timbre(saw(0.9), attack=0.1, release=0.3, detune_cents=24.0),
 }
 
@@ -141,8 +144,18 @@ BREAKING = Style(
     grooves=(
         {"kick": "X.X...g...X..X..", "snare": "....X..g.g..X..g", "closed_hat": _SIXTEENTHS},
         {"kick": "X.x.......xx....", "snare": "....X..o.o..X..o", "ride": _EIGHTHS},
-        {"kick": "X..x..x.X..x..x.", "snare": _BACKBEAT, "closed_hat": _EIGHTHS, "open_hat": "..............x."},
-        {"kick": "X.....x...x.....", "snare": _BACKBEAT, "closed_hat": _SIXTEENTHS, "cowbell": "x.x..x.x..x.x..."},
+        {
+            "kick": "X..x..x.X..x..x.",
+            "snare": _BACKBEAT,
+            "closed_hat": _EIGHTHS,
+            "open_hat": "..............x.",
+        },
+        {
+            "kick": "X.....x...x.....",
+            "snare": _BACKBEAT,
+            "closed_hat": _SIXTEENTHS,
+            "cowbell": "x.x..x.x..x.x...",
+        },
         {"kick": "X..x....X.x.....", "clap": _BACKBEAT, "closed_hat": _EIGHTHS},
         {"kick": "X.....xX..X.....", "snare": "....X..g....X.g.", "closed_hat": "x.oox.oox.oox.oo"},
     ),
@@ -186,7 +199,11 @@ SALSA = Style(
             "conga_slap": "....x...........",
             "shaker": _EIGHTHS,
         },
-        {"clave": "X.....X.......X.....X...X.......", "conga_open": "..........x.x.x.", "conga_slap": "....X..."},
+        {
+            "clave": "X.....X.......X.....X...X.......",
+            "conga_open": "..........x.x.x.",
+            "conga_slap": "....X...",
+        },
     ),
     bass_lines=("......F-----O---", "R-----F-----O---", "R.....F.....R.A."),
     basses=("upright", "finger"),
@@ -225,7 +242,13 @@ MODERN = Style(
     ),
     bass_lines=("R---------------", "R-------F-------", "R-----R-O-----F-", "................"),
     basses=("sub", "upright", "finger"),
-    comping=("X-------X-------", "X---X---X---X---", "X-o-X-o-X-o-X-o-", "X---------------", "X-----X-----X---"),
+    comping=(
+        "X-------X-------",
+        "X---X---X---X---",
+        "X-o-X-o-X-o-X-o-",
+        "X---------------",
+        "X-----X-----X---",
+    ),
     keys=("piano", "piano", "harp", "electric_piano", "guitar"),
     pads=("strings", "choir", "warm"),
     leads=("violin", "flute", "vibraphone", "bell"),
@@ -247,16 +270,40 @@ COMMERCIAL = Style(
     grooves=(
         {"kick": "X......x..x.....", "snare": _BACKBEAT, "closed_hat": _EIGHTHS},
         {"kick": _FOUR, "clap": _BACKBEAT, "open_hat": _OFFBEATS, "closed_hat": _EIGHTHS},
-        {"kick": "X.....x...x.....", "clap": "........X.......", "closed_hat": "x.x.x.xxx.x.xxxx", "rim": "o...o...o...o..."},
+        {
+            "kick": "X.....x...x.....",
+            "clap": "........X.......",
+            "closed_hat": "x.x.x.xxx.x.xxxx",
+            "rim": "o...o...o...o...",
+        },
         {"kick": _FOUR, "snare": "...x..x....x..x.", "closed_hat": _EIGHTHS},
         {"kick": "X.....X.X.......", "snare": _BACKBEAT, "closed_hat": _EIGHTHS, "clap": "............x..."},
         {"kick": "X..x..X...x..x..", "snare": _BACKBEAT, "closed_hat": _SIXTEENTHS},
         {"kick": "X...x...X.x.x...", "clap": _BACKBEAT, "shaker": _SIXTEENTHS},
     ),
-    percussion=({}, {}, {"conga_open": "...x..x....x..x."}, {"clave": "x..x..x...x.x..."}, {"tom": "..........x..x.x"}),
-    bass_lines=("R.......R.R.....", "R-R-R-R-R-R-R-R-", "R--R--R-F--F--S-", "R-----------R-A-", "..R...R...R...R.", "RRRRRRRRRRRRRRRR"),
+    percussion=(
+        {},
+        {},
+        {"conga_open": "...x..x....x..x."},
+        {"clave": "x..x..x...x.x..."},
+        {"tom": "..........x..x.x"},
+    ),
+    bass_lines=(
+        "R.......R.R.....",
+        "R-R-R-R-R-R-R-R-",
+        "R--R--R-F--F--S-",
+        "R-----------R-A-",
+        "..R...R...R...R.",
+        "RRRRRRRRRRRRRRRR",
+    ),
     basses=("sub", "saw", "square", "growl"),
-    comping=("X---------------", "X--X--X---------", "..X...X...X...X.", "X.X.X.X.X.X.X.X.", "X-----X-----X---"),
+    comping=(
+        "X---------------",
+        "X--X--X---------",
+        "..X...X...X...X.",
+        "X.X.X.X.X.X.X.X.",
+        "X-----X-----X---",
+    ),
     keys=("stab", "pluck", "piano", "electric_piano", "guitar"),
     pads=("bright", "warm", "strings", "choir"),
     leads=("saw", "square", "bell", "marimba"),
@@ -273,7 +320,12 @@ SOCIAL = Style(
         {"kick": _FOUR, "snare": _BACKBEAT, "open_hat": _OFFBEATS, "shaker": _SIXTEENTHS},
         {"kick": "X..x..x.X..x....", "clap": _BACKBEAT, "closed_hat": _SIXTEENTHS},
     ),
-    percussion=({}, {"cowbell": "x...x...x...x..."}, {"conga_open": "...x..xx...x..x."}, {"conga_slap": "..x..x....x..x.."}),
+    percussion=(
+        {},
+        {"cowbell": "x...x...x...x..."},
+        {"conga_open": "...x..xx...x..x."},
+        {"conga_slap": "..x..x....x..x.."},
+    ),
     bass_lines=("R-R-R-R-R-R-R-A-", "..R...R...R...R.", "R...F...R...F...", "R--R--O-R--R--F-"),
     basses=("finger", "saw", "square", "sub"),
     comping=("..X...X...X...X.", "X---X---X---X---", "X--X--X-..X.X...", "X---------------"),
@@ -294,7 +346,13 @@ BROADWAY = Style(
     percussion=({}, {}, {"clap": "....x.......x..."}, {"tom": "X.x.X.x.X.x.X.x."}),
     bass_lines=("R---T---F---A---", "R---F---R---F---", "R---T---F---S---", "R---S---F---A---"),
     basses=("upright", "finger"),
-    comping=("X-..........X-..", "..X-......X-....", "X---..X-....X-..", "......X-......X-", "X...X...X...X..."),
+    comping=(
+        "X-..........X-..",
+        "..X-......X-....",
+        "X---..X-....X-..",
+        "......X-......X-",
+        "X...X...X...X...",
+    ),
     keys=("brass", "piano", "brass", "bright_piano"),
     pads=("strings",),
     leads=("trumpet", "vibraphone", "flute", "violin"),
@@ -317,7 +375,12 @@ DISCO = Style(
         {"kick": _FOUR, "clap": _BACKBEAT, "open_hat": _OFFBEATS},
         {"kick": _FOUR, "snare": "....X..g....X.g.", "closed_hat": "x.xxx.xxx.xxx.xx"},
     ),
-    percussion=({}, {"conga_open": "...x..xx...x..xx"}, {"cowbell": "x.x.xx.x.xx.x.x."}, {"shaker": _SIXTEENTHS}),
+    percussion=(
+        {},
+        {"conga_open": "...x..xx...x..xx"},
+        {"cowbell": "x.x.xx.x.xx.x.x."},
+        {"shaker": _SIXTEENTHS},
+    ),
     bass_lines=("R.O.R.O.R.O.R.O.", "..R.O.R.O.R.O.A.", "R.RO..RO..RO..RO", "R..R.RO.F..F.FO."),
     basses=("finger", "saw", "square"),
     comping=("..X...X...X...X.", "..XX..XX..XX..XX", "X--X--X-...X..X.", "X---------------"),

@@ -64,7 +64,11 @@ def tone(timbre: Timbre, frequency: float, seconds: float, sample_rate: int) -> 
         swing = np.cumsum(depth * np.sin(2 * np.pi * 5.5 * times), dtype=np.float64) / sample_rate
     voices = (-0.5, 0.0, 0.5) if timbre.detune_cents else (0.0,)
     dark, bright = _tables(timbre.partials, int(sample_rate / 2 / frequency))
-    fade = np.exp(-times / np.float32(timbre.bright_decay)) if np.isfinite(timbre.bright_decay) else np.float32(1)
+    fade = (
+        np.exp(-times / np.float32(timbre.bright_decay))
+        if np.isfinite(timbre.bright_decay)
+        else np.float32(1)
+    )
     sound = np.zeros(len(times), dtype=np.float32)
     for number, voice in enumerate(voices):
         pitch = frequency * 2.0 ** (voice * timbre.detune_cents / 1200.0)
@@ -148,7 +152,8 @@ def reverberate(sound: np.ndarray, sample_rate: int, *, seconds: float, seed: in
 
 
 def sweep_low_pass(sound: np.ndarray, sample_rate: int, cutoffs: np.ndarray) -> np.ndarray:
-    """Low-pass with a cut-off (hertz) that moves along `cutoffs` (any number of points, spread over the sound).
+    """Low-pass with a cut-off (hertz) that moves along `cutoffs` (any number of points, spread over the
+    sound).
 
     The sound is filtered at six fixed cut-offs, and neighbours are mixed as the cut-off moves between them.
     """
@@ -222,7 +227,9 @@ def clap(generator: np.random.Generator, sample_rate: int) -> np.ndarray:
         late = round(hand * generator.uniform(0.006, 0.011) * sample_rate)
         envelope[late:] += _decay(count - late, 0.004, sample_rate)
     middle = generator.uniform(900.0, 1700.0)
-    return _normalised(filtered(_noise(generator, count) * envelope, sample_rate, low=middle * 0.6, high=middle * 3))
+    return _normalised(
+        filtered(_noise(generator, count) * envelope, sample_rate, low=middle * 0.6, high=middle * 3)
+    )
 
 
 def rim(generator: np.random.Generator, sample_rate: int) -> np.ndarray:
@@ -233,7 +240,9 @@ def rim(generator: np.random.Generator, sample_rate: int) -> np.ndarray:
     return _normalised(sound + 0.3 * _noise(generator, count) * _decay(count, 0.004, sample_rate))
 
 
-def _metal(generator: np.random.Generator, sample_rate: int, decay: float, low: float, tuned: float) -> np.ndarray:
+def _metal(
+    generator: np.random.Generator, sample_rate: int, decay: float, low: float, tuned: float
+) -> np.ndarray:
     count = round(min(5 * decay, 3.0) * sample_rate)
     times = np.arange(count, dtype=np.float32) / sample_rate
     base = generator.uniform(380.0, 560.0)
@@ -277,7 +286,9 @@ def shaker(generator: np.random.Generator, sample_rate: int) -> np.ndarray:
     return _normalised(filtered(_noise(generator, count), sample_rate, low=5000.0) * envelope)
 
 
-def _skin(pitch: float, decay: float, slap: float, generator: np.random.Generator, sample_rate: int) -> np.ndarray:
+def _skin(
+    pitch: float, decay: float, slap: float, generator: np.random.Generator, sample_rate: int
+) -> np.ndarray:
     count = round(5 * decay * sample_rate)
     sound = _sweep(pitch * 1.25, pitch, 0.02, count, sample_rate) * _decay(count, decay, sample_rate)
     hand = filtered(_noise(generator, count), sample_rate, low=600.0, high=5000.0)
@@ -311,7 +322,9 @@ def cowbell(generator: np.random.Generator, sample_rate: int) -> np.ndarray:
     pitch = generator.uniform(500.0, 620.0)
     sound = np.sign(np.sin(2 * np.pi * pitch * times)) + np.sign(np.sin(2 * np.pi * 1.48 * pitch * times))
     sound = filtered(sound.astype(np.float32), sample_rate, low=500.0, high=4000.0)
-    envelope = 0.6 * _decay(count, 0.015, sample_rate) + 0.4 * _decay(count, generator.uniform(0.04, 0.09), sample_rate)
+    envelope = 0.6 * _decay(count, 0.015, sample_rate) + 0.4 * _decay(
+        count, generator.uniform(0.04, 0.09), sample_rate
+    )
     return _normalised(sound * envelope)
 
 

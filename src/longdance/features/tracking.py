@@ -1,8 +1,9 @@
 """Tempo and beats from a novelty curve, whatever it was measured from.
 
-A novelty curve is a sequence of numbers at a fixed rate that rises where something happens: the onset strength of a
-song (`song`), or the kinematic accents of a dance (`beats`). Here belongs what both share: a tempo that may drift, a
-chain of beats that follows it, a grid of exactly even beats, the choice of downbeats.
+A novelty curve is a sequence of numbers at a fixed rate that rises where something happens: the onset
+strength of a song (`song`), or the kinematic accents of a dance (`beats`). Here belongs what both share: a
+tempo that may drift, a chain of beats that follows it, a grid of exactly even beats, the choice of
+downbeats.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,9 @@ class TempoPath(NamedTuple):
     tempo_bpm: np.ndarray
     """(frames,) beats per minute."""
     clarity: float
-    """How periodic the novelty is, from 0 (not at all) to 1 (repeats exactly): mean normalised autocorrelation."""
+    """How periodic the novelty is, from 0 (not at all) to 1 (repeats exactly): mean normalised
+    autocorrelation.
+    """
 
 
 def follow_tempo(
@@ -38,9 +41,9 @@ def follow_tempo(
 ) -> TempoPath:
     """Find the tempo of every frame of `novelty` (frames,), sampled at `rate` hertz.
 
-    The autocorrelation of 8 s windows is summed over four multiples of each beat period, weighed by a log-normal
-    preference around `likely_bpm`, and the best path through all windows is taken, where a change of tempo has a
-    cost. A constant curve gives `likely_bpm` and clarity 0.
+    The autocorrelation of 8 s windows is summed over four multiples of each beat period, weighed by a
+    log-normal preference around `likely_bpm`, and the best path through all windows is taken, where a
+    change of tempo has a cost. A constant curve gives `likely_bpm` and clarity 0.
 
     Source: weighing as in Ellis, "Beat Tracking by Dynamic Programming" (2007), section 3.2.
     Differs: tempo may change with time.
@@ -82,12 +85,13 @@ def follow_beats(
 ) -> np.ndarray:
     """Chain of frames that sit on high novelty and keep the tempo: `(beats,)` float, in frames, increasing.
 
-    `novelty` (frames,) is at `rate` hertz; `tempo_bpm` (frames,) is the tempo to keep at each frame; a greater
-    `tightness` keeps it more strictly. Positions are refined between frames by a parabola. A curve without any
-    novelty gives no beats.
+    `novelty` (frames,) is at `rate` hertz; `tempo_bpm` (frames,) is the tempo to keep at each frame; a
+    greater `tightness` keeps it more strictly. Positions are refined between frames by a parabola. A curve
+    without any novelty gives no beats.
 
     Source: Ellis, "Beat Tracking by Dynamic Programming" (2007), eq. 5-8.
-    Differs: the period follows `tempo_bpm`; the novelty is scaled by its local spread, so that soft passages count.
+    Differs: the period follows `tempo_bpm`; the novelty is scaled by its local spread, so that soft
+    passages count.
     """
     frames = len(novelty)
     if frames < 2 or not np.ptp(novelty) > 0:
@@ -121,10 +125,11 @@ def follow_beats(
 def fit_grid(
     novelty: np.ndarray, rate: float, tempi_bpm: np.ndarray, *, offset: float | None = None
 ) -> tuple[float, float]:
-    """The steady tempo among `tempi_bpm`, and the time of a beat in seconds, whose even grid meets most novelty.
+    """The steady tempo among `tempi_bpm`, and the time of a beat in seconds, whose even grid meets most
+    novelty.
 
-    With `offset` (seconds), only grids through that time are tried. Returns (tempo_bpm, offset), the offset within
-    one period of 0 if it was searched for.
+    With `offset` (seconds), only grids through that time are tried. Returns (tempo_bpm, offset), the offset
+    within one period of 0 if it was searched for.
     """
     strength = gaussian_filter1d(level_novelty(novelty, rate), 0.01 * rate)
     duration = (len(novelty) - 1) / rate
@@ -144,8 +149,8 @@ def fit_grid(
 def choose_downbeats(accent: np.ndarray, *, change_cost: float) -> np.ndarray:
     """Indices of the beats that start a bar of four, from the `accent` (beats, 4) of each beat in each role.
 
-    `accent[i, r]` says how well beat i fits the role r = 0 (downbeat), 1, 2, 3. Roles follow each other; skipping or
-    repeating one costs `change_cost`. No beats give no downbeats.
+    `accent[i, r]` says how well beat i fits the role r = 0 (downbeat), 1, 2, 3. Roles follow each other;
+    skipping or repeating one costs `change_cost`. No beats give no downbeats.
     """
     if not len(accent):
         return np.zeros(0, dtype=int)
@@ -155,7 +160,9 @@ def choose_downbeats(accent: np.ndarray, *, change_cost: float) -> np.ndarray:
 
 
 def pick_peaks(novelty: np.ndarray, rate: float, *, threshold: float) -> np.ndarray:
-    """Frames that are the highest within 30 ms and exceed the mean of the 0.2 s around them by `threshold`."""
+    """Frames that are the highest within 30 ms and exceed the mean of the 0.2 s around them by
+    `threshold`.
+    """
     if not len(novelty):
         return np.zeros(0, dtype=int)
     highest = maximum_filter1d(novelty, 2 * max(1, round(0.03 * rate)) + 1, mode="nearest")
@@ -181,7 +188,8 @@ def _windowed_autocorrelation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normalised autocorrelation of each window (windows, lags), and the windows' centres in frames.
 
-    Lags reach four times `longest` seconds, but at most two thirds of a window: longer ones rest on few samples.
+    Lags reach four times `longest` seconds, but at most two thirds of a window: longer ones rest on few
+    samples.
     """
     length = min(max(len(novelty), 4), round(_TEMPO_WINDOW * rate))
     lags = max(2, min(int(np.ceil(4 * longest * rate)) + 2, 2 * length // 3))
@@ -210,7 +218,9 @@ def _autocorrelation(window: np.ndarray, size: int) -> np.ndarray:
 
 
 def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """States (steps,) of greatest total `emission` (steps, states) less the `change` (states, states) they cost."""
+    """States (steps,) of greatest total `emission` (steps, states) less the `change` (states, states) they
+    cost.
+    """
     total = emission[0].copy()
     choices = np.zeros(emission.shape, dtype=np.int32)
     for step in range(1, len(emission)):
