@@ -26,3 +26,74 @@ def shared_data() -> Path:
     if not (folder / "labels.csv").is_file():
         pytest.skip(f"real data not found at {folder}")
     return folder
+
+
+def swaying(frames: int, fps: float, *, tempo_hz: float = 1.0, phase: float = 0.0):
+    """A made-up dance: weight shifts, swinging arms and bending knees at one tempo, feet near the floor."""
+    from longdance.motion.motion import Motion
+    from longdance.motion.rotations import matrix_from_axis_angle
+    from longdance.motion.skeleton import SMPL24
+
+    angle = 2 * np.pi * tempo_hz * np.arange(frames) / fps + phase
+    turns = np.zeros((frames, len(SMPL24), 3))
+    turns[:, SMPL24.index("left_shoulder"), 2] = -1.0 + 0.5 * np.sin(angle)
+    turns[:, SMPL24.index("right_shoulder"), 2] = 1.0 + 0.5 * np.sin(angle)
+    turns[:, SMPL24.index("spine2"), 1] = 0.3 * np.sin(angle)
+    bend = 0.25 * (1 - np.cos(2 * angle))
+    for side in ("left", "right"):
+        turns[:, SMPL24.index(f"{side}_hip"), 0] = -bend
+        turns[:, SMPL24.index(f"{side}_knee"), 0] = 2 * bend
+        turns[:, SMPL24.index(f"{side}_ankle"), 0] = -bend
+    root = np.zeros((frames, 3))
+    root[:, 0] = 0.08 * np.sin(angle)
+    root[:, 1] = SMPL24.rest_root_height - 0.81 * (1 - np.cos(bend))
+    rotations = matrix_from_axis_angle(torch.from_numpy(turns)).numpy()
+    return Motion(root, rotations, fps=fps)
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory) -> Path:
+    """A store of a few seconds of made-up dance in two genres, with composed soundtracks, at 30 fps."""
+    from longdance.data.store import write_store
+    from longdance.features.composer import MONO_SAMPLE_RATE, compose
+    from longdance.features.music import librosa35_phase
+    from longdance.features.song import Song
+    from longdance.motion.layout import LAYOUTS
+
+    layout, fps, frames, parts = LAYOUTS["smpl24"], 30.0, 150, []
+    for number, (split, genre, tempo) in enumerate(
+        (
+            ("train", "salsa", 1.5),
+            ("train", "disco", 1.0),
+            ("train", "none", 0.5),
+            ("val", "salsa", 1.2),
+            ("test", "disco", 1.1),
+        )
+    ):
+        motion = swaying(frames, fps, tempo_hz=tempo)
+        beats = np.arange(0.25, frames / fps, 0.5 / tempo)
+        samples = compose(beats, seconds=frames / fps, style="disco", seed=number)
+        song = Song.from_samples(samples, MONO_SAMPLE_RATE, beat_times=beats, downbeat_times=beats[::4])
+        record = {
+            "clip": f"clip{number}",
+            "split": split,
+            "genre": genre,
+            "movements": (),
+            "frames": frames,
+            "start": 0,
+            "music_start": 0,
+            "beat_times": tuple(beats),
+        }
+        parts.append(([record], layout.encode(motion), librosa35_phase(song, fps)))
+    folder = tmp_path_factory.mktemp("store")
+    write_store(
+        folder,
+        fps=fps,
+        layout=layout,
+        music_encoder="librosa35+phase",
+        fingerprint="made up",
+        licence="made up",
+        settings={},
+        parts=parts,
+    )
+    return folder

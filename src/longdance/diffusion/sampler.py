@@ -7,7 +7,7 @@ of the next step t < s; ``noisy`` is x_s, ``clean`` the predicted x_0, the resul
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ Predictor = Callable[[Tensor, int], Tensor]
 """(noisy (batch, frames, features), step) -> predicted clean motion, guidance included."""
 
 
+@runtime_checkable
 class StepRule(Protocol):
     """How x_t follows from x_s and the prediction; an object lives for one sampling run."""
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy import ndimage
 
 from longdance.data import open as open_data
 from longdance.data.catalogue import movements_of_label
@@ -27,10 +28,11 @@ from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.music import MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.styles import STYLES
+from longdance.motion.contacts import speeds
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion, atomic_write
 
-VERSION = 1
+VERSION = 2
 """Raised whenever prepared numbers change, so that old stores are made again."""
 
 OPEN_LICENCE = (
@@ -155,6 +157,8 @@ def _prepare_clip(
     layout = LAYOUTS[settings.layout]
     rng = np.random.default_rng([settings.seed, *label.clip.encode()])
     source = open_data.read_clip(label)
+    if label.genre != "none":
+        source = without_still_ends(source)
     beats = beats_of_motion(source.joints(), source.fps)
     downbeat = _strongest_phase(beats.strength)
     training = label.split == "train"
@@ -211,6 +215,24 @@ def _prepare_clip(
             motion=np.concatenate(motions),
             music=np.concatenate(musics),
         )
+
+
+def without_still_ends(motion: Motion, *, threshold: float = 0.12, margin: float = 0.4) -> Motion:
+    """The motion from shortly before it begins to move until shortly after it stops.
+
+    Captures begin and end with the dancer waiting; a model that learns from that waits too. Still is a mean joint
+    speed, averaged over half a second, below ``threshold`` m/s; ``margin`` seconds of it are left. A motion that never
+    moves stays as it is.
+    """
+    pace = speeds(motion.joints(), motion.fps).mean(1)
+    pace = ndimage.uniform_filter1d(pace, max(1, round(0.5 * motion.fps)))
+    moving = np.flatnonzero(pace >= threshold).tolist()
+    if not moving:
+        return motion
+    kept = round(margin * motion.fps)
+    trimmed = motion.slice(max(0, moving[0] - kept), min(motion.frames, moving[-1] + 1 + kept))
+    origin = trimmed.root_position[0] * np.array([1.0, 0.0, 1.0])
+    return replace(trimmed, root_position=trimmed.root_position - origin)
 
 
 def _on_skeleton(motion: Motion, layout_name: str) -> Motion:

@@ -1,0 +1,40 @@
+# make demo: a virtual environment, the package, and a dance to the bundled song, in out/.
+# make test: the linter and the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_SONG := src/longdance/assets/demo_song.ogg
+DEMO_GENRE ?= commercial
+DEMO_SECONDS ?= 30
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	@echo "Dancing $(DEMO_SECONDS) seconds of $(DEMO_GENRE) to $(DEMO_SONG) ..."
+	$(BIN)/python -m longdance generate $(DEMO_SONG) --genre $(DEMO_GENRE) --seconds $(DEMO_SECONDS) --facts -o out
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check src tests tools
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check src tests tools
+	$(BIN)/pyright
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "longdance needs Python 3.11 or newer; try: make PYTHON=python3.11 demo"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "No virtual environment: on Debian run: apt-get install python3-venv"; exit 1; }
+
+# Editable and complete, so that the checkout itself is what runs.
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf out dances build dist .pytest_cache .ruff_cache

@@ -1,0 +1,74 @@
+"""Batches: repeatable, centred, balanced, with conditions dropped at the configured rates."""
+
+import numpy as np
+import pytest
+import torch
+
+from longdance.data.store import Store
+from longdance.train.batches import BatchConfig, BatchSource, take_probabilities
+
+ENCODER = "all-MiniLM-L6-v2"
+
+
+def source(small_store, **fields) -> BatchSource:
+    config = BatchConfig(**{"size": 64, "window": 60, **fields})
+    return BatchSource(Store.open(small_store), config, split="train", text_encoder=ENCODER, seed=3)
+
+
+def test_the_same_step_gives_the_same_batch_and_another_step_another(small_store):
+    first, again, later = (source(small_store).draw(step) for step in (5, 5, 6))
+    assert torch.equal(first.motion, again.motion)
+    assert torch.equal(first.conditions.music, again.conditions.music)
+    assert not torch.equal(first.motion, later.motion)
+
+
+def test_ranks_draw_different_windows(small_store):
+    batches = source(small_store)
+    assert not torch.equal(batches.draw(0, rank=0).motion, batches.draw(0, rank=1).motion)
+
+
+def test_every_window_begins_above_the_origin(small_store):
+    batches = source(small_store)
+    real = batches.normaliser.denormalise(batches.draw(0).motion)
+    root = batches.store.layout["root_position"].start
+    assert real[:, 0, [root, root + 2]].abs().max() < 1e-5
+
+
+def test_conditions_are_dropped_at_the_configured_rates(small_store):
+    batches = source(small_store, size=2000, drop_all=0.2, drop_text=0.3)
+    conditions = batches.draw(0).conditions
+    no_music, no_text = ~conditions.keep_music, ~conditions.text_mask.any(1)
+    assert no_music.float().mean().item() == pytest.approx(0.2, abs=0.04)
+    assert no_text.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert bool((no_text | ~no_music).all())  # music is never dropped alone
+
+
+def test_hidden_timbre_leaves_the_rhythm(small_store):
+    conditions = source(small_store, drop_timbre=1.0).draw(0).conditions
+    assert conditions.music[..., 1:33].abs().max() == 0
+    assert conditions.music[..., 33:].abs().max() > 0.1
+
+
+def test_a_take_shorter_than_the_window_is_padded_and_marked(small_store):
+    batch = source(small_store, window=200).draw(0)
+    assert bool(batch.valid[:, :150].all())
+    assert not bool(batch.valid[:, 150:].any())
+    assert torch.equal(batch.motion[:, 150], batch.motion[:, 149])
+
+
+def test_validation_covers_each_take_once_with_nothing_dropped(small_store):
+    batches = source(small_store).fixed()
+    assert sum(len(batch.motion) for batch in batches) == 3 * 2  # two whole windows of 60 in each 150
+    assert all(bool(batch.conditions.keep_music.all()) for batch in batches)
+
+
+def test_genre_balance_goes_from_as_they_are_to_all_alike(small_store):
+    takes = [t for t in Store.open(small_store).takes if t.split == "train"]
+    takes = [*takes, *takes[:1] * 3]  # salsa four times as long as disco
+    dance = np.array([take.genre != "none" for take in takes])
+    salsa = np.array([take.genre == "salsa" for take in takes])
+    for power, share in ((1.0, 4 / 5), (0.5, 2 / 3), (0.0, 1 / 2)):
+        probability = take_probabilities(takes, BatchConfig(genre_balance=power, other_share=0.1))
+        assert probability.sum() == pytest.approx(1)
+        assert probability[~dance].sum() == pytest.approx(0.1)
+        assert probability[salsa].sum() / probability[dance].sum() == pytest.approx(share)

@@ -1,0 +1,106 @@
+"""Training: it learns, it resumes to the last bit, and it refuses data that does not fit."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from longdance.choreography.pretrained import load
+from longdance.data.store import Store
+from longdance.diffusion.noise import NoiseSchedule
+from longdance.errors import InputError
+from longdance.models.pmd import ParallelMambaDenoiser
+from longdance.train.batches import BatchConfig, BatchSource
+from longdance.train.loop import learning_rate_factor, train
+from longdance.train.overrides import override
+from longdance.train.recipes import tiny
+
+# Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
+]
+
+SMALL = ["network.width=32", "network.state=8", "batch.size=2", "batch.window=40", "precision=32-true"]
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_run_resumes_to_the_same_bits(small_store, tmp_path):
+    store = Store.open(small_store)
+    config = override(tiny(), [*SMALL, "steps=6", "checkpoint_every=2", "validate_every=100"])
+
+    def kill_after_five(done: int, total: int, what: str) -> None:
+        if done == 5:
+            raise Killed
+
+    train(config, store, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(config, store, tmp_path / "killed", progress=kill_after_five)
+    train(config, store, tmp_path / "killed", resume=True)
+    whole, resumed = (load_file(tmp_path / run / "last" / "state.safetensors") for run in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_finished_run_is_not_overwritten_and_its_folder_can_be_loaded(small_store, tmp_path):
+    store = Store.open(small_store)
+    config = override(tiny(), [*SMALL, "steps=2", "checkpoint_every=1"])
+    train(config, store, tmp_path)
+    with pytest.raises(InputError, match="--resume"):
+        train(config, store, tmp_path)
+    model = load(tmp_path)
+    assert model.checkpoint.config.genres == ("disco", "salsa")
+    assert model.checkpoint.config.trained_steps == 2
+
+
+def test_one_window_is_learnt_to_near_zero(small_store):
+    config = tiny()
+    batches = BatchSource(
+        Store.open(small_store),
+        BatchConfig(size=1, window=60, drop_all=0, drop_text=0),
+        split="train",
+        text_encoder=config.text_encoder,
+        seed=0,
+    )
+    batch = batches.draw(0)
+    motion = batch.motion.repeat(8, 1, 1)
+    conditions = type(batch.conditions)(*(f.repeat(8, *[1] * (f.ndim - 1)) for f in batch.conditions))
+    torch.manual_seed(0)
+    network = ParallelMambaDenoiser(config.network)
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    schedule, generator = NoiseSchedule.cosine(), torch.Generator().manual_seed(0)
+    losses = []
+    for _ in range(150):
+        step = torch.randint(1000, (8,), generator=generator)
+        noisy = schedule.add_noise(motion, step, torch.randn(motion.shape, generator=generator))
+        loss = (network(noisy, step, conditions) - motion).pow(2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-10:]) / 10 < 0.01 * losses[0]
+
+
+def test_data_that_does_not_fit_the_recipe_is_refused(small_store, tmp_path):
+    store = Store.open(small_store)
+    for setting, message in (
+        ("network.fps=60", "fps"),
+        ("network.features=139", "motion features"),
+        ("music_encoder=librosa35", "music encoder"),
+        ("network.music_channels=35", "music_channels=39"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(override(tiny(), [setting]), store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_learning_rate_rises_stays_and_falls():
+    config = override(tiny(), ["steps=100", "warmup=10", "cooldown=0.2"])
+    factors = [learning_rate_factor(step, config) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:80] == [1.0] * 71
+    assert factors[99] == pytest.approx(0.05)
+    assert all(b <= a for a, b in zip(factors[80:], factors[81:], strict=False))

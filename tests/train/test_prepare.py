@@ -1,0 +1,114 @@
+"""Preparing the open data, end to end on files of its formats that the test makes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from longdance.data.store import Store
+from longdance.errors import InputError
+from longdance.motion.bvh import save_bvh
+from longdance.motion.motion import Motion
+from longdance.train.prepare import PrepareSettings, prepare_open, without_still_ends
+from tests.conftest import swaying
+
+SETTINGS = PrepareSettings(variants=2)
+HEADER = "clip,source,file,fps,seconds,genre,movement,split\n"
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    (folder / "cmu").mkdir(parents=True)
+    rows = []
+    for clip, genre, movement, split, tempo in (
+        ("one", "salsa", "salsa dance", "train", 1.5),
+        ("two", "disco", "disco", "test", 1.0),
+    ):
+        save_bvh(swaying(120, 30.0, tempo_hz=tempo), folder / "cmu" / f"{clip}.bvh")
+        rows.append(f"{clip},cmu,cmu/{clip}.bvh,30,4.0,{genre},{movement},{split}\n")
+    (folder / "labels.csv").write_text(HEADER + "".join(rows))
+    return folder
+
+
+def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
+    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    assert outcome.clips == 2
+    assert not outcome.failed
+    store = Store.open(tmp_path / "store")
+    kinds = {(take.clip, take.variant, take.mirrored) for take in store.takes}
+    assert kinds == {("one", v, m) for v in (0, 1) for m in (False, True)} | {("two", 0, False)}
+    for take in store.takes:
+        assert np.isfinite(store.motion_of(take)).all()
+        assert np.isfinite(store.music_of(take)).all()
+    # The first copy keeps the tempo: its beat channel has a mark wherever the take says a beat is.
+    take = next(take for take in store.takes if take.clip == "one" and take.variant == 0)
+    marked = np.flatnonzero(store.music_of(take)[:, 34]) / store.fps
+    assert all(np.abs(marked - beat).min() < 1 / store.fps for beat in take.beat_times if beat < 3.9)
+
+    again = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    assert again.unchanged
+    changed = prepare_open(source, tmp_path / "store", settings=PrepareSettings(variants=1), workers=1)
+    assert not changed.unchanged
+    assert len(Store.open(tmp_path / "store").takes) == 3
+
+
+def test_a_broken_clip_is_left_out_and_named_and_taken_in_once_mended(source, tmp_path):
+    good = (source / "cmu" / "two.bvh").read_text()
+    (source / "cmu" / "two.bvh").write_text("HIERARCHY nonsense")
+    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    assert outcome.clips == 1
+    assert len(outcome.failed) == 1
+    assert "two.bvh" in outcome.failed[0]
+    (source / "cmu" / "two.bvh").write_text(good)
+    assert prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1).clips == 2
+
+
+def test_nothing_readable_for_training_is_an_error(source, tmp_path):
+    (source / "cmu" / "one.bvh").unlink()
+    with pytest.raises(InputError, match="at least one readable training clip"):
+        prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    assert not (tmp_path / "store" / "store.json").exists()
+
+
+def test_settings_that_do_not_exist_are_named(source, tmp_path):
+    for field, value in (("layout", "smpl99"), ("music_encoder", "ears")):
+        with pytest.raises(InputError, match=value):
+            prepare_open(source, tmp_path / "store", settings=PrepareSettings(**{field: value}))
+
+
+def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done: int, total: int, what: str) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1, progress=stop)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "parts").glob("*.npz")}
+    assert kept
+    seen = []
+    prepare_open(
+        source, tmp_path / "store", settings=SETTINGS, workers=1, progress=lambda done, total, what: seen.append(what)
+    )
+    assert len(seen) == 2 - len(kept)
+    assert json.loads((tmp_path / "store" / "store.json").read_text())["settings"]["variants"] == 2
+
+
+def test_waiting_at_both_ends_is_cut_and_the_dance_kept():
+    dance = swaying(90, 30.0)
+    hold = lambda index, count: (  # noqa: E731
+        np.repeat(dance.root_position[index : index + 1], count, 0),
+        np.repeat(dance.rotations[index : index + 1], count, 0),
+    )
+    before, after = hold(0, 60), hold(89, 60)
+    padded = Motion(
+        np.concatenate((before[0], dance.root_position, after[0])),
+        np.concatenate((before[1], dance.rotations, after[1])),
+        fps=30.0,
+    )
+    trimmed = without_still_ends(padded)
+    assert 90 <= trimmed.frames <= 90 + 2 * (12 + 8)
+    still = Motion(*hold(0, 50), fps=30.0)
+    assert without_still_ends(still).frames == 50
