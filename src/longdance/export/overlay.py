@@ -14,7 +14,9 @@ FLASH_SECONDS = 0.11
 class Overlay:
     """Draws over pictures of ``width`` x ``height`` pixels; ``beat_times`` are seconds."""
 
-    def __init__(self, width: int, height: int, *, title: str | None, beat_times: Sequence[float] | None):
+    def __init__(
+        self, width: int, height: int, *, title: str | None, beat_times: Sequence[float] | np.ndarray | None
+    ):
         self.beats = None if beat_times is None else np.sort(np.asarray(beat_times, dtype=float))
         radius = max(2, height // 48)
         self.bar = slice(height - max(2, height // 120), height)
@@ -41,7 +43,7 @@ class Overlay:
             _blend(picture[self.dot], self.colour, self.dot_mask * np.float32(0.22 + 0.78 * flash))
         if self.title is not None:
             (rows, columns), mask = self.title
-            _blend(picture[rows, columns], np.float32(245), mask)
+            _blend(picture[rows, columns], np.full(1, 245, np.float32), mask)
 
     def flash(self, seconds: float) -> float:
         """Brightness of the beat, 1 at a beat and fading to 0."""
@@ -55,7 +57,7 @@ def _blend(region: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
     region[...] = (region + (colour - region) * alpha + 0.5).astype(np.uint8)
 
 
-def font_of_size(pixels: float) -> ImageFont.FreeTypeFont:
+def font_of_size(pixels: float | int) -> ImageFont.FreeTypeFont:
     """The system's DejaVu Sans, which knows most scripts' letters, or else Pillow's own font."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", pixels)

@@ -136,9 +136,8 @@ def shoot(motion: Motion, *, aspect: float) -> Shot:
 
     seconds = np.arange(motion.frames) / motion.fps
     yaws = front + 0.22 * np.sin(2 * np.pi * seconds / 20.0)
-    lowest, highest = points.min(1), points.max(1)
-    middle = _smooth((lowest + highest) / 2, 0.7 * motion.fps)
-    top = _smooth(maximum_filter1d(highest[:, 1], _odd(2.4 * motion.fps)), 0.5 * motion.fps)
+    middle = _smooth(points.mean(1), 0.7 * motion.fps)
+    top = _smooth(maximum_filter1d(points[..., 1].max(1), _odd(2.4 * motion.fps)), 0.5 * motion.fps)
     # The picture's centre rises only half as much as the body, so that jumps and falls are seen against the
     # floor.
     height = np.clip(0.5 * top, 0.55, 1.15)

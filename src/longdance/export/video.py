@@ -33,11 +33,11 @@ def render_video(
     path: str | os.PathLike,
     *,
     song_path: str | os.PathLike | None = None,
-    start: float = 0.0,
+    start: float | int = 0.0,
     beat_times: Sequence[float] | np.ndarray | None = None,
     width: int = 1280,
     height: int = 720,
-    fps: float | None = None,
+    fps: float | int | None = None,
     title: str | None = None,
     painter: str = "auto",
     progress: Callable[[int, int, str], None] | None = None,
@@ -170,7 +170,7 @@ def _at_rate(motion: Motion, fps: float) -> Motion:
 # --- sound --------------------------------------------------------------------------------------------------
 
 
-def _checked_song(path: Path, start: float) -> Path:
+def _checked_song(path: Path, start: float | int) -> Path:
     if not path.is_file():
         raise InputError(f"expected a song, got {path}, which does not exist")
     if start < 0:
@@ -181,7 +181,7 @@ def _checked_song(path: Path, start: float) -> Path:
     return path
 
 
-def _decoded(path: Path, start: float) -> Iterator[np.ndarray]:
+def _decoded(path: Path, start: float | int) -> Iterator[np.ndarray]:
     """Stereo sound (2, samples) float32 at ``SOUND_RATE``, piece by piece, from ``start`` seconds on.
 
     Time is counted in decoded samples, as everything that measures a song counts it, not by the file's time
@@ -211,7 +211,7 @@ def _with_end(frames: Iterator) -> Iterator:
     yield None
 
 
-def _sound(path: Path, start: float, seconds: float) -> Iterator[np.ndarray]:
+def _sound(path: Path, start: float | int, seconds: float) -> Iterator[np.ndarray]:
     """Blocks (2, ``SOUND_BLOCK`` or less) of exactly ``seconds`` of sound, silent after the song's end."""
     left = round(seconds * SOUND_RATE)
     held = np.zeros((2, 0), np.float32)
