@@ -11,6 +11,8 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.motion import filters
 from longdance.motion.bvh import load_bvh_motion
+from longdance.motion.contacts import foot_contacts
+from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
 from longdance.motion.retarget import fit_keypoints
 
@@ -103,15 +105,26 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
         motion = motion.slice(round(LEAD_IN * motion.fps), motion.frames)
     motion = bridge_leaps(motion)
     cutoff = NOISY_CUTOFF if label.clip.startswith(NOISY) else CUTOFF
-    motion = replace(
+    motion = _low_pass(motion, cutoff)
+    if fps is not None and fps != motion.fps:
+        raised = fps > motion.fps
+        motion = motion.resample(fps)
+        if raised:
+            # Interpolation leaves kinks at the frames of a lower rate.
+            motion = _low_pass(motion, cutoff)
+    names = ("left_ankle", "left_foot", "right_ankle", "right_foot")
+    contacts = foot_contacts(motion.joints(), motion.fps, skeleton=motion.skeleton, joint_names=names)
+    motion = lock_feet(motion, contacts)
+    meta = {"clip": label.clip, "source": label.source, "genre": label.genre, "movement": label.movement}
+    return replace(face_forward(motion), meta=meta)
+
+
+def _low_pass(motion: Motion, cutoff: float) -> Motion:
+    return replace(
         motion,
         root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=cutoff),
         rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=cutoff),
     )
-    if fps is not None:
-        motion = motion.resample(fps)
-    meta = {"clip": label.clip, "source": label.source, "genre": label.genre, "movement": label.movement}
-    return replace(face_forward(motion), meta=meta)
 
 
 def read_keypoints(path: str | os.PathLike) -> Motion:

@@ -336,8 +336,9 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
         raise InputError("expected legs of some length, got joints that coincide")
     points = {name: track * (skeleton.leg_length / size) for name, track in raw.items()}
     landmarks = Landmarks(points, dict(landmarks.rotations), fps, landmarks.meta)
-    for side in ("left", "right"):
-        _unswivel(landmarks, side)
+    if fps >= 50:  # at a lower rate a quick leg cannot be told from a leap
+        for side in ("left", "right"):
+            _unswivel(landmarks, side)
     turns = np.tile(np.eye(3), (len(leg), len(skeleton), 1, 1))
     index, offsets = skeleton.index, skeleton.offsets
 
@@ -357,6 +358,7 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
             better = _calibrated(landmarks.rotations[name], place, snap=snap)
             if better is not None:
                 place[:] = better
+    pelvis = _ease_sway(pelvis, chest)
     head = chest
     if "head" in landmarks.rotations:
         better = _calibrated(landmarks.rotations["head"], chest, snap=np.deg2rad(30))
@@ -397,6 +399,23 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     return reach_ankles(motion, ankles, foot_rotations=feet)
 
 
+SWAY = np.deg2rad(12.0)
+"""How far the pelvis may be pitched forward under an upright chest on average over a clip."""
+
+
+def _ease_sway(pelvis: np.ndarray, chest: np.ndarray) -> np.ndarray:
+    """The pelvis rotations pitched back by a constant if the rig, not the dancer, has a hollow back.
+
+    Some rigs tilt the bone of the pelvis forward against that of the chest, more than a body can all the time.
+    """
+    upright = chest[:, 1, 1] > 0.8
+    if upright.mean() < 0.3:
+        return pelvis
+    relative = np.swapaxes(chest[upright], -1, -2) @ pelvis[upright]
+    excess = float(np.clip(np.median(np.arctan2(relative[:, 2, 1], relative[:, 1, 1])) - SWAY, 0, 0.3))
+    return pelvis @ turn_about(np.array([[-1.0, 0.0, 0.0]]), np.array([excess]))
+
+
 def _across(vectors: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """The part of each vector that is perpendicular to a unit axis."""
     return vectors - (vectors * axis).sum(-1, keepdims=True) * axis
@@ -424,7 +443,8 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
     usual = 0.25 * 60 / landmarks.fps
     same, other = (
         sum(
-            40 * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
+            40
+            * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
             for s in spokes
         )
         for sign in (1, -1)
@@ -540,14 +560,20 @@ def _standing(track: np.ndarray, fps: float) -> np.ndarray:
     return slow * near + 1e-6
 
 
-def _still_height(*tracks_and_fps) -> float:
-    """A low percentile of the heights at which points (frames, 3) move slowly: jumps and dips do not count."""
-    *tracks, fps = tracks_and_fps
-    heights, quick = (
-        np.concatenate(parts) for parts in zip(*((t[:, 1], speeds(t, fps)) for t in tracks), strict=True)
-    )
-    slow = quick < max(0.25, np.percentile(quick, 20))
-    return float(np.percentile(heights[slow], 5))
+def _still_height(track: np.ndarray, fps: float) -> float:
+    """A low percentile of the heights at which a point (frames, 3) moves slowly: jumps and dips do not count."""
+    quick = speeds(track, fps)
+    return float(np.percentile(track[quick < max(0.25, np.percentile(quick, 20)), 1], 5))
+
+
+def _floors(tracks: np.ndarray, fps: float) -> np.ndarray:
+    """(2,) heights at which the left and the right foot's (frames, 2, 3) point stands.
+
+    Captures often have one foot a little higher than the other; a larger difference means that the foot never
+    stands flat, and it gets the other one's floor.
+    """
+    own = np.array([_still_height(tracks[:, side], fps) for side in (0, 1)])
+    return np.where(own - own.min() < 0.025, own, own.min())
 
 
 def _ankle_targets(
@@ -561,12 +587,12 @@ def _ankle_targets(
     sides = ("left", "right")
     ankles = np.stack([points[f"{side}_ankle"] for side in sides], 1)
     flat_ankle = -skeleton.offsets[skeleton.index("left_foot")][1] + BALL_HEIGHT
-    ankle_floor = _still_height(ankles[:, 0], ankles[:, 1], fps) - flat_ankle
-    ankles[..., 1] -= ankle_floor
+    floors = _floors(ankles, fps) - flat_ankle
+    ankles[..., 1] -= floors
     stillness = 1 / (speeds(ankles, fps) ** 2 + 0.1**2)
     if all(f"{side}_foot" in points for side in sides):
         balls = np.stack([points[f"{side}_foot"] for side in sides], 1)
-        balls[..., 1] -= _still_height(balls[:, 0], balls[:, 1], fps) - BALL_HEIGHT
+        balls[..., 1] -= _floors(balls, fps) - BALL_HEIGHT
         hung = np.stack([skeleton.offsets[skeleton.index(f"{side}_foot")] for side in sides])
         by_ball = balls - apply(feet, np.broadcast_to(hung, balls.shape))
         ball_stillness = 1 / (speeds(balls, fps) ** 2 + 0.1**2)
@@ -581,4 +607,4 @@ def _ankle_targets(
         shift[:, 1] = 0
         stiffness = (stillness[1:, side] / 100 * 10 + 0.01) * (0.1 * fps) ** 2
         ankles[:, side] += smooth_track(shift, np.ones(len(shift)), stiffness)
-    return ankles, ankle_floor
+    return ankles, float(floors.mean())
