@@ -209,15 +209,17 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
 
     resampler = None
     source = None
-    layout = None
+    channels = None
     for frame in frames:
-        if layout is None:
-            layout = "mono" if mono else frame.layout.name
+        if channels is None:
+            channels = frame.layout
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
         if key != source:
             # Chained streams may change their rate or layout half-way.
             if resampler is not None:
                 yield from _as_arrays(resampler.resample(None), mono)
+            # FFmpeg's own way to mono makes what both channels share louder than full scale.
+            layout = frame.layout if mono else channels
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
             source = key
         frame.pts = None  # gaps in time stamps are no reason to refuse a file
@@ -228,10 +230,10 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
 
 def _as_arrays(frames: list, mono: bool) -> Iterator[np.ndarray]:
     for frame in frames:
-        samples = frame.to_ndarray().T  # planar: (channels, samples)
+        samples = frame.to_ndarray()  # planar: (channels, samples)
         # Float files may hold NaN or infinity, which would spread over everything measured from them.
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-        yield samples[:, 0] if mono else np.ascontiguousarray(samples)
+        yield samples.mean(axis=0) if mono else np.ascontiguousarray(samples.T)
 
 
 def _seconds_to_samples(seconds: float, sample_rate: int, name: str) -> int:

@@ -127,6 +127,8 @@ def compose(
     if style not in styles.STYLES:
         raise InputError(f"expected a style among {', '.join(styles.STYLES)}, got {style!r}; try 'freestyle'")
     grid = BeatGrid(beat_times, downbeat_offset)
+    if seed < 0:
+        raise InputError(f"expected a seed of at least 0, got {seed}; try 0")
     if not 0 < seconds < np.inf:
         raise InputError(f"expected a duration above 0 seconds, got {seconds}; try 30")
     generator = np.random.default_rng([seed, sum(map(ord, style))])

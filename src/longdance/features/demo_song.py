@@ -21,6 +21,7 @@ SECONDS = FIRST_BEAT + BARS * 4 * 60.0 / TEMPO_BPM + 2.6
 
 _FADE_SECONDS = 1.2
 _CALM = {"hats": 0.7, "bass": 0.9, "chords": 1.0, "pad": 0.8}
+_RISING = {"kick": 0.8, "chords": 0.9, "pad": 1.0, "arpeggio": 0.9}
 _FULL = {
     "kick": 1.0, "snare": 1.0, "hats": 1.0, "percussion": 0.8, "bass": 1.0, "chords": 0.85, "pad": 1.0,
     "arpeggio": 0.9, "melody": 1.1,
@@ -61,7 +62,7 @@ SCORE = Plan(
     sections=(
         Section(bars=4, layers={"pad": 0.9, "arpeggio": 0.8, "chords": 0.6}, brighten=(500.0, 6000.0)),
         Section(bars=4, layers=_CALM | {"kick": 0.9, "arpeggio": 0.4}, crash=True, fill=True),
-        Section(bars=2, layers={"kick": 0.8, "chords": 0.9, "pad": 1, "arpeggio": 0.9}, riser=True, roll=True),
+        Section(bars=2, layers=_RISING, riser=True, roll=True),
         Section(bars=4, layers=_FULL, crash=True, fill=True),
         Section(bars=4, layers=_FULL, crash=True, fill=True),
         Section(bars=2, layers=_CALM | {"kick": 0.9, "melody": 0.8}, crash=True),
