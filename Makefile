@@ -11,7 +11,7 @@ DEMO_SECONDS ?= 30
 
 demo: $(VENV)/installed
 	@echo "Dancing $(DEMO_SECONDS) seconds of $(DEMO_GENRE) to $(DEMO_SONG) ..."
-	$(BIN)/python -m longdance generate $(DEMO_SONG) --genre $(DEMO_GENRE) --seconds $(DEMO_SECONDS) --facts -o out
+	$(BIN)/python -m longdance generate $(DEMO_SONG) --genre $(DEMO_GENRE) --seconds $(DEMO_SECONDS) -o out
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests tools

@@ -207,11 +207,22 @@ def facts(dance) -> dict[str, float]:
     return {"seconds": round(dance.seconds, 3), "fps": dance.fps, **numbers}
 
 
+FACTS = (
+    ("mean_joint_speed", "mean joint speed {:.2f} m/s"),
+    ("foot_skating_cm_per_second", "feet on the floor slide {:.1f} cm/s"),
+    ("mean_jerk", "jerk {:.0f} m/s^3"),
+    ("beat_alignment", "beat alignment {:.2f}"),
+    ("beat_alignment_by_chance", "by chance {:.2f}"),
+)
+
+
 def report(result: dict, meta: dict) -> None:
-    """What was made, for people."""
+    """What was made, and a few measured facts, for people."""
     for note in meta.get("notes", ()):
         say(f"note: {note}")
-    say(f"{result['seconds']:.1f} s at {result['fps']:g} fps, {meta['tempo_bpm']:.1f} BPM")
+    measured = [text.format(result[key]) for key, text in FACTS if key in result]
+    say(f"{result['seconds']:.1f} s at {result['fps']:g} fps, music at {meta['tempo_bpm']:.1f} BPM")
+    say(", ".join(measured))
     for file in result["files"]:
         typer.echo(file)
 

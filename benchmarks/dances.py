@@ -1,0 +1,177 @@
+"""Do generated dances move like the real ones? Measures dances for a folder of songs against the training dances.
+
+    python benchmarks/dances.py --model edmg --data STORE --songs FOLDER -o benchmarks/results/dances.json
+
+For every song and prompt one dance; each bound is written beside its measured value. The genre check asks a classifier
+trained on real training clips alone. Needs a prepared store of the open data; takes some minutes on two cores.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from longdance.choreography.edmg import EDMG, Guidance
+from longdance.choreography.pretrained import load
+from longdance.data.store import Store
+from longdance.features.song import Song
+from longdance.metrics.genre import GenreClassifier, windows_of
+from longdance.metrics.report import describe
+from longdance.motion.motion import Motion, atomic_write
+
+PROMPTS = (
+    ("salsa", "partner salsa"),
+    ("commercial", "sassy"),
+    ("modern", "pirouette"),
+    ("breaking", "fancy footwork"),
+)
+"""Genre and movement; "sassy" and "fancy footwork" are only in held-out clips."""
+
+BOUNDS = {
+    "mean_joint_speed": (0.6, 1.4),
+    "mean_jerk": (0.0, 1.5),
+    "foot_skating_cm_per_second": (0.0, 1.5),
+    "still_share": (0.0, 2.0),
+}
+"""Allowed ratio to the training dances (median; mean for the share of still half-seconds)."""
+
+
+def real_dances(store: Store, split: str) -> dict[str, tuple[str, Motion]]:
+    """Every dance of a split as captured: clip name to genre and motion."""
+    return {
+        take.clip: (take.genre, store.layout.decode(store.motion_of(take), store.fps))
+        for take in store.select(split, original=True)
+        if take.genre != "none"
+    }
+
+
+def reference(dances: dict[str, tuple[str, Motion]]) -> dict:
+    """What the training dances do, as the bounds need it, over all and per genre."""
+    rows = {clip: describe(motion.joints(), motion.fps) for clip, (_, motion) in dances.items()}
+    heights = np.concatenate([motion.root_position[:, 1] for _, motion in dances.values()])
+
+    def summary(clips: list[str]) -> dict[str, float]:
+        return {
+            key: float((np.nanmean if key == "still_share" else np.nanmedian)([rows[clip][key] for clip in clips]))
+            for key in BOUNDS
+        }
+
+    genres = sorted({genre for genre, _ in dances.values()})
+    return {
+        "all": summary(list(rows)),
+        "genres": {g: summary([clip for clip in rows if dances[clip][0] == g]) for g in genres},
+        "root_height": [float(heights.min()), float(heights.max())],
+    }
+
+
+def judge(dance: Motion, real: dict) -> dict:
+    """The measures of one dance with their ratios to the reference and whether they hold."""
+    beats = dance.meta["beat_times"]
+    joints = dance.joints()
+    values = describe(joints, dance.fps, beats)
+    height = dance.root_position[:, 1]
+    low, high = real["root_height"]
+    offsets = dance.skeleton.offsets
+    lengths = np.linalg.norm(joints[:, 1:] - joints[:, list(dance.skeleton.parents[1:])], axis=-1)
+    row = {
+        "finite": bool(np.isfinite(joints).all()),
+        "bone_length_error": float(np.abs(lengths - np.linalg.norm(offsets[1:], axis=-1)).max()),
+        "root_height": [float(height.min()), float(height.max())],
+        "root_height_ok": bool(low - 0.05 <= height.min() and height.max() <= high + 0.05),
+        "seam_gap_of_raw_predictions": dance.meta["seam_gap"],
+        "beat_alignment": values["beat_alignment"],
+        "beat_alignment_p_value": values["beat_alignment_p_value"],
+        **{key: values[key] for key in BOUNDS},
+    }
+    genre = dance.meta["genre"]
+    for scope, numbers in (("all", real["all"]), ("own_genre", real["genres"][genre])):
+        row[f"ratio_to_{scope}"] = {key: round(values[key] / max(numbers[key], 1e-9), 3) for key in BOUNDS}
+    row["within"] = {
+        key: bool(low <= row["ratio_to_all"][key] <= high) for key, (low, high) in BOUNDS.items()
+    }
+    return row
+
+
+def genre_check(model: EDMG, songs: list[Song], train: dict, *, guidance: Guidance, seeds: int, seconds: float):
+    """Share of dances whose prompted genre the classifier names, and the confusion table."""
+    windows, labels = [], []
+    for genre, motion in train.values():
+        for window in windows_of(motion.joints(), motion.fps):
+            windows.append(window)
+            labels.append(genre)
+    classifier = GenreClassifier.fit(windows, labels, model.fps)
+    confusion: dict[str, dict[str, int]] = {}
+    for genre in model.checkpoint.config.genres:
+        for song in songs:
+            for seed in range(seeds):
+                dance = model.generate(song, genre=genre, seed=100 + seed, guidance=guidance)
+                likely = classifier.predict_dance(dance.joints(), dance.fps, seconds=4.0)
+                named = max(likely, key=likely.get)
+                row = confusion.setdefault(genre, {})
+                row[named] = row.get(named, 0) + 1
+    total = sum(sum(row.values()) for row in confusion.values())
+    right = sum(row.get(genre, 0) for genre, row in confusion.items())
+    return {"accuracy": right / total, "chance": 1 / len(confusion), "dances": total, "confusion": confusion}
+
+
+def main() -> None:
+    """Run everything and write one JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="edmg")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--songs", required=True, type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--genre-seconds", type=float, default=12.0)
+    parser.add_argument("--genre-seeds", type=int, default=1)
+    parser.add_argument("--music", type=float, default=Guidance().music)
+    parser.add_argument("--text", type=float, default=Guidance().text)
+    parser.add_argument("--keep", type=Path, help="folder for the dances themselves")
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    arguments = parser.parse_args()
+
+    model, store = load(arguments.model), Store.open(arguments.data)
+    guidance = Guidance(arguments.music, arguments.text)
+    train = real_dances(store, "train")
+    real = reference(train)
+    print("reference", json.dumps(real["all"]), real["root_height"], flush=True)
+    paths = sorted(p for p in arguments.songs.iterdir() if p.suffix in {".ogg", ".mp3", ".wav", ".flac"})
+    rows = []
+    for path in paths:
+        song = Song.load(path, seconds=arguments.seconds)
+        for genre, movement in PROMPTS:
+            clock = time.perf_counter()
+            dance = model.generate(song, genre=genre, movement=movement, guidance=guidance)
+            seconds = time.perf_counter() - clock
+            row = {"song": path.name, "genre": genre, "movement": movement, "took_seconds": round(seconds, 1)}
+            rows.append({**row, **judge(dance, real)})
+            if arguments.keep:
+                dance.save(arguments.keep / f"{path.stem}-{genre}.npz")
+            print(json.dumps(rows[-1]), flush=True)
+    short = [Song.load(path, start=20, seconds=arguments.genre_seconds) for path in paths]
+    genres = genre_check(
+        model, short, train, guidance=guidance, seeds=arguments.genre_seeds, seconds=arguments.genre_seconds
+    )
+    print(json.dumps(genres), flush=True)
+    report = {
+        "date": date.today().isoformat(),
+        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "model": model.checkpoint.config.recipe,
+        "trained_steps": model.checkpoint.config.trained_steps,
+        "guidance": guidance._asdict(),
+        "reference": real,
+        "dances": rows,
+        "genres": genres,
+    }
+    with atomic_write(arguments.out) as temporary:
+        temporary.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
