@@ -66,14 +66,23 @@ def test_smoothed_rotations_stay_rotations_and_near(rng):
     turns = Rotation.from_rotvec(np.cumsum(rng.normal(size=(120, 3)) * 0.02, axis=0))
     noisy = turns * Rotation.from_rotvec(rng.normal(size=(120, 3)) * 0.05)
     smooth = filters.low_pass_rotations(noisy.as_matrix(), 60.0, cutoff=5.0)
-    np.testing.assert_allclose(smooth @ np.swapaxes(smooth, -1, -2), np.tile(np.eye(3), (120, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        smooth @ np.swapaxes(smooth, -1, -2), np.tile(np.eye(3), (120, 1, 1)), atol=1e-12
+    )
     error = (turns.inv() * Rotation.from_matrix(smooth)).magnitude()[10:-10].mean()
     assert error < 0.6 * (turns.inv() * noisy).magnitude()[10:-10].mean()
 
 
 @pytest.mark.parametrize(
     ("frames", "fps", "target", "count"),
-    [(61, 60, 30, 31), (60, 60, 30, 30), (31, 30, 60, 61), (1, 30, 60, 1), (0, 30, 60, 0), (101, 100, 24, 25)],
+    [
+        (61, 60, 30, 31),
+        (60, 60, 30, 30),
+        (31, 30, 60, 61),
+        (1, 30, 60, 1),
+        (0, 30, 60, 0),
+        (101, 100, 24, 25),
+    ],
 )
 def test_sample_times_stay_inside_the_motion(frames, fps, target, count):
     at = filters.sample_times(frames, fps, target)
@@ -111,4 +120,6 @@ def test_rotations_between_frames_are_scipys_slerp(rng):
 
 def test_a_single_rotation_is_repeated(rng):
     turn = Rotation.random(1, rng=rng).as_matrix()
-    np.testing.assert_allclose(filters.interpolate_rotations(turn, np.zeros(3)), np.tile(turn, (3, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        filters.interpolate_rotations(turn, np.zeros(3)), np.tile(turn, (3, 1, 1)), atol=1e-12
+    )

@@ -17,7 +17,9 @@ def turns(rng) -> Rotation:
     axes = np.concatenate((np.eye(3), -np.eye(3), rng.normal(size=(20, 3))))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     special = [axes * angle for angle in (0.0, 1e-12, 1e-7, 1e-3, np.pi / 2, np.pi - 1e-6, np.pi)]
-    return Rotation.concatenate([Rotation.random(200, rng=rng), Rotation.from_rotvec(np.concatenate(special))])
+    return Rotation.concatenate(
+        [Rotation.random(200, rng=rng), Rotation.from_rotvec(np.concatenate(special))]
+    )
 
 
 def as_tensor(turns: Rotation) -> torch.Tensor:
@@ -199,7 +201,8 @@ def test_axis_angle_is_differentiable_everywhere(size, rng):
     step = 1e-6
     expected = torch.stack(
         [
-            (rot.matrix_from_axis_angle(vector + d) - rot.matrix_from_axis_angle(vector - d)).detach() / (2 * step)
+            (rot.matrix_from_axis_angle(vector + d) - rot.matrix_from_axis_angle(vector - d)).detach()
+            / (2 * step)
             for d in torch.eye(3, dtype=torch.float64) * step
         ],
         -1,

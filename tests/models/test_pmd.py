@@ -1,0 +1,272 @@
+"""The denoiser as a function: what may influence what, at which sizes, and the paper's numbers."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from longdance.models.pmd import (
+    Conditions,
+    LocalInformationModule,
+    ParallelMambaDenoiser,
+    ParallelMambaModule,
+    PMDConfig,
+    upsample,
+)
+
+SMALL = PMDConfig(
+    features=7, music_channels=5, text_width=6, fps=30, width=16, depth=2, heads=4, state=3,
+    attention_heads=2, dropout=0.0, chunk=8,
+)  # fmt: skip
+
+
+def denoiser(**changes) -> ParallelMambaDenoiser:
+    torch.manual_seed(0)
+    network = ParallelMambaDenoiser(SMALL.model_copy(update=changes)).eval()
+    with torch.no_grad():  # zero-initialised parts would hide what depends on what
+        for name, parameter in network.named_parameters():
+            if "adain" in name or name.endswith("null"):
+                parameter.copy_(torch.randn(parameter.shape) * 0.3)
+    return network
+
+
+def conditions(generator, *, batch=3, frames=20, tokens=2) -> Conditions:
+    return Conditions(
+        torch.randn(batch, frames, 5, generator=generator),
+        torch.randn(batch, tokens, 6, generator=generator),
+        torch.ones(batch, tokens, dtype=torch.bool),
+        torch.ones(batch, dtype=torch.bool),
+    )
+
+
+@pytest.fixture
+def noisy(generator):
+    return torch.randn(3, 20, 7, generator=generator)
+
+
+@pytest.fixture
+def step():
+    return torch.tensor([0, 500, 999])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, 8, 9, 21])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_any_number_of_frames_goes_in_and_comes_out(frames, stride, generator):
+    noisy = torch.randn(2, frames, 7, generator=generator)
+    network = denoiser(lim_stride=stride, depth=1)
+    if stride == 1 and frames == 1:
+        pytest.skip("nothing is left of one frame without padding")
+    found = network(noisy, torch.tensor([3, 700]), conditions(generator, batch=2, frames=frames))
+    assert found.shape == noisy.shape
+    assert found.dtype == torch.float32
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@torch.no_grad()
+def test_dropped_music_has_no_influence(aligned, noisy, step, generator):
+    network, given = denoiser(aligned_music=aligned), conditions(generator)
+    other = given._replace(music=given.music * 3 + 1)
+    with_music = network(noisy, step, given)
+    assert (with_music - network(noisy, step, other)).abs().amax((1, 2)).min() > 1e-6
+    dropped, other_dropped = (c.without(music=True) for c in (given, other))
+    assert torch.equal(network(noisy, step, dropped), network(noisy, step, other_dropped))
+    assert (with_music - network(noisy, step, dropped)).abs().amax((1, 2)).min() > 1e-6
+
+
+@torch.no_grad()
+def test_dropped_text_has_no_influence(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    other = given._replace(text=given.text * 3 + 1)
+    with_text = network(noisy, step, given)
+    assert (with_text - network(noisy, step, other)).abs().amax((1, 2)).min() > 1e-6
+    dropped = given.without(text=True)
+    assert torch.equal(network(noisy, step, dropped), network(noisy, step, other.without(text=True)))
+    assert (with_text - network(noisy, step, dropped)).abs().amax((1, 2)).min() > 1e-6
+
+
+@torch.no_grad()
+def test_conditions_are_dropped_row_by_row(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    mixed = given._replace(keep_music=torch.tensor([True, False, True]))
+    mixed.text_mask[2] = False
+    found = network(noisy, step, mixed)
+    whole = given._replace(text_mask=torch.ones(3, 2, dtype=torch.bool))
+    for row, alone in ((0, whole), (1, whole.without(music=True)), (2, whole.without(text=True))):
+        torch.testing.assert_close(found[row], network(noisy, step, alone)[row], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_padding_tokens_of_the_text_have_no_influence(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    padding = torch.randn(3, 3, 6, generator=generator) * 10
+    padded = given._replace(
+        text=torch.cat((given.text, padding), 1),
+        text_mask=torch.cat((given.text_mask, torch.zeros(3, 3, dtype=torch.bool)), 1),
+    )
+    torch.testing.assert_close(network(noisy, step, padded), network(noisy, step, given))
+
+
+@torch.no_grad()
+def test_the_order_of_text_tokens_has_no_influence(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    torch.testing.assert_close(
+        network(noisy, step, given._replace(text=given.text.flip(1))), network(noisy, step, given)
+    )
+
+
+@torch.no_grad()
+def test_rows_of_a_batch_do_not_see_each_other(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    order = torch.tensor([2, 0, 1])
+    found = network(noisy[order], step[order], given.rows(order))
+    torch.testing.assert_close(found, network(noisy, step, given)[order], atol=1e-5, rtol=1e-5)
+    alone = network(noisy[:1], step[:1], given.rows(slice(0, 1)))
+    torch.testing.assert_close(alone, network(noisy, step, given)[:1], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_diffusion_step_matters(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    difference = network(noisy, step, given) - network(noisy, torch.tensor([1, 499, 998]), given)
+    assert difference.abs().amax((1, 2)).min() > 1e-7
+
+
+def influence(module, frames: int = 12) -> torch.Tensor:
+    """(out, in) booleans: whether output frame i depends on input frame j, by gradients."""
+    tokens = torch.randn(1, frames, 16, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    outputs = module(tokens)
+    rows = []
+    for frame in range(frames):
+        (gradient,) = torch.autograd.grad(outputs[0, frame].square().sum(), tokens, retain_graph=True)
+        rows.append(gradient[0].abs().amax(-1) > 0)
+    return torch.stack(rows)
+
+
+def test_the_forward_mixer_sees_all_of_the_past_and_nothing_of_the_future():
+    torch.manual_seed(0)
+    mixer = ParallelMambaModule(SMALL.model_copy(update={"direction": "forward"}))
+    assert torch.equal(influence(mixer), torch.ones(12, 12, dtype=torch.bool).tril())
+
+
+def test_the_bidirectional_mixer_sees_everything():
+    torch.manual_seed(0)
+    assert influence(ParallelMambaModule(SMALL)).all()
+
+
+def test_a_bidirectional_mixer_with_equal_halves_commutes_with_time_reversal(generator):
+    torch.manual_seed(0)
+    mixer = ParallelMambaModule(SMALL)
+    scan = 2 * mixer.state + mixer.heads
+    with torch.no_grad():
+        for parameter in (mixer.input.weight, mixer.input.bias):
+            parameter[-scan:] = parameter[-2 * scan : -scan]
+        mixer.convolution.weight.copy_((mixer.convolution.weight + mixer.convolution.weight.flip(-1)) / 2)
+    tokens = torch.randn(2, 11, 16, generator=generator)
+    torch.testing.assert_close(mixer(tokens.flip(1)), mixer(tokens).flip(1))
+
+
+def test_the_short_convolution_is_torchs_grouped_one(generator):
+    torch.manual_seed(0)
+    x = torch.randn(2, 9, 32, generator=generator)
+    for direction, padding in (("forward", (2, 0)), ("bidirectional", (1, 1))):
+        mixer = ParallelMambaModule(SMALL.model_copy(update={"direction": direction}))
+        expected = mixer.convolution(torch.nn.functional.pad(x.transpose(1, 2), padding)).transpose(1, 2)
+        torch.testing.assert_close(mixer._short_convolution(x), expected)
+
+
+@torch.no_grad()
+def test_the_chunk_size_changes_speed_and_not_results(noisy, step, generator):
+    given = conditions(generator)
+    results = [denoiser(chunk=chunk)(noisy, step, given) for chunk in (1, 6, 64)]
+    torch.testing.assert_close(results[0], results[2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(results[1], results[2], atol=1e-5, rtol=1e-5)
+
+
+def test_local_information_is_a_neighbourhood_at_half_the_rate():
+    module = LocalInformationModule(16, 2)
+    tokens = torch.randn(1, 11, 16).requires_grad_()
+    short = module(tokens)
+    assert short.shape == (1, 6, 16)
+    (gradient,) = torch.autograd.grad(short[0, 2].sum(), tokens)
+    assert gradient[0].abs().amax(-1).nonzero().flatten().tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize(("tokens", "frames"), [(5, 10), (5, 9), (1, 2), (4, 4)])
+def test_upsampling_keeps_constants_and_order(tokens, frames):
+    constant = upsample(torch.full((1, tokens, 2), 3.0), frames)
+    torch.testing.assert_close(constant, torch.full((1, frames, 2), 3.0))
+    rising = upsample(torch.arange(float(tokens))[None, :, None], frames)
+    assert rising.shape == (1, frames, 1)
+    assert (rising[0, 1:] >= rising[0, :-1]).all()
+
+
+def test_the_papers_sizes():
+    config = PMDConfig()
+    assert (config.features, config.width, config.heads, config.state) == (151, 512, 128, 64)
+    assert (config.lim_stride, config.attention_heads, config.dropout, config.fps) == (2, 4, 0.1, 60.0)
+    with torch.device("meta"):
+        network = ParallelMambaDenoiser(config)
+        found = network(
+            torch.empty(2, 600, 151),
+            torch.zeros(2, dtype=torch.long),
+            Conditions(
+                torch.empty(2, 600, 35),
+                torch.empty(2, 3, 384),
+                torch.ones(2, 3, dtype=torch.bool),
+                torch.ones(2, dtype=torch.bool),
+            ),
+        )
+    assert found.shape == (2, 600, 151)
+    mixer = network.blocks[0].mixer
+    assert len(network.blocks) == 8
+    assert mixer.inner // mixer.heads == 8  # P
+
+
+def test_decays_and_step_sizes_start_as_in_mamba_2():
+    mixer = ParallelMambaModule(PMDConfig(depth=1))
+    rates = mixer.log_decay.exp()
+    assert (rates.min().item(), rates.max().item()) == pytest.approx((1, 16), rel=1e-4)
+    steps = torch.nn.functional.softplus(mixer.step_bias)
+    assert (steps.min().item(), steps.max().item()) == pytest.approx((1e-3, 1e-1), rel=1e-3)
+
+
+def test_every_parameter_of_the_network_is_trained(noisy, step, generator):
+    network = denoiser().train()
+    given = conditions(generator)._replace(keep_music=torch.tensor([True, True, False]))
+    given.text_mask[1] = False
+    network(noisy, step, given).square().sum().backward()
+    idle = {name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    assert idle <= {f"blocks.{i}.attention.key_value.bias" for i in range(2)}
+
+
+def test_evaluation_is_deterministic_and_training_drops(noisy, step, generator):
+    network, given = denoiser(dropout=0.5), conditions(generator)
+    assert torch.equal(network(noisy, step, given), network(noisy, step, given))
+    network.train()
+    assert not torch.equal(network(noisy, step, given), network(noisy, step, given))
+
+
+def test_inputs_are_left_as_they_were(noisy, step, generator):
+    given = conditions(generator)
+    before = [noisy.clone(), *(field.clone() for field in given)]
+    denoiser()(noisy, step, given)
+    assert all(torch.equal(a, b) for a, b in zip(before, [noisy, *given], strict=True))
+
+
+def test_bfloat16_stays_near_float32(noisy, step, generator):
+    network, given = denoiser(), conditions(generator)
+    with torch.no_grad():
+        exact = network(noisy, step, given)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            low = network(noisy, step, given)
+    assert low.dtype == torch.float32
+    assert (low - exact).abs().max() < 0.1 * exact.abs().max()
+
+
+def test_unknown_keys_and_impossible_heads_are_refused():
+    with pytest.raises(ValidationError):
+        PMDConfig(widht=3)
+    with pytest.raises(ValueError, match="heads"):
+        ParallelMambaModule(SMALL.model_copy(update={"heads": 5}))
+    with pytest.raises(ValidationError):
+        PMDConfig(direction="backward")

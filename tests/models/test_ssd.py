@@ -1,0 +1,179 @@
+"""The fast scan equals the recurrence, and the recurrence equals the sentence in the paper."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from longdance.models.ssd import ssd_chunked, ssd_recurrent
+
+NAMES = ("x", "dt", "A", "B", "C", "initial_state")
+
+
+def inputs(generator, *, batch=2, frames=13, heads=3, headdim=4, state=5, dtype=torch.float64) -> dict:
+    normal = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    tensors = (
+        normal(batch, frames, heads, headdim),
+        normal(batch, frames, heads).exp() * 0.3,
+        -normal(heads).exp(),
+        normal(batch, frames, state),
+        normal(batch, frames, state),
+        normal(batch, heads, state, headdim),
+    )
+    return {name: tensor.to(dtype) for name, tensor in zip(NAMES, tensors, strict=True)}
+
+
+def scan(function, tensors: dict, **options):
+    x, dt, A, B, C = (tensors[name] for name in NAMES[:5])
+    return function(x, dt, A, B, C, initial_state=tensors.get("initial_state"), **options)
+
+
+def frames_of(tensors: dict, cut: slice) -> dict:
+    return {k: v[:, cut] if k in ("x", "dt", "B", "C") else v for k, v in tensors.items()}
+
+
+def test_a_tiny_case_in_plain_python(generator):
+    tensors = inputs(generator, batch=1, frames=4, heads=2, headdim=2, state=3)
+    value = {name: tensor.tolist() for name, tensor in tensors.items()}
+    outputs = np.zeros((4, 2, 2))
+    for head in range(2):
+        for channel in range(2):
+            hidden = [value["initial_state"][0][head][n][channel] for n in range(3)]
+            for frame in range(4):
+                dt = value["dt"][0][frame][head]
+                for n in range(3):
+                    hidden[n] = math.exp(dt * value["A"][head]) * hidden[n] + (
+                        dt * value["B"][0][frame][n] * value["x"][0][frame][head][channel]
+                    )
+                outputs[frame, head, channel] = sum(value["C"][0][frame][n] * hidden[n] for n in range(3))
+    for function in (ssd_recurrent, ssd_chunked):
+        np.testing.assert_allclose(scan(function, tensors)[0][0], outputs, atol=1e-12)
+
+
+def test_the_scan_is_a_masked_matrix(generator):
+    """The dual form: Y = (L o C B^T) dt X with L the products of decays (Dao and Gu 2024, section 3)."""
+    tensors = inputs(generator, batch=1, frames=9)
+    tensors["initial_state"].zero_()
+    log_decay = (tensors["dt"] * tensors["A"])[0].T  # heads, frames
+    total = log_decay.cumsum(-1)
+    mask = (total[:, :, None] - total[:, None, :]).exp().tril()
+    matrix = mask * (tensors["C"][0] @ tensors["B"][0].T)
+    expected = torch.einsum("hij,jh,jhp->ihp", matrix, tensors["dt"][0], tensors["x"][0])
+    torch.testing.assert_close(scan(ssd_recurrent, tensors)[0][0], expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize(
+    ("frames", "chunk"), [(13, 4), (12, 4), (13, 1), (13, 13), (13, 64), (1, 64), (65, 64), (7, 5)]
+)
+def test_chunks_equal_the_recurrence(frames, chunk, initial, generator):
+    tensors = inputs(generator, frames=frames)
+    if not initial:
+        del tensors["initial_state"]
+    found, expected = scan(ssd_chunked, tensors, chunk=chunk), scan(ssd_recurrent, tensors)
+    for ours, oracle in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, oracle, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("chunk", [4, 5, 64])
+def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, generator):
+    tensors = inputs(generator)
+    weights = [
+        torch.randn(s, generator=generator, dtype=torch.float64) for s in ((2, 13, 3, 4), (2, 3, 5, 4))
+    ]
+    gradients = []
+    for function, options in ((ssd_chunked, {"chunk": chunk}), (ssd_recurrent, {})):
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items()}
+        loss = sum((out * w).sum() for out, w in zip(scan(function, leaves, **options), weights, strict=True))
+        gradients.append(torch.autograd.grad(loss, list(leaves.values())))
+    for name, ours, oracle in zip(NAMES, *gradients, strict=True):
+        torch.testing.assert_close(ours, oracle, atol=1e-10, rtol=0, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_gradients_equal_finite_differences(generator):
+    tensors = inputs(generator, batch=1, frames=5, heads=2, headdim=2, state=2)
+    leaves = [tensor.requires_grad_() for tensor in tensors.values()]
+    call = lambda *values: scan(ssd_chunked, dict(zip(NAMES, values, strict=True)), chunk=2)  # noqa: E731
+    assert torch.autograd.gradcheck(call, leaves)
+
+
+@pytest.mark.parametrize("function", [ssd_recurrent, ssd_chunked])
+@pytest.mark.parametrize("cut", [1, 6, 12])
+def test_the_state_carries_a_scan_over_a_cut(function, cut, generator):
+    tensors = inputs(generator)
+    whole, last = scan(function, tensors)
+    first, middle = scan(function, frames_of(tensors, slice(0, cut)))
+    rest = {**frames_of(tensors, slice(cut, None)), "initial_state": middle}
+    second, end = scan(function, rest)
+    torch.testing.assert_close(torch.cat((first, second), 1), whole, atol=1e-12, rtol=0)
+    torch.testing.assert_close(end, last, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("function", [ssd_recurrent, ssd_chunked])
+def test_the_scan_is_linear_in_x_and_the_state(function, generator):
+    first, second = inputs(generator), inputs(generator)
+    second |= {name: first[name] for name in ("dt", "A", "B", "C")}
+    both = {**first, "x": first["x"] + 2 * second["x"]}
+    both["initial_state"] = first["initial_state"] + 2 * second["initial_state"]
+    expected = scan(function, first)[0] + 2 * scan(function, second)[0]
+    torch.testing.assert_close(scan(function, both)[0], expected)
+
+
+@pytest.mark.parametrize("function", [ssd_recurrent, ssd_chunked])
+def test_the_future_has_no_influence(function, generator):
+    tensors = inputs(generator)
+    changed = {k: v.clone() for k, v in tensors.items()}
+    for name in ("x", "dt", "B", "C"):
+        changed[name][:, 8:] += 1.0
+    torch.testing.assert_close(
+        scan(function, changed)[0][:, :8], scan(function, tensors)[0][:, :8], atol=1e-13, rtol=0
+    )
+
+
+def test_heads_share_b_and_c_but_not_their_decay(generator):
+    tensors = inputs(generator, heads=4)
+    order = torch.tensor([2, 0, 3, 1])
+    shuffled = {
+        **tensors,
+        "x": tensors["x"][:, :, order],
+        "dt": tensors["dt"][:, :, order],
+        "A": tensors["A"][order],
+    }
+    shuffled["initial_state"] = tensors["initial_state"][:, order]
+    torch.testing.assert_close(scan(ssd_chunked, shuffled)[0], scan(ssd_chunked, tensors)[0][:, :, order])
+
+
+def test_a_constant_input_settles_at_the_analytic_limit():
+    dt, A, frames = 0.2, -1.5, 200
+    ones = torch.ones(1, frames, 1, 1, dtype=torch.float64)
+    y, _ = ssd_chunked(
+        ones,
+        ones[..., 0] * dt,
+        torch.tensor([A], dtype=torch.float64),
+        ones[:, :, 0],
+        ones[:, :, 0],
+        chunk=16,
+    )
+    assert y[0, -1, 0, 0].item() == pytest.approx(dt / (1 - math.exp(dt * A)), rel=1e-12)
+
+
+def test_strong_decays_and_long_sequences_stay_finite(generator):
+    tensors = inputs(generator, batch=1, frames=700, dtype=torch.float32)
+    tensors["dt"] = tensors["dt"] * 100
+    tensors = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
+    y, state = scan(ssd_chunked, tensors)
+    (y.sum() + state.sum()).backward()
+    assert all(torch.isfinite(tensor.grad).all() for tensor in tensors.values())
+    torch.testing.assert_close(y, scan(ssd_recurrent, tensors)[0], atol=1e-2, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_lower_precision_stays_near_the_exact_result(dtype, tolerance, generator):
+    tensors = inputs(generator, frames=40)
+    exact = scan(ssd_chunked, tensors, chunk=16)[0]
+    low = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    low |= {name: tensors[name].float() for name in ("dt", "A")}
+    found = scan(ssd_chunked, low, chunk=16)[0]
+    assert found.dtype == dtype
+    assert (found.double() - exact).abs().max() < tolerance * exact.abs().max()
