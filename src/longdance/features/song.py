@@ -5,7 +5,7 @@ the beat tracker in `tracking`.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ CHANNEL_NAMES = (
 RHYTHM_CHANNELS = 4
 
 _BLOCK_SECONDS = 30.0
+_BLOCKS_KEPT = 20
 _TARGET_RMS = 0.1
 _GREATEST_GAIN = 1000.0  # what is softer than -80 dB of full scale stays silence
 _PEAK_THRESHOLD = 0.07  # of the 99th percentile of the song's onset strength
@@ -200,7 +201,10 @@ def _measure(
     downbeat_times: np.ndarray | None = None,
     start: float = 0.0,
 ) -> Song:
-    """Two passes over the samples: one for the loudness, one for everything else."""
+    """Two passes over the samples: one for the loudness, one for everything else.
+
+    Songs of up to ten minutes stay in memory in between, longer ones are decoded twice.
+    """
     if bpm is not None and not _BPM_RANGE[0] <= bpm <= _BPM_RANGE[1]:
         raise InputError(
             f"expected a tempo from {_BPM_RANGE[0]:g} to {_BPM_RANGE[1]:g} BPM, got {bpm}; try 120"
@@ -211,8 +215,9 @@ def _measure(
         raise InputError(
             "expected beat_times together with downbeat_times, got downbeats alone; try giving both"
         )
-    samples, gain = _loudness(blocks())
-    spectra = spectrum.measure_spectra(blocks(), gain)
+    kept: list[np.ndarray] = []
+    samples, gain = _loudness(_keeping(blocks(), kept))
+    spectra = spectrum.measure_spectra(kept or blocks(), gain)
     seconds = samples / audio.ANALYSIS_SAMPLE_RATE
     guess = False
     if beat_times is not None:
@@ -246,6 +251,16 @@ def _measure(
         start=start,
         tempo_is_guess=guess,
     )
+
+
+def _keeping(blocks: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass blocks on and collect them in `kept`, which ends up empty if they are too many."""
+    for number, block in enumerate(blocks):
+        if number < _BLOCKS_KEPT:
+            kept.append(block)
+        elif kept:
+            kept.clear()
+        yield block
 
 
 def _loudness(blocks: Iterable[np.ndarray]) -> tuple[int, float]:
