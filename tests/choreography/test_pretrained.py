@@ -1,0 +1,75 @@
+"""Models are found by name or folder, and what is no model is named."""
+
+import pytest
+import torch
+
+import longdance
+from longdance.choreography.edmg import EDMG
+from longdance.choreography.pretrained import WEIGHTS, load, shipped
+from longdance.errors import InputError
+from longdance.models.checkpoint import Checkpoint, CheckpointConfig
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.motion.layout import Normaliser
+
+
+@pytest.fixture
+def folder(tmp_path):
+    network = PMDConfig(width=8, depth=1, heads=2, state=2, attention_heads=2)
+    Checkpoint(
+        CheckpointConfig(
+            denoiser="pmd", network=network.model_dump(), layout="smpl24", fps=60.0, window=30,
+            diffusion_steps=1000, music_encoder="librosa35", text_encoder="all-MiniLM-L6-v2",
+        ),
+        ParallelMambaDenoiser(network),
+        Normaliser(torch.zeros(151), torch.ones(151)),
+        torch.zeros(35),
+        torch.ones(35),
+    ).save(tmp_path / "my run")  # fmt: skip
+    return tmp_path / "my run"
+
+
+@pytest.mark.parametrize(
+    "kind", [str, lambda path: path, lambda path: f"{path}/"], ids=["text", "path", "slash"]
+)
+def test_a_folder_is_opened_and_names_the_model(kind, folder):
+    model = load(kind(folder))
+    assert isinstance(model, EDMG)
+    assert model.name == "my run"
+    assert model.fps == 60.0
+
+
+def test_a_folder_is_found_from_where_the_user_stands(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert load("my run").name == "my run"
+
+
+def test_the_package_offers_load(folder):
+    assert longdance.load is load
+    assert longdance.load(folder).checkpoint.config.window == 30
+
+
+@pytest.mark.parametrize("name", ["no such model", "", "a/b/c"])
+def test_what_is_no_model_is_named(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="trained model"):
+        load(name)
+
+
+def test_damaged_models_are_named(folder):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="my run"):
+        load(folder)
+
+
+def test_shipped_models_are_the_folders_with_weights():
+    assert all((WEIGHTS / name / "model.safetensors").is_file() for name in shipped())
+
+
+@pytest.mark.requires_weights
+def test_shipped_models_load():
+    if not shipped():
+        pytest.skip("no weights are shipped with this copy")
+    for name in shipped():
+        model = load(name)
+        assert model.name == name
+        assert model.checkpoint.config.licence
