@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from longdance.models.blocks import cosine_alpha_bar
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -19,11 +21,8 @@ class NoiseSchedule:
 
     @classmethod
     def cosine(cls, steps: int = 1000) -> "NoiseSchedule":
-        """Cosine schedule. Source: Nichol and Dhariwal 2021, eq. 17, each step's beta at most 0.999."""
-        position = torch.arange(steps + 1, dtype=torch.float64) / steps
-        curve = torch.cos((position + 0.008) / 1.008 * math.pi / 2) ** 2
-        beta = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
-        return cls(torch.cumprod(1 - beta, 0))
+        """Cosine schedule. Source: Nichol and Dhariwal 2021, eq. 17."""
+        return cls(cosine_alpha_bar(steps))
 
     @property
     def steps(self) -> int:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, StepEmbedding
+from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding
 from longdance.models.ssd import ssd_chunked
 
 
@@ -73,6 +73,12 @@ class PMDConfig(BaseModel):
     dropout: float = 0.1
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
+    precondition: bool = False
+    """Whether the network corrects the best linear guess instead of starting from nothing (not in the paper)."""
+    diffusion_steps: int = 1000
+    """T, for preconditioning."""
+    data_variance: float = 0.6
+    """Mean variance of a normalised motion feature, for preconditioning."""
     chunk: int = 64
     """Frames per chunk of the scan; changes speed, not results."""
 
@@ -238,6 +244,9 @@ class ParallelMambaDenoiser(nn.Module):
         self.music = MusicEncoder(config.music_channels, width, config.lim_stride)
         self.text = TextPooling(config.text_width, width)
         self.step = StepEmbedding(width)
+        self.precondition = (
+            Preconditioner(config.diffusion_steps, config.data_variance) if config.precondition else None
+        )
         self.step_tokens = nn.Linear(width, 2 * width)
         self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
@@ -260,11 +269,12 @@ class ParallelMambaDenoiser(nn.Module):
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
         memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)
         seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
-        tokens = self.embed(noisy)
+        scale_in, skip, scale_out = self.precondition(step) if self.precondition else (1.0, 0.0, 1.0)
+        tokens = self.embed(noisy * scale_in)
         if self.config.aligned_music:
             tokens = tokens + aligned
         for block in self.blocks:
             tokens = block(tokens, seconds, memory, seconds, condition)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
-        return self.output(self.norm(tokens)).float()
+        return skip * noisy + scale_out * self.output(self.norm(tokens)).float()

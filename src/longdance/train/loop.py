@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from longdance.data.store import Store
 from longdance.diffusion.losses import edmg_losses
@@ -59,7 +59,7 @@ def train(
     fabric.launch()
     fabric.seed_everything(config.seed, verbose=False)
     bare = ParallelMambaDenoiser(config.network)
-    average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    average = AveragedModel(bare, multi_avg_fn=running_average(config.ema))
     optimiser = torch.optim.Adam(bare.parameters(), lr=config.learning_rate)
     network, optimiser = fabric.setup(bare, optimiser)
     average = average.to(fabric.device)
@@ -170,6 +170,17 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
     falling = math.ceil(config.steps * config.cooldown)
     fall = min(1.0, (config.steps - step) / falling) if falling else 1.0
     return rise * fall
+
+
+def running_average(decay: float) -> Callable:
+    """Update rule of an exponential average that forgets faster at first, so that the random start fades early."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        now = min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, 1 - now)
+
+    return update
 
 
 def as_checkpoint(config: TrainConfig, store: Store, network: torch.nn.Module, step: int) -> Checkpoint:

@@ -55,7 +55,8 @@ def tiny() -> TrainConfig:
         recipe="tiny",
         network=PMDConfig(
             fps=30, music_channels=39, width=64, depth=2, heads=4, state=16, attention_heads=2, dropout=0.0,
-            aligned_music=True, chunk=30,
+            aligned_music=True,
+            precondition=True, chunk=30,
         ),
         batch=BatchConfig(size=8, window=60),
         music_encoder="librosa35+phase",
@@ -78,7 +79,7 @@ def edmg_open() -> TrainConfig:
         recipe="edmg-open",
         network=PMDConfig(
             fps=30, music_channels=39, width=256, depth=6, heads=8, state=64, dropout=0.0, aligned_music=True,
-            chunk=50,
+            precondition=True, chunk=50,
         ),
         batch=BatchConfig(size=16, window=150, drop_timbre=0.3),
         losses=EDMGLossWeights(
@@ -87,7 +88,7 @@ def edmg_open() -> TrainConfig:
         ),
         music_encoder="librosa35+phase",
         steps=4000,
-        learning_rate=4e-4,
+        learning_rate=5e-4,
         warmup=100,
         cooldown=0.3,
         ema=0.998,
