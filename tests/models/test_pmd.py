@@ -270,3 +270,11 @@ def test_unknown_keys_and_impossible_heads_are_refused():
         ParallelMambaModule(SMALL.model_copy(update={"heads": 5}))
     with pytest.raises(ValidationError):
         PMDConfig(direction="backward")
+
+
+@pytest.mark.xfail(strict=True, reason="these sizes are only found out by the first forward pass")
+@pytest.mark.parametrize("changes", [{"attention_heads": 3}, {"width": 12, "attention_heads": 4}], ids=str)
+def test_impossible_attention_sizes_are_refused_when_the_network_is_built(changes):
+    """The heads must divide the width, and rotary time needs an even width per head."""
+    with pytest.raises(ValueError, match="attention"):
+        ParallelMambaDenoiser(SMALL.model_copy(update=changes))
