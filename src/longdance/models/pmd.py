@@ -251,6 +251,9 @@ class ParallelMambaDenoiser(nn.Module):
         self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
+        if config.precondition:  # begin with the best linear guess
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
         # Residual branches start small, so that depth does not inflate the signal.
         for block in self.blocks:
             for layer in (block.mixer.output, block.attention.output, block.style):

@@ -83,8 +83,8 @@ def edmg_open() -> TrainConfig:
         ),
         batch=BatchConfig(size=16, window=150, drop_timbre=0.3),
         losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.3,
-            joint_acceleration=0.001,
+            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
+            joint_acceleration=0.0002,
         ),
         music_encoder="librosa35+phase",
         steps=4000,
