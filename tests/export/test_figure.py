@@ -9,7 +9,7 @@ from longdance.export.figure import ACCENT, SKIN, SUIT, mannequin
 from longdance.motion.skeleton import SMPL22, SMPL24
 
 
-@pytest.fixture(scope="module", params=[0.012, 0.022, 0.03], ids=lambda cell: f"cell {cell}")
+@pytest.fixture(scope="module", params=[0.012, 0.015, 0.022, 0.03], ids=lambda cell: f"cell {cell}")
 def figure(request):
     return mannequin(SMPL24, cell=request.param)
 

@@ -64,7 +64,7 @@ class Mannequin:
         return np.einsum("vab,vb->va", blended[..., :3], self.vertices.astype(np.float32)) + blended[..., 3]
 
 
-def mannequin(skeleton: Skeleton, *, cell: float = 0.012) -> Mannequin:
+def mannequin(skeleton: Skeleton, *, cell: float = 0.015) -> Mannequin:
     """The body for a skeleton with SMPL joint names; ``cell`` is the mesh's finest edge length in metres.
 
     Left and right halves are mirror images. The result is cached: treat its arrays as read-only.

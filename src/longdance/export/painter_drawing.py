@@ -56,15 +56,16 @@ class DrawingPainter:
         horizontal, vertical = camera.slopes
         rays = x[None, :, None] * horizontal * right + y[:, None, None] * vertical * up - back
         rise = rays[..., 1]
-        slope = np.clip(rise * 2.1 + 0.1, 0, 1)[..., None]
+        slope = np.clip(rise * 2.1, 0, 1)[..., None]
         slope = slope * slope * (3 - 2 * slope)
         backdrop = np.array(scene.BACKDROP_HORIZON) * (1 - slope) + np.array(scene.BACKDROP_TOP) * slope
         reach = camera.eye[1] / np.maximum(-rise, 5e-4)
         ground = camera.eye[[0, 2]] + reach[..., None] * rays[..., [0, 2]]
         away = ((ground - camera.target[[0, 2]]) ** 2).sum(-1, keepdims=True)
         lit = 1 / (1 + away / scene.LIGHT_POOL_METRES**2)
-        haze = np.clip(away / 110 - 0.08, 0, 1)
-        floor = np.array(scene.FLOOR) * (0.42 + 0.58 * lit) * (1 - haze) + backdrop * haze
+        haze = np.clip(away * 0.009 - 0.08, 0, 1)
+        floor = np.array(scene.FLOOR) * (0.42 + 0.58 * lit)
+        floor = floor * (1 - haze) + np.array(scene.BACKDROP_HORIZON) * haze
         colour = np.where(rise[..., None] < 0, floor, backdrop)
         colour *= 1 - 0.09 * (x[None, :, None] ** 2 + y[:, None, None] ** 2)
         small = Image.fromarray((colour * 255 + 0.5).astype(np.uint8))

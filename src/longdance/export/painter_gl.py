@@ -18,7 +18,7 @@ SHADOW_CELL = 0.03
 SAMPLES = 4
 """Samples per pixel along the body's edges."""
 
-BODY_MARGIN = 0.14
+BODY_MARGIN = 0.12
 """Metres around the outline's points that the body may fill."""
 
 BODY_BLOCK = 64
@@ -31,7 +31,10 @@ class NoGraphics(RuntimeError):
 
 def _context() -> moderngl.Context:
     try:
-        return moderngl.create_context(standalone=True, require=330, backend="egl")
+        # The loader's own default is the names without a number, which only development packages install.
+        return moderngl.create_context(
+            standalone=True, require=330, backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1"
+        )
     except Exception as error:
         # The loader raises bare ``Exception`` for a missing library or driver; anything more specific is a
         # defect.
@@ -142,67 +145,47 @@ void main() {
 
 # A software driver runs both sides of a branch, so backdrop, floor and body are drawn one by one, each inside
 # its own rectangle; the camera never rolls, hence the horizon is a row of pixels.
-_FINISH = """
-vec3 finish(vec3 colour, vec2 place) {
-    colour *= 1.0 - 0.09 * dot(place, place);
-    // An ordered pattern hides the steps of a slow gradient in 8 bits.
-    return colour + (fract(dot(gl_FragCoord.xy, vec2(0.7548777, 0.5698403))) - 0.5) / 255.0;
-}
-vec3 backdrop(vec3 ray) {
-    float slope = clamp(ray.y * 2.1 + 0.1, 0.0, 1.0);
-    return mix(horizon, top, slope * slope * (3.0 - 2.0 * slope));
-}
-"""
-
-_BACKDROP_FRAGMENT = (
-    """
+_BACKDROP_FRAGMENT = """
 #version 330
 uniform vec3 top, horizon;
 in vec3 ray;
 in vec2 place;
 out vec3 colour;
-"""
-    + _FINISH
-    + """
 void main() {
-    colour = finish(backdrop(ray), place);
+    float slope = clamp(ray.y * 2.1, 0.0, 1.0);
+    vec3 shown = mix(horizon, top, slope * slope * (3.0 - 2.0 * slope));
+    colour = shown * (1.0 - 0.09 * dot(place, place));
 }
 """
-)
 
-_FLOOR_FRAGMENT = (
-    """
+_FLOOR_FRAGMENT = """
 #version 330
 uniform vec3 eye;
 uniform vec2 centre;
-uniform mat4 light;
+uniform mat3x2 ground_light;
 uniform sampler2D cover;
-uniform vec3 top, horizon, floor_colour, line_colour;
-uniform float pool, spacing;
+uniform vec3 horizon, floor_colour, line_colour;
+uniform float pool, density;
 in vec3 ray;
 in vec2 place;
 out vec3 colour;
-"""
-    + _FINISH
-    + """
 void main() {
     vec2 ground = eye.xz - (eye.y / min(ray.y, -0.0005)) * ray.xz;
-    vec2 cells = ground / spacing;
-    vec2 width = fwidth(cells);
-    vec2 lines = clamp(1.5 - (abs(fract(cells - 0.5) - 0.5) - 0.010) / width, 0.0, 1.0);
-    lines *= min(vec2(1.0), 0.25 / width);
+    vec2 cells = ground * density;
+    vec2 sharpness = 1.0 / fwidth(cells);
+    vec2 lines = clamp(1.5 - (abs(fract(cells - 0.5) - 0.5) - 0.010) * sharpness, 0.0, 1.0);
+    lines *= min(vec2(1.0), 0.25 * sharpness);
     vec2 offset = ground - centre;
     float away = dot(offset, offset);
-    float lit = 1.0 / (1.0 + away / (pool * pool));
+    float lit = 1.0 / (1.0 + away * pool);
     float line = max(lines.x, lines.y) * (0.05 + 0.25 * lit);
     vec3 shown = mix(floor_colour * (0.42 + 0.58 * lit), line_colour, line);
-    vec2 map = (light * vec4(ground.x, 0.0, ground.y, 1.0)).xy;
-    vec2 shade = texture(cover, map * 0.5 + 0.5).rg;
+    vec2 shade = texture(cover, ground_light * vec3(ground, 1.0)).rg;
     shown *= (1.0 - 0.60 * shade.r) * (1.0 - 0.45 * shade.g);
-    colour = finish(mix(shown, backdrop(ray), clamp(away / 110.0 - 0.08, 0.0, 1.0)), place);
+    shown = mix(shown, horizon, clamp(away * 0.009 - 0.08, 0.0, 1.0));
+    colour = shown * (1.0 - 0.09 * dot(place, place));
 }
 """
-)
 
 _PASTE_FRAGMENT = """
 #version 330
@@ -234,11 +217,9 @@ void main() {
     n = normalize(n);
     vec3 v = normalize(eye - place);
     vec3 at = (light * vec4(place + 0.014 * n, 1.0)).xyz * 0.5 + 0.5;
-    float open = 0.2 * (texture(depth, at)
-                      + texture(depth, at + shadow_texel * vec3(-0.9, -1.9, 0.0))
-                      + texture(depth, at + shadow_texel * vec3(1.9, -0.9, 0.0))
-                      + texture(depth, at + shadow_texel * vec3(0.9, 1.9, 0.0))
-                      + texture(depth, at + shadow_texel * vec3(-1.9, 0.9, 0.0)));
+    float open = (texture(depth, at + shadow_texel * vec3(-0.5, -1.5, 0.0))
+                + texture(depth, at + shadow_texel * vec3(1.5, 0.2, 0.0))
+                + texture(depth, at + shadow_texel * vec3(-1.0, 1.3, 0.0))) / 3.0;
     float key_light = max(dot(n, key) * 0.85 + 0.15, 0.0) * mix(0.15, 1.0, open);
     float fill_light = max(dot(n, fill) * 0.6 + 0.4, 0.0);
     float sky = 0.5 + 0.5 * n.y;
@@ -339,10 +320,11 @@ class GlPainter:
         body["shadow_texel"] = 1.0 / SHADOW_TEXELS
         for name, colour in scene.PALETTE.items():
             body[f"{name}_colour"] = colour
+        self.backdrop_program["top"] = scene.BACKDROP_TOP
         for stage in (self.backdrop_program, floor):
-            stage["top"], stage["horizon"] = scene.BACKDROP_TOP, scene.BACKDROP_HORIZON
+            stage["horizon"] = scene.BACKDROP_HORIZON
         floor["floor_colour"], floor["line_colour"] = scene.FLOOR, scene.GRID_LINE
-        floor["pool"], floor["spacing"] = scene.LIGHT_POOL_METRES, scene.GRID_METRES
+        floor["pool"], floor["density"] = scene.LIGHT_POOL_METRES**-2, 1 / scene.GRID_METRES
         body["depth"], floor["cover"], self.paste_program["body"] = 0, 0, 0
         self.shrink_program["source"] = 0
         self.blur_program["source"] = 0
@@ -351,7 +333,8 @@ class GlPainter:
     def draw(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera) -> np.ndarray:
         """(height, width, 3) uint8 picture of joints (joints, 3) and global rotations (joints, 3, 3)."""
         rows = self.figure.transforms(joints, rotations).astype(np.float32).tobytes()
-        light = _column_major(self._light_matrix(joints))
+        light_matrix = self._light_matrix(joints)
+        light = _column_major(light_matrix)
         context = self.context
 
         context.enable(moderngl.DEPTH_TEST)
@@ -401,7 +384,8 @@ class GlPainter:
             stage["ray_up"] = tuple(up * vertical)
         self.floor_program["eye"] = tuple(camera.eye)
         self.floor_program["centre"] = (camera.target[0], camera.target[2])
-        self.floor_program["light"].write(light)
+        on_ground = light_matrix[:2][:, [0, 2, 3]] * 0.5 + ((0, 0, 0.5), (0, 0, 0.5))
+        self.floor_program["ground_light"].write(_column_major(on_ground))
         horizon = int(np.clip((back[1] / (up[1] * vertical) * 0.5 + 0.5) * self.size[1], 0, self.size[1]))
         self.picture.scissor = (0, horizon, self.size[0], self.size[1] - horizon)
         self.backdrop_array.render()

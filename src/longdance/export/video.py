@@ -2,13 +2,15 @@
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from PIL import Image, ImageDraw
 
 from longdance.errors import InputError
@@ -247,10 +249,15 @@ def _encode(container, pictures, sound, motion: Motion, width: int, height: int,
         audio = container.add_stream("aac", rate=SOUND_RATE, layout="stereo")
         audio.codec_context.bit_rate = 192_000
     written = 0
-    for index, picture in enumerate(pictures):
+
+    def take(index: int, picture: np.ndarray) -> None:
+        nonlocal sound, written
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame = frame.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.POINT,  # twice as fast, and nothing here shows the difference
         )
         frame.pts, frame.time_base = index, 1 / rate
         container.mux(video.encode(frame))
@@ -262,8 +269,18 @@ def _encode(container, pictures, sound, motion: Motion, width: int, height: int,
             else:
                 _encode_sound(container, audio, block, written)
                 written += block.shape[1]
-        if progress is not None:
-            progress(index + 1, motion.frames, "video")
+
+    # While one picture is encoded the next is drawn.
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        waiting: deque[Future] = deque()
+        for index, picture in enumerate(pictures):
+            waiting.append(worker.submit(take, index, picture))
+            if len(waiting) > 2:
+                waiting.popleft().result()
+            if progress is not None:
+                progress(index + 1, motion.frames, "video")
+        for future in waiting:
+            future.result()
     container.mux(video.encode(None))
     for block in sound or ():
         _encode_sound(container, audio, block, written)
