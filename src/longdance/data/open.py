@@ -23,7 +23,7 @@ CUTOFF = 10.0
 NOISY_CUTOFF = 6.0
 """The same for the salsa couple's takes, whose capture noise is several times that of the others."""
 LEAD_IN = 0.1
-"""Seconds at the start of the salsa couple's takes in which the body comes out of a T pose that nobody danced."""
+"""Seconds at the start of the salsa couple's takes in which the body leaves a T pose that nobody danced."""
 LEAP_SPEED = 8.0
 """Metres per second, on average over all joints, that only a capture error reaches."""
 LEAP_TURN = 45.0
@@ -36,7 +36,7 @@ NOISY = ("60_", "61_")
 
 @dataclass(frozen=True, kw_only=True)
 class ClipLabel:
-    """One row of ``labels.csv``. ``path`` is the file, ``fps`` the file's own rate, ``movement`` the source's words."""
+    """One row of ``labels.csv``: ``fps`` is the file's own rate, ``movement`` the source's own words."""
 
     clip: str
     source: str
@@ -94,8 +94,8 @@ def _label(row: dict[str, str], table: Path, line: int) -> ClipLabel:
 def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
     """A clip on the SMPL24 skeleton at ``fps`` (by default the file's), cleaned of capture noise.
 
-    It faces +z on average, starts above x = z = 0, stands on y = 0. ``meta`` holds clip, source, genre, movement.
-    ``InputError`` names a missing or broken file.
+    It faces +z on average, starts above x = z = 0, stands on y = 0. ``meta`` holds clip, source, genre,
+    movement. ``InputError`` names a missing or broken file.
     """
     if label.path.suffix.lower() == ".npz":
         motion = read_keypoints(label.path)
@@ -162,7 +162,7 @@ def read_keypoints(path: str | os.PathLike) -> Motion:
 
 
 def bridge_leaps(motion: Motion) -> Motion:
-    """The motion with capture errors, single frames in which a joint or the body leaps, bridged by interpolation.
+    """The motion with capture errors, frames in which a joint or the body leaps, bridged by interpolation.
 
     A bridge spans 0.04 s on both sides of the leap, since solvers drift before and settle after.
     """
@@ -186,7 +186,7 @@ def bridge_leaps(motion: Motion) -> Motion:
 
 
 def _bridges(leaps: np.ndarray, margin: int) -> list[tuple[int, int]]:
-    """First and last sound frame around every run of leaps (frames - 1,), runs near each other taken as one."""
+    """First and last sound frame around every run of leaps (frames - 1,); near runs are taken as one."""
     spans: list[tuple[int, int]] = []
     for step in np.flatnonzero(leaps):
         start, stop = max(0, int(step) - margin), min(len(leaps), int(step) + 1 + margin)
@@ -197,7 +197,7 @@ def _bridges(leaps: np.ndarray, margin: int) -> list[tuple[int, int]]:
 
 
 def face_forward(motion: Motion) -> Motion:
-    """The motion turned about the vertical so that it faces +z on average, and moved to start above x = z = 0."""
+    """The motion turned about the vertical to face +z on average, and moved to start above x = z = 0."""
     ahead = motion.rotations[:, 0, :, 2].mean(0)
     turned = motion.turn(float(-np.arctan2(ahead[0], ahead[2])))
     return replace(

@@ -1,7 +1,8 @@
 """Reading and writing BVH files, the plain-text motion capture format.
 
-The reader keeps what the file says: its own joint names, units and axes. Turning such a file into our skeleton is
-``longdance.motion.retarget``'s work. Position channels replace a joint's OFFSET, as every common reader has it.
+The reader keeps what the file says: its own joint names, units and axes. Turning such a file into our
+skeleton is ``longdance.motion.retarget``'s work. Position channels replace a joint's OFFSET, as every
+common reader has it.
 """
 
 import os
@@ -24,10 +25,10 @@ UNITS_PER_METRE = (1.0, 100.0, 1000.0, 39.3701, 10.0)
 class BvhFile:
     """A BVH file in its own units and axes.
 
-    ``parents`` (-1 for the root) precede children. ``offsets`` (joints, 3); ``channels`` per joint as written.
-    ``positions`` (frames, joints, 3) place a joint in its parent's frame: its OFFSET, or its position channels.
-    ``rotations`` (frames, joints, 3, 3) are relative to the parent. ``end_parents`` and ``end_offsets`` (ends, 3)
-    are the End Sites.
+    ``parents`` (-1 for the root) precede children. ``offsets`` (joints, 3); ``channels`` per joint as
+    written. ``positions`` (frames, joints, 3) place a joint in its parent's frame: its OFFSET, or its
+    position channels. ``rotations`` (frames, joints, 3, 3) are relative to the parent. ``end_parents`` and
+    ``end_offsets`` (ends, 3) are the End Sites.
     """
 
     names: tuple[str, ...]
@@ -46,7 +47,7 @@ class BvhFile:
         return len(self.rotations)
 
     def forward_kinematics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """World positions (frames, joints, 3), world rotations (frames, joints, 3, 3), End Sites (frames, ends, 3)."""
+        """World positions (frames, joints, 3), rotations (frames, joints, 3, 3), ends (frames, ends, 3)."""
         places, turns = np.empty_like(self.positions), np.empty_like(self.rotations)
         for joint, parent in enumerate(self.parents):
             if parent < 0:
@@ -286,8 +287,8 @@ def _frame_rate(frame_time: float) -> float:
 def load_bvh_motion(path: str | os.PathLike) -> Motion:
     """A BVH file as a ``Motion`` in metres, y up.
 
-    A file with exactly our joint names and a rest pose like ours is taken over as it is; any other is retargeted
-    to the SMPL24 skeleton. ``InputError`` names the file.
+    A file with exactly our joint names and a rest pose like ours is taken over as it is; any other is
+    retargeted to the SMPL24 skeleton. ``InputError`` names the file.
     """
     bvh = read_bvh(path)
     exact = _own_motion(bvh)

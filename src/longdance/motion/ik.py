@@ -1,58 +1,23 @@
-"""Inverse kinematics: legs that reach given ankles, feet that stand still, and whole bodies that meet joint targets."""
+"""Inverse kinematics: legs that reach ankles, feet that stand still, whole bodies that meet joint targets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy import linalg, ndimage
+from torch import Tensor
 
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import speeds
-from longdance.motion.kinematics import local_rotations
+from longdance.motion.directions import apply, frame, limb_rotations, turn_about, turn_between, unit
+from longdance.motion.kinematics import forward_kinematics, local_rotations
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
 
 FULL_EXTENSION = 0.998
 """Fraction of the leg's length beyond which a leg is not stretched."""
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) scaled to length one; zero vectors stay zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def turn_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Smallest rotations (..., 3, 3) that turn one direction into the other."""
-    source, target = np.broadcast_arrays(source, target)
-    pair = (torch.from_numpy(np.ascontiguousarray(v, dtype=np.float64)) for v in (source, target))
-    return rot.rotation_between(*pair).numpy()
-
-
-def turn_about(axes: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) by ``angles`` (...) radians about unit ``axes`` (..., 3)."""
-    return rot.matrix_from_axis_angle(torch.from_numpy(axes * angles[..., None])).numpy()
-
-
-def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Rotated vectors (..., 3)."""
-    return (matrices @ np.asarray(vectors)[..., None])[..., 0]
-
-
-def smooth_track(values: np.ndarray, weights: np.ndarray, stiffness: np.ndarray) -> np.ndarray:
-    """The track (frames, ...) near ``values`` that changes little where it is stiff.
-
-    Minimises the sum of ``weights`` (frames,) times squared distances from the values and ``stiffness``
-    (frames - 1,) times squared steps between neighbours: a tridiagonal system.
-    """
-    bands = np.zeros((2, len(values)))
-    bands[1] = weights
-    bands[1, :-1] += stiffness
-    bands[1, 1:] += stiffness
-    bands[0, 1:] = -stiffness
-    flat = values.reshape(len(values), -1)
-    return linalg.solveh_banded(bands, weights[:, None] * flat).reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -76,11 +41,12 @@ def _legs(skeleton: Skeleton) -> tuple[_Leg, _Leg]:
 def reach_ankles(
     motion: Motion, ankles: np.ndarray, *, foot_rotations: np.ndarray | None = None, shift_pelvis: bool = True
 ) -> Motion:
-    """The motion with its legs bent and swung so that the ankles are at (frames, 2, 3) metres, left then right.
+    """The motion with its legs set so that the ankles are at (frames, 2, 3) metres, left then right.
 
-    The knee keeps its plane and the leg its twist, so nothing flips. ``foot_rotations`` (frames, 2, 3, 3) are the
-    world rotations of the ankle joints, by default those that the motion has. Where a leg is too short the pelvis
-    moves towards the ankle, smoothly in time; what is then still out of reach is left stretched towards the target.
+    The knee keeps its plane and the leg its twist, so nothing flips. ``foot_rotations`` (frames, 2, 3, 3)
+    are the world rotations of the ankle joints, by default those that the motion has. Where a leg is too
+    short the pelvis moves towards the ankle, smoothly in time; what is then still out of reach is left
+    stretched towards the target.
     """
     skeleton, legs = motion.skeleton, _legs(motion.skeleton)
     positions, turns = (array.copy() for array in motion.forward_kinematics())
@@ -140,10 +106,10 @@ def _pelvis_shift(hips: np.ndarray, ankles: np.ndarray, reach: float, fps: float
     return direction * smooth[:, None]
 
 
-# --- feet that stand still --------------------------------------------------------------------------------------
+# --- feet that stand still ----------------------------------------------------------------------------------
 
 HOLD = 3.0
-"""Seconds for which a foot is held in place against a drift of the motion; the longer a stance, the softer."""
+"""Seconds for which a foot is held against a drift of the motion; the longer a stance, the softer."""
 BLEND = 0.08
 """Seconds over which a correction fades in and out beside a stance."""
 NEAR = 0.05
@@ -152,13 +118,19 @@ SLOW = 0.4
 """Metres per second below which it then stands; generated feet slide, so it is more than for a real one."""
 
 
+HEEL_LIMIT = 0.045
+"""Metres above the floor below which no ankle can be, however the foot lies."""
+FIRM = 1e4
+"""How much closer than smooth a standing foot is to the floor: the weight of its height and pitch."""
+
+
 def lock_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     """The motion with feet that neither slide nor sink: the clean-up after generation or capture.
 
-    ``contacts`` (frames, 4) booleans: left ankle (heel), left foot (ball), right ankle, right foot; by default
-    detected. A foot joint in contact is held in one place on the floor; a foot with both keeps its heading and lies
-    flat. Corrections fade in and out with continuous acceleration; legs follow by ``reach_ankles``. Everywhere feet
-    are kept above the floor.
+    ``contacts`` (frames, 4) booleans: left ankle (heel), left foot (ball), right ankle, right foot; by
+    default detected. A foot joint in contact is held in one place on the floor; a foot with both keeps its
+    heading and lies flat. Corrections fade in and out with continuous acceleration; legs follow by
+    ``reach_ankles``. Everywhere feet are kept above the floor.
     """
     if motion.frames < 3:
         return motion
@@ -184,7 +156,7 @@ def lock_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
 
 
 def detect_contacts(positions: np.ndarray, fps: float, *, skeleton: Skeleton) -> np.ndarray:
-    """(frames, 4) booleans, in the order of ``lock_feet``, of joint positions (frames, joints, 3): low and slow."""
+    """(frames, 4) booleans, ordered as for ``lock_feet``: which foot joints are low and slow."""
     columns = []
     for leg in _legs(skeleton):
         flat = BALL_HEIGHT - skeleton.offsets[leg.foot][1]
@@ -204,44 +176,41 @@ def _steady(contact: np.ndarray, fps: float) -> np.ndarray:
     return closed & (sizes[runs] >= stance)
 
 
-def _offsets(values: np.ndarray, held: list[tuple[np.ndarray, np.ndarray]], fps: float) -> np.ndarray:
-    """Smallest smooth offsets (frames, n) after which tracks rest.
+def _resting(frames: int, width: int, held: list[tuple[np.ndarray, np.ndarray]], fps: float) -> np.ndarray:
+    """Smallest smooth offsets (frames, width) after which tracks rest.
 
-    Minimises |offset|^2 + (BLEND fps)^4 |second difference of the offset|^2 + (HOLD fps)^2 |step of a held track|^2.
-    ``values`` gives the shape; ``held`` lists tracks (frames, n) with booleans (frames,) of when each is to rest.
+    Minimises |offset|^2 + (BLEND fps)^4 |second difference of the offset|^2 + (HOLD fps)^2 |step of a held
+    track with its offset|^2. ``held`` lists tracks (frames, width) with booleans (frames,) of when they rest.
     """
-    frames = len(values)
-    bands = np.zeros((3, frames))
-    right = np.zeros((frames, values.shape[1]))
-    bands[2] = 1.0
-    smooth = (BLEND * fps) ** 4
-    for shift, weights in ((0, (1.0, -2.0, 1.0)),):
-        count = frames - 2
-        for i, a in enumerate(weights):
-            for j, b in enumerate(weights):
-                if j >= i:
-                    start = j + shift
-                    bands[2 - (j - i), start : start + count] += smooth * a * b
+    bands = _fading(frames, fps)
+    right = np.zeros((frames, width))
     for track, rest in held:
-        step = (rest[1:] & rest[:-1]) * (HOLD * fps) ** 2
-        bands[2, 1:] += step
-        bands[2, :-1] += step
-        bands[1, 1:] -= step
-        pull = step[:, None] * np.diff(track, axis=0)
+        stiff = (rest[1:] & rest[:-1]) * (HOLD * fps) ** 2
+        bands[2, 1:] += stiff
+        bands[2, :-1] += stiff
+        bands[1, 1:] -= stiff
+        pull = stiff[:, None] * np.diff(track, axis=0)
         right[1:] -= pull
         right[:-1] += pull
     return linalg.solveh_banded(bands, right)
 
 
-def _reached(error: np.ndarray, wanted: np.ndarray, fps: float) -> np.ndarray:
-    """Smallest smooth offsets (frames,) that are ``error`` wherever ``wanted``, and fade to zero elsewhere."""
-    bands = np.zeros((3, len(error)))
-    bands[2] = 1.0 + wanted * 1e4
-    smooth, weights = (BLEND * fps) ** 4, (1.0, -2.0, 1.0)
-    for i, a in enumerate(weights):
-        for j in range(i, 3):
-            bands[2 - (j - i), j : j + len(error) - 2] += smooth * a * weights[j]
-    return linalg.solveh_banded(bands, 1e4 * wanted * error)
+def _reaching(errors: np.ndarray, wanted: np.ndarray, fps: float) -> np.ndarray:
+    """Smallest smooth offsets (frames,) that are ``errors`` where ``wanted`` and fade to zero elsewhere."""
+    bands = _fading(len(errors), fps)
+    bands[2] += FIRM * wanted
+    return linalg.solveh_banded(bands, FIRM * wanted * errors)
+
+
+def _fading(frames: int, fps: float) -> np.ndarray:
+    """Upper bands (3, frames) of the quadratic form |offset|^2 + (BLEND fps)^4 |second difference|^2."""
+    bands = np.zeros((3, frames))
+    bands[2] = 1.0
+    weights = (1.0, -2.0, 1.0)
+    for i, first in enumerate(weights):
+        for j, second in enumerate(weights[i:], i):
+            bands[2 - (j - i), j : j + frames - 2] += (BLEND * fps) ** 4 * first * second
+    return bands
 
 
 def _locked_foot(
@@ -259,32 +228,252 @@ def _locked_foot(
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     across = unit(np.cross(up, ahead))
     pitch = np.arcsin(np.clip(ahead[:, 1], -1, 1))
-    level = _reached(np.where(flat, pitch, 0.0), flat, fps)
+    level = _reaching(np.where(flat, pitch, 0.0), flat, fps)
     rotation = turn_about(across, level) @ rotation
     # 2. Heading: constant while flat.
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     heading = np.unwrap(np.arctan2(ahead[:, 0], ahead[:, 2]))[:, None]
-    turn = _offsets(heading, [(heading, flat)], fps)[:, 0]
+    turn = _resting(len(ball), 1, [(heading, flat)], fps)[:, 0]
     rotation = turn_about(np.broadcast_to(up, ahead.shape), turn) @ rotation
     # 3. Place: whatever rests does not move over the floor.
     hung = rotation @ offset
     ground = ball[:, [0, 2]]
-    move = _offsets(ground, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps)
+    move = _resting(len(ball), 2, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps)
     place = ball.copy()
     place[:, [0, 2]] += move
     # 4. Height: what rests is on the floor, nothing is below it.
     sole = BALL_HEIGHT - offset[1]
     need = np.where(ball_rests, BALL_HEIGHT - ball[:, 1], sole - (ball - hung)[:, 1])
-    place[:, 1] += _reached(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps)
+    place[:, 1] += _reaching(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps)
     lowest = np.minimum(place[:, 1] - BALL_HEIGHT, (place - hung)[:, 1] - HEEL_LIMIT)
-    place[:, 1] += _above(lowest) - lowest
+    place[:, 1] += _kept_above(lowest) - lowest
     return place - hung, rotation
 
 
-HEEL_LIMIT = 0.045
-"""Metres above the floor below which no ankle can be, however the foot lies."""
-
-
-def _above(heights: np.ndarray, ease: float = 0.004) -> np.ndarray:
+def _kept_above(heights: np.ndarray, ease: float = 0.004) -> np.ndarray:
     """Heights (metres) kept above zero, with a smooth transition below ``ease``."""
     return np.where(heights > ease, heights, ease * np.exp(np.minimum(heights / ease - 1, 0)))
+
+
+# --- whole bodies -------------------------------------------------------------------------------------------
+
+
+def solve_ik(
+    target_positions: np.ndarray,
+    skeleton: Skeleton = SMPL24,
+    *,
+    fps: float,
+    initial: Motion | None = None,
+    weights: np.ndarray | None = None,
+    smoothness: float = 0.005,
+    iterations: int = 10,
+    contacts: np.ndarray | None = None,
+) -> Motion:
+    """The motion whose joints come as near as the bones allow to (frames, joints, 3) positions in metres.
+
+    ``weights`` (joints,) or (frames, joints) say how much each target counts; 0 leaves a joint free.
+    ``initial`` is where the search starts, and decides what positions leave open, such as the twist of
+    straight limbs; without it the start is ``pose_from_positions``. ``smoothness`` is a time in seconds:
+    angular accelerations (rad/s^2) cost as much as errors of 0.1 m times that time squared. ``contacts``
+    (frames, 4) are then held by ``lock_feet``.
+
+    Gauss-Newton with Levenberg's damping over all frames at once. Each step solves one sparse system: dense
+    within a frame, coupled between frames by the smoothness, by conjugate gradients preconditioned with
+    every frame's own Cholesky factor.
+    """
+    target = torch.from_numpy(np.ascontiguousarray(target_positions, dtype=np.float64))
+    frames, joints = target.shape[:2]
+    if target.shape != (frames, len(skeleton), 3) or not frames:
+        raise ValueError(f"expected targets (frames, {len(skeleton)}, 3), got {tuple(target.shape)}")
+    if initial is None:
+        initial = pose_from_positions(target_positions, skeleton, fps=fps)
+    share = np.ones(joints) if weights is None else np.asarray(weights, dtype=np.float64)
+    share = torch.from_numpy(np.broadcast_to(share, (frames, joints)).copy())
+    root = torch.from_numpy(initial.root_position.copy())
+    rotations = torch.from_numpy(initial.rotations.copy())
+    bend_cost = 0.0 if frames < 3 else (0.1 * (smoothness * fps) ** 2) ** 2
+
+    def cost(root: Tensor, rotations: Tensor) -> float:
+        positions = forward_kinematics(root, rotations, skeleton)[0]
+        error = (share * ((positions - target) ** 2).sum(-1)).sum()
+        return float(error + bend_cost * (_accelerations(rotations) ** 2).sum())
+
+    damping, best = 1e-3, cost(root, rotations)
+    accurate = 1e-8 * float(share.sum())  # a tenth of a millimetre
+    for _ in range(iterations):
+        step = _gauss_newton_step(root, rotations, target, share, skeleton, bend_cost, damping)
+        limit = (0.5 / step[1].norm(dim=-1).clamp_min(1e-9)).clamp_max(1.0)
+        candidate = (root + step[0], rot.matrix_from_axis_angle(step[1] * limit[..., None]) @ rotations)
+        reached = cost(*candidate)
+        if reached < best:
+            gain = 1 - reached / best
+            (root, rotations), best, damping = candidate, reached, max(damping / 5, 3e-5)
+            if gain < 1e-2 or best < accurate:
+                break
+        else:
+            damping *= 20
+    motion = replace(initial, root_position=root.numpy(), rotations=rotations.numpy(), skeleton=skeleton)
+    return motion if contacts is None else lock_feet(motion, contacts)
+
+
+def _accelerations(rotations: Tensor) -> Tensor:
+    """(frames - 2, joints, 3) changes of the turn, radians per frame, seen from the parent joint."""
+    if len(rotations) < 3:
+        return rotations.new_zeros(0)
+    turns = rot.axis_angle_from_matrix(rotations[1:] @ rotations[:-1].transpose(-1, -2))
+    return turns[1:] - turns[:-1]
+
+
+def _gauss_newton_step(
+    root: Tensor,
+    rotations: Tensor,
+    target: Tensor,
+    share: Tensor,
+    skeleton: Skeleton,
+    bend_cost: float,
+    damping: float,
+) -> tuple[Tensor, Tensor]:
+    """Steps of the root (frames, 3) and, as rotation vectors seen from the parent, of the joints.
+
+    A turn u of joint k about its place p_k moves every joint j below it by (G u) x (p_j - p_k), G being the
+    world rotation of k's parent; that is the whole Jacobian.
+    """
+    frames, joints = target.shape[:2]
+    positions, turns = forward_kinematics(root, rotations, skeleton)
+    movers = [joint for joint in range(joints) if skeleton.children[joint]]
+    pairs = [
+        (column, joint)
+        for column, mover in enumerate(movers)
+        for joint in range(joints)
+        if mover in _above(skeleton, joint)
+    ]
+    columns, moved = (torch.tensor(side) for side in zip(*pairs, strict=True))
+    parents = torch.cat((torch.eye(3).to(turns).expand(frames, 1, 3, 3), turns), 1)
+    frame_of = parents[:, [skeleton.parents[mover] + 1 for mover in movers]].float()
+    # Single precision will do for a step, whose error the next one mends.
+    arms = (positions[:, moved] - positions[:, torch.tensor(movers)[columns]]).float()
+    blocks = torch.linalg.cross(frame_of.transpose(-1, -2)[:, columns], arms[..., None, :], dim=-1)
+    jacobian = torch.zeros(frames, joints, 3, 1 + len(movers), 3)
+    jacobian[..., 0, :] = torch.eye(3)
+    jacobian[:, moved, :, 1 + columns] = blocks.transpose(-1, -2).transpose(0, 1)
+    jacobian = jacobian.reshape(frames, 3 * joints, -1)
+    share = share.float()
+    weighted = jacobian * share.repeat_interleave(3, 1)[..., None]
+    normal = weighted.transpose(-1, -2) @ jacobian
+    gradient = (weighted.transpose(-1, -2) @ (positions - target).float().flatten(1)[..., None])[..., 0]
+    size = normal.shape[-1]
+    turning = torch.ones(size, dtype=normal.dtype)
+    turning[:3] = 0
+    if bend_cost:
+        bends = torch.zeros(frames - 2, size, dtype=normal.dtype)
+        bends[:, 3:] = _accelerations(rotations)[:, movers].flatten(1).float()
+        gradient = gradient + bend_cost * _second_difference_adjoint(bends)
+
+    def product(vector: Tensor) -> Tensor:
+        result = (normal @ vector[..., None])[..., 0] + damping * vector
+        if bend_cost:
+            bent = vector * turning
+            bent = bent[2:] - 2 * bent[1:-1] + bent[:-2]
+            result = result + bend_cost * _second_difference_adjoint(bent)
+        return result
+
+    diagonal = torch.diag_embed((damping + 6 * bend_cost * turning).expand(frames, size))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(normal + diagonal))
+    solution = _conjugate_gradients(product, -gradient, inverse, steps=25 if bend_cost else 1).double()
+    turned = torch.zeros(frames, joints, 3, dtype=solution.dtype)
+    turned[:, movers] = solution[:, 3:].unflatten(-1, (len(movers), 3))
+    return solution[:, :3], turned
+
+
+def _above(skeleton: Skeleton, joint: int) -> list[int]:
+    """The joints between a joint and the root, the root with them."""
+    chain = []
+    while skeleton.parents[joint] >= 0:
+        joint = skeleton.parents[joint]
+        chain.append(joint)
+    return chain
+
+
+def _second_difference_adjoint(values: Tensor) -> Tensor:
+    """The transpose of taking second differences along the first axis: (frames - 2, ...) to (frames, ...)."""
+    padded = torch.nn.functional.pad(values, (0, 0, 2, 2))
+    return padded[2:] - 2 * padded[1:-1] + padded[:-2]
+
+
+def _conjugate_gradients(
+    product: Callable[[Tensor], Tensor], right: Tensor, inverse: Tensor, *, steps: int
+) -> Tensor:
+    """Solution (frames, n) of ``product``(x) = ``right``, preconditioned by every frame's ``inverse``."""
+    solution, residual = torch.zeros_like(right), right
+    scaled = (inverse @ residual[..., None])[..., 0]
+    direction, size = scaled, (residual * scaled).sum()
+    enough = 1e-5 * size
+    for _ in range(steps):
+        if size <= enough:
+            break
+        image = product(direction)
+        length = size / (direction * image).sum()
+        solution = solution + length * direction
+        residual = residual - length * image
+        scaled = (inverse @ residual[..., None])[..., 0]
+        former, size = size, (residual * scaled).sum()
+        direction = scaled + size / former * direction
+    return solution
+
+
+def pose_from_positions(positions: np.ndarray, skeleton: Skeleton = SMPL24, *, fps: float) -> Motion:
+    """A motion whose bones point as those between (frames, joints, 3) positions, whatever their lengths.
+
+    Limbs bend about natural axes and keep their twist through straight poses; hands and head continue the
+    forearm and the neck.
+    """
+    points = {name: np.asarray(positions[:, i], dtype=np.float64) for i, name in enumerate(skeleton.names)}
+    index, offsets = skeleton.index, skeleton.offsets
+    turns = np.tile(np.eye(3), (len(positions), len(skeleton), 1, 1))
+
+    def between(first: str, second: str) -> np.ndarray:
+        return points[second] - points[first]
+
+    across = between("right_hip", "left_hip")
+    turns[:, 0] = frame("x", across, "y", between("pelvis", "spine1"))
+    chest = frame("x", between("right_shoulder", "left_shoulder"), "y", between("spine2", "neck"))
+    turns[:, index("spine3")] = chest
+    for name, below, child in (("spine1", "pelvis", "spine2"), ("spine2", "spine1", "spine3")):
+        turns[:, index(name)] = _swung(turns[:, index(below)], offsets[index(child)], between(name, child))
+    turns[:, index("neck")] = _swung(chest, offsets[index("head")], between("neck", "head"))
+    turns[:, index("head")] = turns[:, index("neck")]
+    for side in ("left", "right"):
+        collar = _swung(
+            chest, offsets[index(f"{side}_shoulder")], between(f"{side}_collar", f"{side}_shoulder")
+        )
+        turns[:, index(f"{side}_collar")] = collar
+        outward = np.sign(offsets[index(f"{side}_elbow")][0])
+        limbs = (
+            ("shoulder", "elbow", "wrist", collar, (0.0, -outward, 0.0)),
+            ("hip", "knee", "ankle", turns[:, 0], (1.0, 0.0, 0.0)),
+        )
+        for top, middle, end, parent, hinge in limbs:
+            pair = limb_rotations(
+                unit(between(f"{side}_{top}", f"{side}_{middle}")),
+                unit(between(f"{side}_{middle}", f"{side}_{end}")),
+                rest_upper=offsets[index(f"{side}_{middle}")],
+                rest_lower=offsets[index(f"{side}_{end}")],
+                rest_hinge=np.array(hinge),
+                parent=parent,
+                fps=fps,
+            )
+            turns[:, index(f"{side}_{top}")], turns[:, index(f"{side}_{middle}")] = pair
+        for joint, child, last in (("wrist", "hand", "elbow"), ("ankle", "foot", "knee")):
+            if f"{side}_{child}" not in points:
+                turns[:, index(f"{side}_{joint}")] = turns[:, index(f"{side}_{last}")]
+                continue
+            aim = between(f"{side}_{joint}", f"{side}_{child}")
+            turn = _swung(turns[:, index(f"{side}_{last}")], offsets[index(f"{side}_{child}")], aim)
+            turns[:, index(f"{side}_{joint}")] = turns[:, index(f"{side}_{child}")] = turn
+    rotations = local_rotations(torch.from_numpy(turns), skeleton).numpy()
+    return Motion(points["pelvis"], rotations, fps=fps, skeleton=skeleton)
+
+
+def _swung(parent: np.ndarray, rest: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The parent's world rotation, swung the shortest way to point a bone at ``rest`` along ``direction``."""
+    return turn_between(parent @ rest, direction) @ parent

@@ -1,8 +1,9 @@
 """From other skeletons to ours: joint names, units, axes, proportions.
 
-Everything is reduced to landmarks, the world positions of named joints with whatever orientations the source knows.
-The fit follows directions of bones, not positions, so it depends on neither the proportions nor the rest pose of the
-source; the legs are then set so that the feet land where the scaled source's feet are.
+Everything is reduced to landmarks, the world positions of named joints with whatever orientations the
+source knows. The fit follows directions of bones, not positions, so it depends on neither the proportions
+nor the rest pose of the source; the legs are then set so that the feet land where the scaled source's feet
+are.
 """
 
 import re
@@ -15,16 +16,28 @@ from longdance.errors import InputError
 from longdance.motion import rotations as rot
 from longdance.motion.bvh import BvhFile
 from longdance.motion.contacts import speeds
+from longdance.motion.directions import (
+    align,
+    apply,
+    frame,
+    limb_rotations,
+    smooth_track,
+    turn_about,
+    turn_between,
+    unit,
+)
 from longdance.motion.filters import low_pass, nearest_rotation
-from longdance.motion.ik import apply, reach_ankles, smooth_track, turn_about, turn_between, unit
+from longdance.motion.ik import reach_ankles
 from longdance.motion.kinematics import local_rotations
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
 
-# --- names ------------------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------------------
 
 _PREFIXES = re.compile(
-    r"^(?:.*[:|])?(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|m_avg)?[ _.\-]*"
+    r"^(?:.*[:|])?"
+    r"(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|[mf]_avg)?"
+    r"[ _.\-]*"
 )
 _MIDDLE = {
     "pelvis": ("pelvis", "hips", "hip", "root"),
@@ -63,10 +76,10 @@ REQUIRED = tuple(
 
 
 def match_names(names: tuple[str, ...]) -> dict[str, int]:
-    """Our joint (also index and pinky: knuckles) to the position in ``names`` of the joint that plays its part.
+    """Our joint (and the knuckles index and pinky) to the place in ``names`` of the joint in its part.
 
-    Understands Mixamo, CMU, iClone (CC_Base), Neo, Poser-like (lShldr, rThigh), SMPL and 3ds Max Biped names, any
-    case, prefix and separator. ``InputError`` lists what is missing and what the file has.
+    Understands Mixamo, CMU, iClone (CC_Base), Neo, Poser-like (lShldr, rThigh), SMPL and 3ds Max Biped
+    names, any case, prefix and separator. ``InputError`` lists what is missing and what the file has.
     """
     plain: dict[str, int] = {}
     for index, name in enumerate(names):
@@ -89,7 +102,8 @@ def match_names(names: tuple[str, ...]) -> dict[str, int]:
     if missing:
         shown = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
         raise InputError(
-            f"expected joint names of a known human skeleton, found none for {', '.join(missing)}; the file has {shown}"
+            f"expected joint names of a known human skeleton, found none for {', '.join(missing)}; "
+            f"the file has {shown}"
         )
     return found
 
@@ -102,7 +116,7 @@ def _first(plain: dict[str, int], joint: str, forms, found: dict[str, int]) -> d
     return {}
 
 
-# --- landmarks --------------------------------------------------------------------------------------------------
+# --- landmarks ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +124,8 @@ class Landmarks:
     """What is known of a body: y up, right-handed, any unit, any floor.
 
     ``positions`` maps our joint names (and ``spine_base``, ``chest``, ``left_index``, ``left_pinky``, ...) to
-    (frames, 3). ``rotations`` maps joint names to (frames, 3, 3) world rotations of the source's own local frames,
-    which may differ from ours by any constant rotation.
+    (frames, 3). ``rotations`` maps joint names to (frames, 3, 3) world rotations of the source's own local
+    frames, which may differ from ours by any constant rotation.
     """
 
     positions: dict[str, np.ndarray]
@@ -190,7 +204,7 @@ def keypoint_landmarks(
     pelvis_forward: np.ndarray,
     torso_forward: np.ndarray,
 ) -> Landmarks:
-    """Landmarks of named keypoints (frames, joints, 3), y up, with unit vectors (frames, 3) of where the body faces.
+    """Landmarks of keypoints (frames, joints, 3), y up, with unit vectors (frames, 3) of the facing.
 
     The names are ours, with ``left_heel`` and ``right_heel`` beside. ``InputError`` names missing ones.
     """
@@ -199,13 +213,13 @@ def keypoint_landmarks(
         raise InputError(f"expected the keypoints {', '.join(missing)}, got {', '.join(names)}")
     points = {name: np.asarray(positions[:, i], dtype=np.float64) for i, name in enumerate(names)}
     rotations = {
-        "pelvis": _frame("z", pelvis_forward, "x", points["left_hip"] - points["right_hip"]),
-        "chest": _frame("z", torso_forward, "x", points["left_shoulder"] - points["right_shoulder"]),
+        "pelvis": frame("z", pelvis_forward, "x", points["left_hip"] - points["right_hip"]),
+        "chest": frame("z", torso_forward, "x", points["left_shoulder"] - points["right_shoulder"]),
     }
     for side in ("left", "right"):
         if f"{side}_heel" in points:
             heel = points[f"{side}_heel"]
-            rotations[f"{side}_ankle"] = _frame(
+            rotations[f"{side}_ankle"] = frame(
                 "z", points[f"{side}_foot"] - heel, "y", points[f"{side}_ankle"] - heel
             )
     points["spine_base"] = points.pop("spine1", points["left_hip"])
@@ -222,30 +236,14 @@ def fit_keypoints(
     torso_forward: np.ndarray,
     skeleton: Skeleton = SMPL24,
 ) -> Motion:
-    """Our skeleton's movement from named keypoints (frames, joints, 3) in any proportions; the neck stays at rest."""
+    """Our skeleton's movement from named keypoints (frames, joints, 3) of any size; the neck rests."""
     landmarks = keypoint_landmarks(
         positions, names, fps, pelvis_forward=pelvis_forward, torso_forward=torso_forward
     )
     return fit_landmarks(landmarks, skeleton)
 
 
-# --- the fit ----------------------------------------------------------------------------------------------------
-
-
-def _frame(first_axis: str, first: np.ndarray, second_axis: str, second: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) whose ``first_axis`` column is along ``first``, ``second_axis`` as near ``second``."""
-    one = unit(np.asarray(first, dtype=np.float64))
-    two = unit(second - (second * one).sum(-1, keepdims=True) * one)
-    a, b = "xyz".index(first_axis), "xyz".index(second_axis)
-    sign = 1.0 if (b - a) % 3 == 1 else -1.0
-    columns = {a: one, b: two, 3 - a - b: sign * np.cross(one, two)}
-    return np.stack([columns[i] for i in range(3)], -1)
-
-
-def _align(rest_one, rest_two, world_one: np.ndarray, world_two: np.ndarray) -> np.ndarray:
-    """World rotations that carry the rest pair of directions to the world pair; the first exactly."""
-    rest = _frame("x", np.asarray(rest_one, dtype=float), "y", np.asarray(rest_two, dtype=float))
-    return _frame("x", world_one, "y", world_two) @ rest.T
+# --- the fit ------------------------------------------------------------------------------------------------
 
 
 def _cube_rotations() -> np.ndarray:
@@ -254,7 +252,7 @@ def _cube_rotations() -> np.ndarray:
     for a in "xyz":
         for b in set("xyz") - {a}:
             for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-                found.append(_frame(a, signs[0] * np.eye(3)[0], b, signs[1] * np.eye(3)[1]))
+                found.append(frame(a, signs[0] * np.eye(3)[0], b, signs[1] * np.eye(3)[1]))
     return np.array(found)
 
 
@@ -265,10 +263,10 @@ def _angles(matrices: np.ndarray) -> np.ndarray:
 def _calibrated(
     rotations: np.ndarray, reference: np.ndarray, *, weights: np.ndarray | None = None, snap: float = 0.0
 ) -> np.ndarray | None:
-    """``rotations`` with their unknown constant local frame replaced by ours, so that they match ``reference``.
+    """``rotations`` with their unknown constant local frame replaced by ours, to match ``reference``.
 
-    A constant within ``snap`` radians of a change of axes is taken to be that change. None when the two do not move
-    together at all.
+    A constant within ``snap`` radians of a change of axes is taken to be that change. None when the two do
+    not move together at all.
     """
     relative = np.swapaxes(rotations, -1, -2) @ reference
     mean = np.average(relative, axis=0, weights=weights)
@@ -283,50 +281,12 @@ def _calibrated(
     return rotations @ constant
 
 
-def _hinges(
-    upper: np.ndarray, lower: np.ndarray, guess: np.ndarray, rotation: np.ndarray | None, fps: float
-) -> np.ndarray:
-    """Axes (frames, 3) about which a limb bends, perpendicular to ``upper``, continuous through straight poses.
-
-    ``upper`` and ``lower`` are unit directions of the two bones, ``guess`` (frames, 3) a rough axis of any length,
-    trusted where the limb is straight. A ``rotation`` (frames, 3, 3) of the upper bone tells the axis better, if
-    the axes of bent poses are constant in its frame.
-    """
-    cross = np.cross(upper, lower)
-    sine = np.linalg.norm(cross, axis=-1, keepdims=True)
-    expected, trust = guess, 0.01
-    if rotation is not None:
-        local = apply(np.swapaxes(rotation, -1, -2), cross * sine).sum(0) / max((sine**2).sum(), 1e-9)
-        if np.linalg.norm(local) > 0.85:
-            expected, trust = rotation @ unit(local), 1.0
-    # A slight bend against the expected axis is a limb stretched too far, not one that turned round.
-    against = (cross * expected).sum(-1, keepdims=True) < 0
-    slight = np.clip((40 - np.degrees(np.arctan2(sine, (upper * lower).sum(-1, keepdims=True)))) / 10, 0, 1)
-    vote = np.where(against, 1 - 2 * slight, 1.0) * cross * sine + trust * expected
-    vote = vote - (vote * upper).sum(-1, keepdims=True) * upper
-    # Angles about the bone are counted from a direction carried along with it, which no pose makes singular.
-    carried = np.empty_like(upper)
-    carried[0] = np.cross(upper[0], np.eye(3)[abs(upper[0]).argmin()])
-    steps = turn_between(upper[:-1], upper[1:])
-    for t in range(len(steps)):
-        carried[t + 1] = steps[t] @ carried[t]
-    carried = unit(carried - (carried * upper).sum(-1, keepdims=True) * upper)
-    aside = np.cross(upper, carried)
-    angle = np.stack(((vote * carried).sum(-1), (vote * aside).sum(-1)), -1)
-    # Smooth in time, each frame counting as much as its limb is bent.
-    weight = sine[:, 0] ** 2 + trust
-    smooth = unit(
-        smooth_track(angle / weight[:, None], weight, np.full(len(upper) - 1, 0.05 * (0.04 * fps) ** 2))
-    )
-    return smooth[:, :1] * carried + smooth[:, 1:] * aside
-
-
 def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
-    """The movement of our skeleton that follows the landmarks; feet on the floor at y = 0, horizontal place kept.
+    """The movement of our skeleton that follows the landmarks; feet on the floor, horizontal place kept.
 
-    Pelvis and chest are oriented by the source's rotations where they agree with hips and shoulders, limbs by the
-    directions of their bones and the plane of their bend; the spine shares the turn between pelvis and chest. The
-    size is that of our leg; the feet land where the source's do, scaled.
+    Pelvis and chest are oriented by the source's rotations where they agree with hips and shoulders, limbs
+    by the directions of their bones and the plane of their bend; the spine shares the turn between pelvis
+    and chest. The size is that of our leg; the feet land where the source's do, scaled.
     """
     raw, fps = landmarks.positions, landmarks.fps
     leg = np.linalg.norm(raw["left_knee"] - raw["left_hip"], axis=-1)
@@ -350,8 +310,8 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     spine = shoulders - hips
     pelvis_up = points["spine_base"] - hips
     close = np.linalg.norm(pelvis_up, axis=-1).min() < 0.02
-    pelvis = _frame("x", points["left_hip"] - points["right_hip"], "y", spine if close else pelvis_up)
-    chest = _frame("x", points["left_shoulder"] - points["right_shoulder"], "y", spine)
+    pelvis = frame("x", points["left_hip"] - points["right_hip"], "y", spine if close else pelvis_up)
+    chest = frame("x", points["left_shoulder"] - points["right_shoulder"], "y", spine)
     snap = np.deg2rad(15)
     for name, place in (("pelvis", pelvis), ("chest", chest)):
         if name in landmarks.rotations:
@@ -375,13 +335,13 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     for side in ("left", "right"):
         names = [f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist")]
         outward = np.sign(offset(f"{side}_elbow")[0])
-        _fit_limb(turns, points, landmarks, names, chest, (0.0, -outward, 0.0), skeleton)
+        _fit_limb(turns, landmarks, names, chest, (0.0, -outward, 0.0), skeleton)
         _fit_hand(turns, points, landmarks, side, skeleton)
 
     # 3. Legs, then feet on the floor.
     for side in ("left", "right"):
         names = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
-        _fit_limb(turns, points, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
+        _fit_limb(turns, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
     feet = np.stack([_fit_foot(turns, points, landmarks, side, skeleton) for side in ("left", "right")], 1)
     ankles, floor = _ankle_targets(points, feet, pelvis, skeleton, fps)
     for side, name in enumerate(("left", "right")):
@@ -406,7 +366,8 @@ SWAY = np.deg2rad(12.0)
 def _ease_sway(pelvis: np.ndarray, chest: np.ndarray) -> np.ndarray:
     """The pelvis rotations pitched back by a constant if the rig, not the dancer, has a hollow back.
 
-    Some rigs tilt the bone of the pelvis forward against that of the chest, more than a body can all the time.
+    Some rigs tilt the bone of the pelvis forward against that of the chest, more than a body can all the
+    time.
     """
     upright = chest[:, 1, 1] > 0.8
     if upright.mean() < 0.3:
@@ -424,9 +385,9 @@ def _across(vectors: np.ndarray, axis: np.ndarray) -> np.ndarray:
 def _unswivel(landmarks: Landmarks, side: str) -> None:
     """Turn back, in place, the frames in which a leg is swivelled half round its line from hip to ankle.
 
-    Captures of raised or straight legs have stretches of frames where the knee is on the wrong side. The cheapest
-    sequence of kept and turned frames is found, where leaps of the knee cost most and knees that point backwards
-    cost a little.
+    Captures of raised or straight legs have stretches of frames where the knee is on the wrong side. The
+    cheapest sequence of kept and turned frames is found, where leaps of the knee cost most and knees that
+    point backwards cost a little.
     """
     points = landmarks.positions
     hip, knee, ankle = (points[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle"))
@@ -434,7 +395,8 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
     out = _across(knee - hip, axis)
     hips = points["left_hip"] - points["right_hip"]
     forward = (np.cross(axis, unit(out)) * unit(hips)).sum(-1)  # below zero for a knee that points ahead
-    # How far knee and toes leap from frame to frame if neither or both, or just one of the two frames is turned.
+    # How far knee and toes leap from frame to frame if neither or both, or just one of the two frames is
+    # turned.
     size = np.linalg.norm(knee - hip, axis=-1).mean()
     spokes = [out]
     if f"{side}_foot" in points:
@@ -475,27 +437,25 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
             landmarks.rotations[name][where] = half @ landmarks.rotations[name][where]
 
 
-def _fit_limb(turns, points, landmarks, names, parent: np.ndarray, hinge, skeleton: Skeleton) -> None:
-    """Rotations of the two bones from ``names[0]`` by ``names[1]`` to ``names[2]``; ``hinge``: their rest axis."""
-    upper = unit(points[names[1]] - points[names[0]])
-    lower = unit(points[names[2]] - points[names[1]])
+def _fit_limb(turns, landmarks, names, parent: np.ndarray, hinge, skeleton: Skeleton) -> None:
+    """Rotations of the bones from ``names[0]`` by ``names[1]`` to ``names[2]``; ``hinge`` at rest."""
+    points = landmarks.positions
     rest_upper, rest_lower = (skeleton.offsets[skeleton.index(name)] for name in names[1:])
-    carried = parent @ unit(rest_upper)
-    # Where the limb points against its rest direction the carried axis means nothing.
-    trust = (1 + (carried * upper).sum(-1, keepdims=True)) / 2
-    guess = trust * apply(turn_between(carried, upper) @ parent, np.asarray(hinge))
-    axes = _hinges(upper, lower, guess, landmarks.rotations.get(names[0]), landmarks.fps)
-    # Elbows and knees do not bend backwards: ease the angle off towards straight.
-    bend = np.arctan2((np.cross(upper, lower) * axes).sum(-1), (upper * lower).sum(-1))
-    ease = np.deg2rad(4)
-    natural = np.where(bend > ease, bend, ease * np.exp(np.minimum(bend / ease - 1, 0)))
-    lower = apply(turn_about(axes, natural - bend), lower)
-    turns[:, skeleton.index(names[0])] = _align(rest_upper, hinge, upper, axes)
-    turns[:, skeleton.index(names[1])] = _align(rest_lower, hinge, lower, axes)
+    pair = limb_rotations(
+        unit(points[names[1]] - points[names[0]]),
+        unit(points[names[2]] - points[names[1]]),
+        rest_upper=rest_upper,
+        rest_lower=rest_lower,
+        rest_hinge=np.asarray(hinge),
+        parent=parent,
+        fps=landmarks.fps,
+        source=landmarks.rotations.get(names[0]),
+    )
+    turns[:, skeleton.index(names[0])], turns[:, skeleton.index(names[1])] = pair
 
 
 def _fit_collars(turns, points, chest: np.ndarray, skeleton: Skeleton) -> None:
-    """Collars follow the shoulder's deviation from where it is while the arm hangs; that place is our rest pose."""
+    """Collars follow the shoulder away from where it is while the arm hangs, which is our rest pose."""
     inverse = np.swapaxes(chest, -1, -2)
     for side in ("left", "right"):
         collar, shoulder = skeleton.index(f"{side}_collar"), skeleton.index(f"{side}_shoulder")
@@ -520,7 +480,7 @@ def _fit_hand(turns, points, landmarks, side: str, skeleton: Skeleton) -> None:
     at, tip = points[f"{side}_wrist"], points.get(f"{side}_hand")
     index, pinky = points.get(f"{side}_index"), points.get(f"{side}_pinky")
     if tip is not None and index is not None and pinky is not None:
-        turns[:, wrist] = _align((outward, 0, 0), (0, 0, 1), tip - at, index - pinky)
+        turns[:, wrist] = align((outward, 0, 0), (0, 0, 1), tip - at, index - pinky)
     elif f"{side}_wrist" in landmarks.rotations:
         better = _calibrated(landmarks.rotations[f"{side}_wrist"], forearm)
         turns[:, wrist] = forearm if better is None else better
@@ -540,10 +500,10 @@ def _fit_foot(turns, points, landmarks, side: str, skeleton: Skeleton) -> np.nda
     if toe is None:
         return shin if rotation is None else _or(_calibrated(rotation, shin), shin)
     if rotation is None:
-        rotation = _frame("z", toe - ankle, "x", shin[..., 0])
+        rotation = frame("z", toe - ankle, "x", shin[..., 0])
     ahead = toe - ankle
     ahead = ahead * np.array([1.0, 0.0, 1.0])
-    level = _frame("y", np.broadcast_to([0.0, 1.0, 0.0], ahead.shape), "z", ahead)
+    level = frame("y", np.broadcast_to([0.0, 1.0, 0.0], ahead.shape), "z", ahead)
     weights = _standing(ankle, landmarks.fps) * _standing(toe, landmarks.fps)
     return _or(_calibrated(rotation, level, weights=weights), shin)
 
@@ -561,7 +521,7 @@ def _standing(track: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _still_height(track: np.ndarray, fps: float) -> float:
-    """A low percentile of the heights at which a point (frames, 3) moves slowly: jumps and dips do not count."""
+    """A low percentile of the heights at which a point (frames, 3) is slow: jumps and dips do not count."""
     quick = speeds(track, fps)
     return float(np.percentile(track[quick < max(0.25, np.percentile(quick, 20)), 1], 5))
 
@@ -581,8 +541,9 @@ def _ankle_targets(
 ) -> tuple[np.ndarray, float]:
     """Ankles (frames, 2, 3) on our floor, and the height to take off the source to get there.
 
-    Each foot hangs on whichever of its ankle and its ball moves less, since a foot of another length cannot keep
-    both. A stance is as much narrower or wider as our hips are, but by an amount that rests while the foot stands.
+    Each foot hangs on whichever of its ankle and its ball moves less, since a foot of another length cannot
+    keep both. A stance is as much narrower or wider as our hips are, but by an amount that rests while the
+    foot stands.
     """
     sides = ("left", "right")
     ankles = np.stack([points[f"{side}_ankle"] for side in sides], 1)

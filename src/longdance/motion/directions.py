@@ -1,0 +1,130 @@
+"""Rotations from directions: what a skeleton's joints must do so that its bones point as asked.
+
+Plain arrays, batched over any leading axes; time comes first where a function looks along it.
+"""
+
+import numpy as np
+import torch
+from scipy import linalg
+
+from longdance.motion import rotations as rot
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) scaled to length one; zero vectors stay zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def turn_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Smallest rotations (..., 3, 3) that turn one direction into the other."""
+    source, target = np.broadcast_arrays(source, target)
+    pair = (torch.from_numpy(np.ascontiguousarray(v, dtype=np.float64)) for v in (source, target))
+    return rot.rotation_between(*pair).numpy()
+
+
+def turn_about(axes: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) by ``angles`` (...) radians about unit ``axes`` (..., 3)."""
+    return rot.matrix_from_axis_angle(torch.from_numpy(axes * angles[..., None])).numpy()
+
+
+def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Rotated vectors (..., 3)."""
+    return (matrices @ np.asarray(vectors)[..., None])[..., 0]
+
+
+def smooth_track(values: np.ndarray, weights: np.ndarray, stiffness: np.ndarray) -> np.ndarray:
+    """The track (frames, ...) near ``values`` that changes little where it is stiff.
+
+    Minimises the sum of ``weights`` (frames,) times squared distances from the values and ``stiffness``
+    (frames - 1,) times squared steps between neighbours: a tridiagonal system.
+    """
+    bands = np.zeros((2, len(values)))
+    bands[1] = weights
+    bands[1, :-1] += stiffness
+    bands[1, 1:] += stiffness
+    bands[0, 1:] = -stiffness
+    flat = values.reshape(len(values), -1)
+    return linalg.solveh_banded(bands, weights[:, None] * flat).reshape(values.shape)
+
+
+def frame(first_axis: str, first: np.ndarray, second_axis: str, second: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) with the ``first_axis`` column along ``first``, the second near ``second``."""
+    one = unit(np.asarray(first, dtype=np.float64))
+    two = unit(second - (second * one).sum(-1, keepdims=True) * one)
+    a, b = "xyz".index(first_axis), "xyz".index(second_axis)
+    sign = 1.0 if (b - a) % 3 == 1 else -1.0
+    columns = {a: one, b: two, 3 - a - b: sign * np.cross(one, two)}
+    return np.stack([columns[i] for i in range(3)], -1)
+
+
+def align(rest_one, rest_two, world_one: np.ndarray, world_two: np.ndarray) -> np.ndarray:
+    """World rotations that carry the rest pair of directions to the world pair; the first exactly."""
+    rest = frame("x", np.asarray(rest_one, dtype=float), "y", np.asarray(rest_two, dtype=float))
+    return frame("x", world_one, "y", world_two) @ rest.T
+
+
+def hinges(
+    upper: np.ndarray, lower: np.ndarray, guess: np.ndarray, rotation: np.ndarray | None, fps: float
+) -> np.ndarray:
+    """Axes (frames, 3) about which a limb bends, perpendicular to ``upper``, also through straight poses.
+
+    ``upper`` and ``lower`` are unit directions of the two bones, ``guess`` (frames, 3) a rough axis of any
+    length, trusted where the limb is straight. A ``rotation`` (frames, 3, 3) of the upper bone tells the
+    axis better, if the axes of bent poses are constant in its frame.
+    """
+    cross = np.cross(upper, lower)
+    sine = np.linalg.norm(cross, axis=-1, keepdims=True)
+    expected, trust = guess, 0.01
+    if rotation is not None:
+        local = apply(np.swapaxes(rotation, -1, -2), cross * sine).sum(0) / max((sine**2).sum(), 1e-9)
+        if np.linalg.norm(local) > 0.85:
+            expected, trust = rotation @ unit(local), 1.0
+    # A slight bend against the expected axis is a limb stretched too far, not one that turned round.
+    against = (cross * expected).sum(-1, keepdims=True) < 0
+    slight = np.clip((40 - np.degrees(np.arctan2(sine, (upper * lower).sum(-1, keepdims=True)))) / 10, 0, 1)
+    vote = np.where(against, 1 - 2 * slight, 1.0) * cross * sine + trust * expected
+    vote = vote - (vote * upper).sum(-1, keepdims=True) * upper
+    # Angles about the bone are counted from a direction carried along with it, which no pose makes singular.
+    carried = np.empty_like(upper)
+    carried[0] = np.cross(upper[0], np.eye(3)[abs(upper[0]).argmin()])
+    steps = turn_between(upper[:-1], upper[1:])
+    for t in range(len(steps)):
+        carried[t + 1] = steps[t] @ carried[t]
+    carried = unit(carried - (carried * upper).sum(-1, keepdims=True) * upper)
+    aside = np.cross(upper, carried)
+    angle = np.stack(((vote * carried).sum(-1), (vote * aside).sum(-1)), -1)
+    # Smooth in time, each frame counting as much as its limb is bent.
+    weight = sine[:, 0] ** 2 + trust
+    smooth = unit(
+        smooth_track(angle / weight[:, None], weight, np.full(len(upper) - 1, 0.05 * (0.04 * fps) ** 2))
+    )
+    return smooth[:, :1] * carried + smooth[:, 1:] * aside
+
+
+def limb_rotations(
+    upper: np.ndarray,
+    lower: np.ndarray,
+    *,
+    rest_upper: np.ndarray,
+    rest_lower: np.ndarray,
+    rest_hinge: np.ndarray,
+    parent: np.ndarray,
+    fps: float,
+    source: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """World rotations (frames, 3, 3) of a limb's two bones from their unit directions (frames, 3).
+
+    ``rest_...`` are both bones and the axis of the bend in the rest pose; ``parent`` (frames, 3, 3) the world
+    rotations of the bone that the limb hangs on; ``source`` those of the upper bone in a source rig, in any
+    constant local frame. Elbows and knees that bend backwards are eased off towards straight.
+    """
+    carried = parent @ unit(rest_upper)
+    # Where the limb points against its rest direction the carried axis means nothing.
+    trust = (1 + (carried * upper).sum(-1, keepdims=True)) / 2
+    guess = trust * apply(turn_between(carried, upper) @ parent, rest_hinge)
+    axes = hinges(upper, lower, guess, source, fps)
+    bend = np.arctan2((np.cross(upper, lower) * axes).sum(-1), (upper * lower).sum(-1))
+    ease = np.deg2rad(4)
+    natural = np.where(bend > ease, bend, ease * np.exp(np.minimum(bend / ease - 1, 0)))
+    lower = apply(turn_about(axes, natural - bend), lower)
+    return align(rest_upper, rest_hinge, upper, axes), align(rest_lower, rest_hinge, lower, axes)
