@@ -49,7 +49,8 @@ def edmg_losses(
     triples = pairs[:, 1:] & pairs[:, :-1]
 
     feet = [layout.skeleton.index(name) for name in layout.contact_joints]
-    label = real_predicted[:, :-1, layout["contact"]].clamp(0, 1)
+    # The label is a weight here, not something to learn: gradients into it would teach that no foot ever stands.
+    label = real_predicted[:, :-1, layout["contact"]].detach().clamp(0, 1)
     sliding = velocity[:, :, feet] * label[..., None]
 
     terms = {

@@ -19,24 +19,22 @@ def cosine_alpha_bar(steps: int) -> Float[Tensor, "steps"]:
 
 
 class Preconditioner(nn.Module):
-    """Makes a network's input and target alike at every noise level; what is predicted stays the clean motion.
+    """Lets what is almost clean pass, so that a network need not learn to copy; the prediction stays the clean motion.
 
-    With data of variance v per feature, the best linear guess of clean x_0 from x_t = a x_0 + s e is
-    a v / (a^2 v + s^2) x_t. The network sees x_t scaled to unit variance and adds what the guess misses, scaled to
-    unit variance too. Source: Karras et al. 2022, table 1, for a variance-preserving process; not in EDMG.
+    With features of variance ``data`` (1 per feature if perfectly normalised) of which ``innovation`` is what the
+    neighbouring frames do not tell, x_t = a x_0 + s e is passed on in the share a innovation / (a^2 innovation + s^2):
+    all of it when there is little noise, nothing when the neighbours know better. The network sees x_t, and adds what
+    is missing, both scaled to unit variance. Source: Karras et al. 2022, table 1, for a variance-preserving process
+    and for data that is smooth in time; not in EDMG.
     """
 
-    def __init__(self, diffusion_steps: int, data_variance: float):
+    def __init__(self, diffusion_steps: int, *, data: float = 0.6, innovation: float = 0.03):
         super().__init__()
-        signal_variance = cosine_alpha_bar(diffusion_steps)
-        total = signal_variance * data_variance + (1 - signal_variance)
-        factors = torch.stack(
-            (
-                1 / total.sqrt(),
-                signal_variance.sqrt() * data_variance / total,
-                ((1 - signal_variance) * data_variance / total).sqrt(),
-            )
-        )
+        signal = cosine_alpha_bar(diffusion_steps)
+        noise = 1 - signal
+        skip = signal.sqrt() * innovation / (signal * innovation + noise)
+        missing = (1 - signal.sqrt() * skip) ** 2 * data + skip**2 * noise
+        factors = torch.stack((1 / (signal * data + noise).sqrt(), skip, missing.sqrt()))
         # Follows from the configuration, so it is not stored with the weights.
         self.register_buffer("factors", factors.float(), persistent=False)
 

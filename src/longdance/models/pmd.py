@@ -74,11 +74,9 @@ class PMDConfig(BaseModel):
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
     precondition: bool = False
-    """Whether the network corrects the best linear guess instead of starting from nothing (not in the paper)."""
+    """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
     diffusion_steps: int = 1000
     """T, for preconditioning."""
-    data_variance: float = 0.6
-    """Mean variance of a normalised motion feature, for preconditioning."""
     chunk: int = 64
     """Frames per chunk of the scan; changes speed, not results."""
 
@@ -245,15 +243,12 @@ class ParallelMambaDenoiser(nn.Module):
         self.text = TextPooling(config.text_width, width)
         self.step = StepEmbedding(width)
         self.precondition = (
-            Preconditioner(config.diffusion_steps, config.data_variance) if config.precondition else None
+            Preconditioner(config.diffusion_steps) if config.precondition else None
         )
         self.step_tokens = nn.Linear(width, 2 * width)
         self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
-        if config.precondition:  # begin with the best linear guess
-            nn.init.zeros_(self.output.weight)
-            nn.init.zeros_(self.output.bias)
         # Residual branches start small, so that depth does not inflate the signal.
         for block in self.blocks:
             for layer in (block.mixer.output, block.attention.output, block.style):

@@ -88,7 +88,7 @@ def edmg_open() -> TrainConfig:
         ),
         music_encoder="librosa35+phase",
         steps=4000,
-        learning_rate=5e-4,
+        learning_rate=4e-4,
         warmup=100,
         cooldown=0.3,
         ema=0.998,
