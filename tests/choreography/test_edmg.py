@@ -94,7 +94,6 @@ def test_a_dance_is_as_long_as_its_song(seconds, refinement, model):
     np.testing.assert_allclose(determinants, 1, atol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="no row of features to repeat: ValueError from np.pad")
 def test_a_song_shorter_than_half_a_frame_is_danced_to_or_refused(model):
     try:
         frames = dance(model, song_of(0.02), steps=1).frames
@@ -182,9 +181,6 @@ def test_short_dances_do_not_depend_on_the_stretch(model):
     assert same(dance(model, song), dance(replace(model, stretch=24), song))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="track[: -plan.overlap] is empty for an overlap of 0: stretches are lost"
-)
 def test_windows_without_overlap_still_fill_the_song(model, song):
     assert dance(replace(model, overlap=0.0), song, steps=1).frames == song.frames(FPS)
 
@@ -259,7 +255,6 @@ def test_files_are_danced_to_as_samples_are(model, tmp_path):
     assert (part.frames, part.meta["start"]) == (30, 1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="start, seconds and bpm are silently ignored beside a Song")
 @pytest.mark.parametrize("option", [{"seconds": 1.0}, {"start": 2.0}, {"bpm": 60.0}], ids=str)
 def test_options_that_cannot_apply_to_a_measured_song_are_not_ignored(option, model, song):
     with pytest.raises(InputError):
@@ -274,10 +269,7 @@ def test_options_that_cannot_apply_to_a_measured_song_are_not_ignored(option, mo
         {"steps": 101},
         {"genre": "quadrille of the moon"},
         {"movement": "waltz", "genre": "quadrille of the moon"},
-        pytest.param(
-            {"seed": 2**64},
-            marks=pytest.mark.xfail(strict=True, reason="seeds beyond 64 bits: ValueError from torch"),
-        ),
+        {"seed": 2**64},
     ],
     ids=str,
 )
@@ -299,9 +291,6 @@ def test_options_are_checked_before_the_song_is_decoded(model, tmp_path):
         dance(model, tmp_path / "nothing.wav", genre="quadrille of the moon")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="MUSIC_ENCODERS[...] raises KeyError for a checkpoint's unknown encoder"
-)
 def test_an_unknown_music_encoder_is_an_input_error(song):
     with pytest.raises(InputError, match="jukebox"):
         dance(EDMG(checkpoint_of(music_encoder="jukebox")), song)
@@ -319,9 +308,6 @@ def test_music_beyond_the_end_is_the_last_frame(model, song):
     assert torch.equal(model._music(song, 40), music[:40])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="lock_feet expects ankle before foot; the smpl22 layout has them the other way round"
-)
 def test_contacts_reach_the_refinement_in_its_order(monkeypatch, song):
     model, seen = EDMG(checkpoint_of("smpl22")), []
     bias = model.checkpoint.network.output.bias

@@ -1,5 +1,7 @@
 """Training: it learns, it resumes to the last bit, and it refuses data that does not fit."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -103,4 +105,4 @@ def test_learning_rate_rises_stays_and_falls():
     assert factors[0] == pytest.approx(0.1)
     assert factors[9:80] == [1.0] * 71
     assert factors[99] == pytest.approx(0.05)
-    assert all(b <= a for a, b in zip(factors[80:], factors[81:], strict=False))
+    assert all(after <= before for before, after in pairwise(factors[80:]))

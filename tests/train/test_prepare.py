@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from tests.conftest import swaying
 
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
 from longdance.motion.motion import Motion
 from longdance.train.prepare import PrepareSettings, prepare_open, without_still_ends
-from tests.conftest import swaying
 
 SETTINGS = PrepareSettings(variants=2)
 HEADER = "clip,source,file,fps,seconds,genre,movement,split\n"
@@ -90,7 +90,7 @@ def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
     assert kept
     seen = []
     prepare_open(
-        source, tmp_path / "store", settings=SETTINGS, workers=1, progress=lambda done, total, what: seen.append(what)
+        source, tmp_path / "store", settings=SETTINGS, workers=1, progress=lambda _done, _total, what: seen.append(what)
     )
     assert len(seen) == 2 - len(kept)
     assert json.loads((tmp_path / "store" / "store.json").read_text())["settings"]["variants"] == 2

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longdance.choreography.refine import RefineConfig, refine
+from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
 from longdance.choreography.windows import Stitcher, WindowPlan
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import guided
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.errors import InputError
-from longdance.features.music import MUSIC_ENCODERS
+from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt, resolve_prompt
 from longdance.models.checkpoint import Checkpoint
@@ -34,6 +34,10 @@ class Guidance(NamedTuple):
 
     music: float = 1.5
     text: float = 2.5
+
+
+DEFAULT_GUIDANCE = Guidance()
+DEFAULT_REFINEMENT = RefineConfig()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +72,8 @@ class EDMG:
         seed: int = 0,
         steps: int = 20,
         sampler: str = "dpm2m",
-        guidance: Guidance = Guidance(),
-        refinement: RefineConfig | None = RefineConfig(),
+        guidance: Guidance = DEFAULT_GUIDANCE,
+        refinement: RefineConfig | None = DEFAULT_REFINEMENT,
         progress: Progress | None = None,
     ) -> Motion:
         """Dance to a song, or to the part of it from ``start`` for ``seconds``.
@@ -78,14 +82,18 @@ class EDMG:
         The same inputs and seed give the same dance on the same device. ``progress(done, total, what)`` may raise
         ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
         """
-        text = self._prompt(genre, movement, prompt)
-        if not isinstance(song, Song):
-            song = Song.load(song, bpm=bpm, beat_offset=beat_offset, start=start, seconds=seconds)
         if sampler not in STEP_RULES:
             raise InputError(f"expected a sampler among {', '.join(STEP_RULES)}, got {sampler!r}")
         if not 1 <= steps <= self.checkpoint.config.diffusion_steps:
             raise InputError(f"expected 1 to {self.checkpoint.config.diffusion_steps} steps, got {steps}")
-        frames = max(1, round(song.seconds * self.fps))
+        if not 0 <= seed < 2**63:
+            raise InputError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
+        text = self._prompt(genre, movement, prompt)
+        if not isinstance(song, Song):
+            song = Song.load(song, bpm=bpm, beat_offset=beat_offset, start=start, seconds=seconds)
+        elif start or (seconds, bpm, beat_offset) != (None, None, None):
+            raise InputError("expected start, seconds, bpm and beat_offset where the Song is loaded, not beside it")
+        frames = max(1, song.frames(self.fps))
         tracks, gaps = [], []
         for track, gap in self._stretches(
             song, text, frames, seed=seed, steps=steps, sampler=sampler, guidance=guidance, progress=progress
@@ -97,7 +105,7 @@ class EDMG:
             "model": self.name,
             "seed": seed,
             "song": os.path.basename(str(song.name)),
-            "start": start,
+            "start": song.start,
             "genre": text.genre,
             "movements": list(text.movements),
             "prompt": prompt,
@@ -111,8 +119,14 @@ class EDMG:
         }
         motion = self.checkpoint.layout.decode(features, self.fps, meta=meta)
         if refinement is not None:
-            motion = refine(motion, features[:, self.checkpoint.layout["contact"]], refinement)
+            motion = refine(motion, self._contacts(features), refinement)
         return motion
+
+    def _contacts(self, features: np.ndarray) -> np.ndarray:
+        """(frames, 4) predicted contacts in the order of ``refine``, whatever the layout's own order."""
+        layout = self.checkpoint.layout
+        order = [layout.contact_joints.index(name) for name in CONTACT_ORDER]
+        return features[:, layout["contact"]][:, order]
 
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
         config = self.checkpoint.config
@@ -190,7 +204,8 @@ class EDMG:
             previous = track[-plan.overlap :] if plan.overlap else None
             # The overlap with the next stretch comes back, unchanged, at that stretch's beginning.
             last = first + part.count == plan.count
-            yield (track if last else track[: -plan.overlap]).numpy(), gap
+            kept = part.frames if last else part.frames - plan.overlap
+            yield track[:kept].numpy(), gap
 
     def _continuation(self, previous: Tensor, origin: Tensor, part: WindowPlan) -> Constraint:
         """The first window of a stretch starts with ``previous`` (overlap, width), seen from ``origin``."""
@@ -205,7 +220,13 @@ class EDMG:
 
     def _music(self, song: Song, frames: int) -> Tensor:
         """(frames, channels) normalised features; beyond the song's end the last frame goes on."""
-        features = MUSIC_ENCODERS[self.checkpoint.config.music_encoder](song, self.fps)
+        encoder = self.checkpoint.config.music_encoder
+        if encoder not in MUSIC_ENCODERS:
+            known = ", ".join(MUSIC_ENCODERS)
+            raise InputError(f"{self.name} needs the music encoder {encoder}, which is not among {known}")
+        features = MUSIC_ENCODERS[encoder](song, self.fps)
+        if not len(features):  # less than half a frame of sound
+            features = np.zeros((1, MUSIC_CHANNELS[encoder]), np.float32)
         features = np.pad(features, ((0, max(0, frames - len(features))), (0, 0)), mode="edge")[:frames]
         return self.checkpoint.normalise_music(torch.from_numpy(features))
 

@@ -9,6 +9,9 @@ from longdance.motion import filters
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
 
+CONTACT_ORDER = ("left_ankle", "left_foot", "right_ankle", "right_foot")
+"""Joints of the contact labels that `refine` takes."""
+
 
 class RefineConfig(BaseModel):
     """What refinement does; ``None`` switches the smoothing off."""
@@ -26,8 +29,8 @@ class RefineConfig(BaseModel):
 def refine(motion: Motion, contacts: np.ndarray | None, config: RefineConfig) -> Motion:
     """The motion, smoothed, with standing feet locked.
 
-    ``contacts`` (frames, 4) are predicted labels in [0, 1] for left ankle, left foot, right ankle, right foot; without
-    them they are measured. Bones keep their lengths: only rotations and the root change.
+    ``contacts`` (frames, 4) are predicted labels in [0, 1] in ``CONTACT_ORDER``; without them they are
+    measured. Bones keep their lengths: only rotations and the root change.
     """
     if config.cutoff is not None:
         motion = replace(

@@ -3,7 +3,6 @@
 Lodge's losses share the forward kinematics and masks from here.
 """
 
-import torch
 from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor

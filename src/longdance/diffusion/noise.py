@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -43,7 +42,7 @@ class NoiseSchedule:
     def add_noise(
         self,
         clean: Float[Tensor, "batch frames features"],
-        step: Int[Tensor, "batch"],
+        step: Int[Tensor, " batch"],
         noise: Float[Tensor, "batch frames features"],
     ) -> Float[Tensor, "batch frames features"]:
         """A sample of the diffusion process at ``step``. Source: EDMG eq. 3, Lodge eq. 1."""

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-def cosine_alpha_bar(steps: int) -> Float[Tensor, "steps"]:
+def cosine_alpha_bar(steps: int) -> Float[Tensor, " steps"]:
     """Share of signal variance at each diffusion step, float64. Source: Nichol and Dhariwal 2021, eq. 17.
 
     Each step's beta is at most 0.999.
@@ -38,7 +38,7 @@ class Preconditioner(nn.Module):
         # Follows from the configuration, so it is not stored with the weights.
         self.register_buffer("factors", factors.float(), persistent=False)
 
-    def forward(self, step: Int[Tensor, "batch"]) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, step: Int[Tensor, " batch"]) -> tuple[Tensor, Tensor, Tensor]:
         """Factors (batch, 1, 1) of the input, of the guess by x_t, and of the network's output."""
         scale_in, skip, scale_out = self.factors[:, step, None, None]
         return scale_in, skip, scale_out
@@ -52,7 +52,7 @@ class StepEmbedding(nn.Module):
         self.width = width
         self.network = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
-    def forward(self, step: Int[Tensor, "batch"]) -> Float[Tensor, "batch width"]:
+    def forward(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
         """``step`` counts from 0 (almost clean) to the number of diffusion steps minus one."""
         return self.network(sinusoids(step, self.width))
 
@@ -66,7 +66,7 @@ def sinusoids(position: Tensor, width: int) -> Float[Tensor, "*axes width"]:
 
 
 def rotary(
-    vectors: Float[Tensor, "batch heads tokens headdim"], seconds: Float[Tensor, "tokens"]
+    vectors: Float[Tensor, "batch heads tokens headdim"], seconds: Float[Tensor, " tokens"]
 ) -> Float[Tensor, "batch heads tokens headdim"]:
     """Turn pairs of channels by angles proportional to the token's time, so that products see time differences.
 
@@ -97,9 +97,9 @@ class CrossAttention(nn.Module):
     def forward(
         self,
         tokens: Float[Tensor, "batch frames width"],
-        seconds: Float[Tensor, "frames"],
+        seconds: Float[Tensor, " frames"],
         memory: Float[Tensor, "batch memory width"],
-        memory_seconds: Float[Tensor, "timed"],
+        memory_seconds: Float[Tensor, " timed"],
     ) -> Float[Tensor, "batch frames width"]:
         split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
         query = rotary(split(self.query(tokens)), seconds)

@@ -25,7 +25,7 @@ class Conditions(NamedTuple):
     """Embeddings of the genre's and movements' descriptions, padded with zeros."""
     text_mask: Bool[Tensor, "batch text_tokens"]
     """True where a text token is real; a row without any is the null text."""
-    keep_music: Bool[Tensor, "batch"]
+    keep_music: Bool[Tensor, " batch"]
     """False replaces the music by its null embedding."""
 
     def rows(self, index) -> "Conditions":
@@ -163,7 +163,7 @@ class MusicEncoder(nn.Module):
         self.null = nn.Parameter(torch.zeros(width))
 
     def forward(
-        self, music: Float[Tensor, "batch frames music_channels"], keep: Bool[Tensor, "batch"]
+        self, music: Float[Tensor, "batch frames music_channels"], keep: Bool[Tensor, " batch"]
     ) -> tuple[Float[Tensor, "batch frames width"], Float[Tensor, "batch shorter width"]]:
         """Tokens at the frame rate and at the lower rate; dropped rows hold the null embedding throughout."""
         tokens = self.embed(music)
@@ -211,9 +211,9 @@ class PMDBlock(nn.Module):
     def forward(
         self,
         tokens: Float[Tensor, "batch frames width"],
-        seconds: Float[Tensor, "shorter"],
+        seconds: Float[Tensor, " shorter"],
         memory: Float[Tensor, "batch memory width"],
-        memory_seconds: Float[Tensor, "timed"],
+        memory_seconds: Float[Tensor, " timed"],
         condition: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch frames width"]:
         tokens = tokens + self.dropout(self.mixer(self.norm_mixer(tokens)))
@@ -257,7 +257,7 @@ class ParallelMambaDenoiser(nn.Module):
     def forward(
         self,
         noisy: Float[Tensor, "batch frames features"],
-        step: Int[Tensor, "batch"],
+        step: Int[Tensor, " batch"],
         conditions: Conditions,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``."""

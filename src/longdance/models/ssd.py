@@ -20,7 +20,7 @@ from torch import Tensor
 def ssd_recurrent(
     x: Float[Tensor, "batch frames heads headdim"],
     dt: Float[Tensor, "batch frames heads"],
-    A: Float[Tensor, "heads"],
+    A: Float[Tensor, " heads"],
     B: Float[Tensor, "batch frames state"],
     C: Float[Tensor, "batch frames state"],
     *,
@@ -49,7 +49,7 @@ def ssd_recurrent(
 def ssd_chunked(
     x: Float[Tensor, "batch frames heads headdim"],
     dt: Float[Tensor, "batch frames heads"],
-    A: Float[Tensor, "heads"],
+    A: Float[Tensor, " heads"],
     B: Float[Tensor, "batch frames state"],
     C: Float[Tensor, "batch frames state"],
     *,

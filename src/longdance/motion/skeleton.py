@@ -22,7 +22,8 @@ class Skeleton:
 
     def __post_init__(self):
         assert len(self.names) == len(self.parents) == len(self.offsets)
-        assert self.parents[0] == -1 and all(p < i for i, p in enumerate(self.parents))
+        assert self.parents[0] == -1
+        assert all(parent < joint for joint, parent in enumerate(self.parents))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -103,14 +104,14 @@ _MIDLINE = {
     "head": ("neck", (0.000, 0.090, 0.040)),
 }
 _SMPL_ORDER = (
-    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot "
-    "right_foot neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow "
-    "left_wrist right_wrist left_hand right_hand"
-).split()
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hand", "right_hand",
+)  # fmt: skip
 
 
 def _smpl(count: int) -> Skeleton:
-    names = tuple(_SMPL_ORDER[:count])
+    names = _SMPL_ORDER[:count]
     parents, offsets = [], []
     for name in names:
         side, _, rest = name.partition("_")
