@@ -97,10 +97,8 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
     It faces +z on average, starts above x = z = 0, stands on y = 0. ``meta`` holds clip, source, genre,
     movement. ``InputError`` names a missing or broken file.
     """
-    if label.path.suffix.lower() == ".npz":
-        motion = read_keypoints(label.path)
-    else:
-        motion = load_bvh_motion(label.path)
+    read = read_keypoints if label.path.suffix.lower() == ".npz" else load_bvh_motion
+    motion = read(label.path)
     if label.clip.startswith(NOISY):
         motion = motion.slice(round(LEAD_IN * motion.fps), motion.frames)
     motion = bridge_leaps(motion)

@@ -100,7 +100,7 @@ class _Header:
         return values
 
     def _read(self) -> None:
-        if self.words()[0].upper() != "HIERARCHY":
+        if not any(map(str.strip, self.lines)) or self.words()[0].upper() != "HIERARCHY":
             raise self.error("a BVH file that starts with HIERARCHY")
         stack: list[int] = []  # open joints; an open End Site is on top as -1
         pending: list[str] = []

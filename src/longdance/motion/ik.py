@@ -250,12 +250,16 @@ def _locked_foot(
     return place - hung, rotation
 
 
-def _kept_above(heights: np.ndarray, ease: float = 0.004) -> np.ndarray:
+def _kept_above(heights: np.ndarray, ease: float = 0.002) -> np.ndarray:
     """Heights (metres) kept above zero, with a smooth transition below ``ease``."""
     return np.where(heights > ease, heights, ease * np.exp(np.minimum(heights / ease - 1, 0)))
 
 
 # --- whole bodies -------------------------------------------------------------------------------------------
+
+
+LIMB = 0.1
+"""Metres that a radian of a joint counts for, where its smoothness is weighed against errors of places."""
 
 
 def solve_ik(
@@ -273,9 +277,9 @@ def solve_ik(
 
     ``weights`` (joints,) or (frames, joints) say how much each target counts; 0 leaves a joint free.
     ``initial`` is where the search starts, and decides what positions leave open, such as the twist of
-    straight limbs; without it the start is ``pose_from_positions``. ``smoothness`` is a time in seconds:
-    angular accelerations (rad/s^2) cost as much as errors of 0.1 m times that time squared. ``contacts``
-    (frames, 4) are then held by ``lock_feet``.
+    straight limbs; without it the start is ``pose_from_positions``. ``smoothness`` is a time in seconds: an
+    acceleration (m/s^2 of the root, rad/s^2 times LIMB of a joint) costs as much as an error of it times that
+    time squared. ``contacts`` (frames, 4) are then held by ``lock_feet``.
 
     Gauss-Newton with Levenberg's damping over all frames at once. Each step solves one sparse system: dense
     within a frame, coupled between frames by the smoothness, by conjugate gradients preconditioned with
@@ -291,24 +295,26 @@ def solve_ik(
     share = torch.from_numpy(np.broadcast_to(share, (frames, joints)).copy())
     root = torch.from_numpy(initial.root_position.copy())
     rotations = torch.from_numpy(initial.rotations.copy())
-    bend_cost = 0.0 if frames < 3 else (0.1 * (smoothness * fps) ** 2) ** 2
+    # What squared second differences, of the root's place and of the turns, cost.
+    rough = tuple((size * (smoothness * fps) ** 2) ** 2 for size in (1.0, LIMB)) if frames > 2 else (0.0, 0.0)
 
     def cost(root: Tensor, rotations: Tensor) -> float:
         positions = forward_kinematics(root, rotations, skeleton)[0]
         error = (share * ((positions - target) ** 2).sum(-1)).sum()
-        return float(error + bend_cost * (_accelerations(rotations) ** 2).sum())
+        jolts = (_bends(part) for part in (root, _turns(rotations)))
+        return float(error + sum(price * (jolt**2).sum() for price, jolt in zip(rough, jolts, strict=True)))
 
     damping, best = 1e-3, cost(root, rotations)
     accurate = 1e-8 * float(share.sum())  # a tenth of a millimetre
     for _ in range(iterations):
-        step = _gauss_newton_step(root, rotations, target, share, skeleton, bend_cost, damping)
+        step = _gauss_newton_step(root, rotations, target, share, skeleton, rough, damping)
         limit = (0.5 / step[1].norm(dim=-1).clamp_min(1e-9)).clamp_max(1.0)
         candidate = (root + step[0], rot.matrix_from_axis_angle(step[1] * limit[..., None]) @ rotations)
         reached = cost(*candidate)
         if reached < best:
             gain = 1 - reached / best
             (root, rotations), best, damping = candidate, reached, max(damping / 5, 3e-5)
-            if gain < 1e-2 or best < accurate:
+            if gain < 2e-3 or best < accurate:
                 break
         else:
             damping *= 20
@@ -316,12 +322,19 @@ def solve_ik(
     return motion if contacts is None else lock_feet(motion, contacts)
 
 
-def _accelerations(rotations: Tensor) -> Tensor:
-    """(frames - 2, joints, 3) changes of the turn, radians per frame, seen from the parent joint."""
-    if len(rotations) < 3:
-        return rotations.new_zeros(0)
-    turns = rot.axis_angle_from_matrix(rotations[1:] @ rotations[:-1].transpose(-1, -2))
-    return turns[1:] - turns[:-1]
+def _turns(rotations: Tensor) -> Tensor:
+    """(frames, joints, 3) rotation vectors whose differences are the turns from frame to frame, for small steps.
+
+    Sums of the turns (radians, seen from the parent joint): their second differences are angular
+    accelerations.
+    """
+    steps = rot.axis_angle_from_matrix(rotations[1:] @ rotations[:-1].transpose(-1, -2))
+    return torch.nn.functional.pad(steps.cumsum(0), (0, 0, 0, 0, 1, 0))
+
+
+def _bends(track: Tensor) -> Tensor:
+    """Second differences (frames - 2, ...) along time."""
+    return track[2:] - 2 * track[1:-1] + track[:-2]
 
 
 def _gauss_newton_step(
@@ -330,7 +343,7 @@ def _gauss_newton_step(
     target: Tensor,
     share: Tensor,
     skeleton: Skeleton,
-    bend_cost: float,
+    rough: tuple[float, float],
     damping: float,
 ) -> tuple[Tensor, Tensor]:
     """Steps of the root (frames, 3) and, as rotation vectors seen from the parent, of the joints.
@@ -362,24 +375,19 @@ def _gauss_newton_step(
     normal = weighted.transpose(-1, -2) @ jacobian
     gradient = (weighted.transpose(-1, -2) @ (positions - target).float().flatten(1)[..., None])[..., 0]
     size = normal.shape[-1]
-    turning = torch.ones(size, dtype=normal.dtype)
-    turning[:3] = 0
-    if bend_cost:
-        bends = torch.zeros(frames - 2, size, dtype=normal.dtype)
-        bends[:, 3:] = _accelerations(rotations)[:, movers].flatten(1).float()
-        gradient = gradient + bend_cost * _second_difference_adjoint(bends)
+    prices = torch.full((size,), rough[1], dtype=normal.dtype)
+    prices[:3] = rough[0]
+    if prices.any():
+        track = torch.cat((root, _turns(rotations)[:, movers].flatten(1)), -1)
+        gradient = gradient + _bends_adjoint(prices * _bends(track).float())
 
     def product(vector: Tensor) -> Tensor:
         result = (normal @ vector[..., None])[..., 0] + damping * vector
-        if bend_cost:
-            bent = vector * turning
-            bent = bent[2:] - 2 * bent[1:-1] + bent[:-2]
-            result = result + bend_cost * _second_difference_adjoint(bent)
-        return result
+        return result + _bends_adjoint(prices * _bends(vector)) if prices.any() else result
 
-    diagonal = torch.diag_embed((damping + 6 * bend_cost * turning).expand(frames, size))
+    diagonal = torch.diag_embed((damping + 6 * prices).expand(frames, size))
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(normal + diagonal))
-    solution = _conjugate_gradients(product, -gradient, inverse, steps=25 if bend_cost else 1).double()
+    solution = _conjugate_gradients(product, -gradient, inverse, steps=40 if prices.any() else 1).double()
     turned = torch.zeros(frames, joints, 3, dtype=solution.dtype)
     turned[:, movers] = solution[:, 3:].unflatten(-1, (len(movers), 3))
     return solution[:, :3], turned
@@ -394,15 +402,13 @@ def _above(skeleton: Skeleton, joint: int) -> list[int]:
     return chain
 
 
-def _second_difference_adjoint(values: Tensor) -> Tensor:
-    """The transpose of taking second differences along the first axis: (frames - 2, ...) to (frames, ...)."""
+def _bends_adjoint(values: Tensor) -> Tensor:
+    """The transpose of ``_bends``: (frames - 2, n) to (frames, n)."""
     padded = torch.nn.functional.pad(values, (0, 0, 2, 2))
     return padded[2:] - 2 * padded[1:-1] + padded[:-2]
 
 
-def _conjugate_gradients(
-    product: Callable[[Tensor], Tensor], right: Tensor, inverse: Tensor, *, steps: int
-) -> Tensor:
+def _conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, inverse: Tensor, *, steps: int) -> Tensor:
     """Solution (frames, n) of ``product``(x) = ``right``, preconditioned by every frame's ``inverse``."""
     solution, residual = torch.zeros_like(right), right
     scaled = (inverse @ residual[..., None])[..., 0]
@@ -443,9 +449,8 @@ def pose_from_positions(positions: np.ndarray, skeleton: Skeleton = SMPL24, *, f
     turns[:, index("neck")] = _swung(chest, offsets[index("head")], between("neck", "head"))
     turns[:, index("head")] = turns[:, index("neck")]
     for side in ("left", "right"):
-        collar = _swung(
-            chest, offsets[index(f"{side}_shoulder")], between(f"{side}_collar", f"{side}_shoulder")
-        )
+        bone = offsets[index(f"{side}_shoulder")]
+        collar = _swung(chest, bone, between(f"{side}_collar", f"{side}_shoulder"))
         turns[:, index(f"{side}_collar")] = collar
         outward = np.sign(offsets[index(f"{side}_elbow")][0])
         limbs = (

@@ -183,7 +183,7 @@ def _middle(positions: dict[str, np.ndarray], joint: str) -> np.ndarray:
 def _z_is_up(positions: dict[str, np.ndarray]) -> bool:
     """Whether the body stands along z rather than y, over the clip as a whole."""
     line = (_middle(positions, "shoulder") - _middle(positions, "ankle")).mean(0)
-    return abs(line[2]) > 1.5 * abs(line[1])
+    return bool(abs(line[2]) > 1.5 * abs(line[1]))
 
 
 def _z_to_y(landmarks: Landmarks) -> Landmarks:
