@@ -1,0 +1,159 @@
+"""The command line: what a user types, what comes out, and how mistakes are told."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, find_songs, main, song_folder
+from longdance.data.store import Store
+from longdance.errors import InputError
+from longdance.features.audio import write_audio
+from longdance.features.composer import MONO_SAMPLE_RATE, compose
+from longdance.models.pmd import ParallelMambaDenoiser
+from longdance.motion.motion import Motion
+from longdance.train.loop import as_checkpoint
+from longdance.train.recipes import tiny
+
+
+@pytest.fixture(scope="module")
+def model(small_store, tmp_path_factory):
+    """A folder with an untrained tiny model: it dances badly, but it dances."""
+    torch.manual_seed(0)
+    config = tiny()
+    folder = tmp_path_factory.mktemp("model")
+    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """A folder with two songs and a file that only claims to be one."""
+    folder = tmp_path_factory.mktemp("songs")
+    for name, tempo in (("fast", 0.4), ("slow", 0.6)):
+        beats = np.arange(0.2, 4, tempo)
+        samples = compose(beats, seconds=4.0, style="disco", seed=1)
+        write_audio(folder / f"{name}.wav", samples, MONO_SAMPLE_RATE)
+    (folder / "broken.mp3").write_bytes(b"this is no music")
+    (folder / "notes.txt").write_text("not a song")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def generate(model, *arguments):
+    return run("generate", "--model", model, "--steps", 1, "--format", "npz,bvh", *arguments)
+
+
+def test_one_song_becomes_one_dance_in_every_format(model, songs, tmp_path):
+    result = generate(model, songs / "fast.wav", "--genre", "salsa", "--seconds", 2, "--json", "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)["dances"][0]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["fast.bvh", "fast.npz"]
+    dance, opened = Motion.load(tmp_path / "fast.npz"), Motion.load(tmp_path / "fast.bvh")
+    assert dance.frames == record["seconds"] * record["fps"] == 60
+    assert dance.meta["genre"] == "salsa"
+    np.testing.assert_allclose(dance.joints(), opened.joints(), atol=1e-4)
+
+
+def test_a_file_name_decides_the_format(model, songs, tmp_path):
+    result = generate(model, songs / "slow.wav", "--seconds", 1, "--fps", 60, "-o", tmp_path / "mine.bvh")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.bvh"]
+    assert Motion.load(tmp_path / "mine.bvh").fps == pytest.approx(60)
+
+
+def test_a_folder_dances_through_skips_what_is_broken_and_says_so(model, songs, tmp_path):
+    result = generate(model, songs, "--seconds", 1, "-o", tmp_path)
+    assert result.exit_code == SOME_FAILED
+    assert sorted(path.parent.name for path in tmp_path.glob("*/*.npz")) == ["fast", "slow"]
+    assert "broken.mp3" in result.stderr
+    assert "2 of 3 songs" in result.stderr
+    assert not list(tmp_path.glob("**/.*"))  # no temporary file stays
+
+
+def test_the_same_seed_gives_the_same_file(model, songs, tmp_path):
+    for name in ("one", "two"):
+        generate(model, songs / "fast.wav", "--seconds", 1, "--seed", 4, "-o", tmp_path / f"{name}.npz")
+    first, second = Motion.load(tmp_path / "one.npz"), Motion.load(tmp_path / "two.npz")
+    assert np.array_equal(first.rotations, second.rotations)
+    assert np.array_equal(first.root_position, second.root_position)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate",),
+        ("generate", "x.wav", "--format", "docx"),
+        ("generate", "x.wav", "--steps", "0"),
+        ("generate", "x.wav", "y.wav", "-o", "one.bvh"),
+        ("prepare", "quadrilles", "--source", ".", "-o", "store"),
+        ("train", "no-such-recipe", "--data", ".", "-o", "run"),
+        ("no-such-command",),
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_wrong_usage_exits_with_two(arguments):
+    assert run(*arguments).exit_code == WRONG_USAGE
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path):
+    assert run("generate", tmp_path).exit_code == WRONG_USAGE
+
+
+def test_an_unknown_model_is_named(songs, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["longdance", "generate", str(songs / "fast.wav"), "--model", "bolero"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == SOME_FAILED
+    assert "bolero" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_told_and_has_its_own_code(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("longdance.cli.app", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == INTERRUPTED
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_export_writes_another_format(tmp_path, model, songs):
+    generate(model, songs / "fast.wav", "--seconds", 1, "-o", tmp_path / "dance.npz")
+    result = run("export", tmp_path / "dance.npz", "-o", tmp_path / "other.bvh")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "other.bvh").is_file()
+    unknown = run("export", tmp_path / "dance.npz", "-o", tmp_path / "other.docx")
+    assert isinstance(unknown.exception, InputError)
+
+
+def test_catalogue_lists_genres_and_movements():
+    assert "salsa" in run("catalogue").stdout
+    assert "pirouette" in run("catalogue", "modern").stdout
+
+
+def test_songs_of_one_name_get_folders_of_their_own(tmp_path):
+    taken: set[str] = set()
+    folders = [song_folder(tmp_path, tmp_path / part / "song.mp3", many=True, taken=taken) for part in "abc"]
+    assert [folder.name for folder in folders] == ["song", "song-2", "song-3"]
+
+
+def test_folders_give_songs_only(songs):
+    assert [path.name for path in find_songs([songs])] == ["broken.mp3", "fast.wav", "slow.wav"]
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    code = "import sys, longdance.cli; print([m for m in ('torch', 'librosa', 'scipy', 'numpy') if m in sys.modules])"
+    clock = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+    assert time.perf_counter() - clock < 10
