@@ -5,11 +5,11 @@ named in the fields of ``PMDConfig``.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding
@@ -40,45 +40,60 @@ class Conditions(NamedTuple):
         )
 
 
+Count = Annotated[int, Field(gt=0, le=100_000)]
+"""A size; the limit is far above any use, so that a damaged file cannot ask for endless memory."""
+
+
 class PMDConfig(BaseModel):
     """Sizes of the denoiser. Defaults are the paper's (EDMG section 4.1) unless said otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    features: int = 151
+    features: Count = 151
     """Motion features per frame."""
-    music_channels: int = 35
+    music_channels: Count = 35
     """Music features per frame."""
-    text_width: int = 384
+    text_width: Count = 384
     """Width of a text embedding."""
-    fps: float = 60.0
+    fps: PositiveFloat = 60.0
     """Frames per second of motion and music."""
-    width: int = 512
+    width: Count = 512
     """Latent width F."""
-    depth: int = 8
+    depth: Annotated[Count, Field(le=1000)] = 8
     """Number of blocks; not given in the paper."""
-    heads: int = 128
+    heads: Count = 128
     """SSM heads H."""
-    state: int = 64
+    state: Count = 64
     """State dimension N."""
-    expand: int = 2
+    expand: Count = 2
     """Mixer width over F, as in Mamba-2; headdim is expand * width / heads."""
-    kernel: int = 3
+    kernel: Count = 3
     """Frames of the mixer's short convolution."""
     direction: Literal["forward", "bidirectional"] = "bidirectional"
     """Whether the scan runs over time once or in both directions."""
-    lim_stride: int = 2
+    lim_stride: Count = 2
     """Down-sampling rate of the local information module."""
-    attention_heads: int = 4
-    dropout: float = 0.1
+    attention_heads: Count = 4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
     precondition: bool = False
     """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
-    diffusion_steps: int = 1000
+    diffusion_steps: Count = 1000
     """T, for preconditioning."""
-    chunk: int = 64
+    chunk: Count = 64
     """Frames per chunk of the scan; changes speed, not results."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "PMDConfig":
+        inner = self.expand * self.width
+        if inner % self.heads:
+            raise ValueError(f"expected heads to divide expand * width = {inner}, got {self.heads}")
+        if self.width % (2 * self.attention_heads):  # rotary time turns pairs of a head's channels
+            raise ValueError(
+                f"expected attention_heads to split width {self.width} into even parts, got {self.attention_heads}"
+            )
+        return self
 
 
 class ParallelMambaModule(nn.Module):
@@ -92,8 +107,6 @@ class ParallelMambaModule(nn.Module):
         self.inner = config.expand * config.width
         self.heads, self.state, self.chunk = config.heads, config.state, config.chunk
         self.directions = 2 if config.direction == "bidirectional" else 1
-        if self.inner % config.heads:
-            raise ValueError(f"expected heads to divide {self.inner}, got {config.heads}")
         scan = 2 * config.state + config.heads
         self.input = nn.Linear(config.width, 2 * self.inner + self.directions * scan)
         self.convolution = nn.Conv1d(self.inner, self.inner, config.kernel, groups=self.inner)
@@ -145,8 +158,8 @@ class LocalInformationModule(nn.Module):
 
     def __init__(self, width: int, stride: int):
         super().__init__()
-        self.stride = stride
-        self.convolution = nn.Conv1d(width, width, stride + 1, stride=stride, padding=stride // 2)
+        reach = max(1, stride // 2)  # frames to either side; n frames become ceil(n / stride) tokens
+        self.convolution = nn.Conv1d(width, width, 2 * reach + 1, stride=stride, padding=reach)
 
     def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch shorter width"]:
         return self.convolution(tokens.transpose(1, 2)).transpose(1, 2)
