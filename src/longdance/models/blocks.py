@@ -28,7 +28,7 @@ class Preconditioner(nn.Module):
     and for data that is smooth in time; not in EDMG.
     """
 
-    def __init__(self, diffusion_steps: int, *, data: float = 0.6, innovation: float = 0.03):
+    def __init__(self, diffusion_steps: int, *, data: float = 0.6, innovation: float = 0.1):
         super().__init__()
         signal = cosine_alpha_bar(diffusion_steps)
         noise = 1 - signal

@@ -62,7 +62,8 @@ class BatchSource:
         self.probability = take_probabilities(self.takes, config)
         self.normaliser = store.normaliser
         self.music_mean, self.music_scale = store.music_statistics
-        self.timbre = slice(1, min(33, store.music.shape[1]))  # MFCC and chroma of the librosa features
+        # MFCC and chroma, where the features have them.
+        self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
         self.prompts = {
             key: resolve_prompt(key[0], key[1], encoder_name=text_encoder, include_hidden=True).embeddings

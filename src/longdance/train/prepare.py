@@ -50,7 +50,7 @@ class PrepareSettings(BaseModel):
     fps: float = 30.0
     """Frames per second of motion and music features."""
     layout: str = "smpl24"
-    music_encoder: str = "librosa35+phase"
+    music_encoder: str = "rhythm"
     variants: int = 6
     """Copies of each training clip, each with a soundtrack of its own; all but the first at another tempo."""
     mirrored: bool = True
