@@ -1,35 +1,43 @@
 """Checkpoints: a folder with ``config.json`` and ``model.safetensors`` from which a denoiser is rebuilt alone.
 
-Nothing in a checkpoint is executed: JSON is checked field by field, tensors are read by safetensors.
+Nothing in a checkpoint is executed: JSON is checked field by field, tensors are read by safetensors. What loads is
+complete and fits together.
 """
 
+import copy
+import hashlib
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from longdance import __version__
 from longdance.errors import InputError
-from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.features.music import MUSIC_CHANNELS
+from longdance.models.pmd import Count, ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
 from longdance.motion.motion import atomic_write
 
 FORMAT = 1
 
-DENOISERS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {"pmd": (PMDConfig, ParallelMambaDenoiser)}
+DENOISERS: dict[str, tuple[type[PMDConfig], type[nn.Module]]] = {"pmd": (PMDConfig, ParallelMambaDenoiser)}
 """Kind of network to its configuration and class."""
+
+CHECKSUM = "tensors_sha256"
+"""Key in ``config.json`` of the checksum of ``model.safetensors``; checkpoints without one are taken as they are."""
 
 
 class CheckpointConfig(BaseModel):
     """Everything but the tensors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: int = FORMAT
     longdance: str = __version__
@@ -38,18 +46,39 @@ class CheckpointConfig(BaseModel):
     network: dict
     """The network's own configuration."""
     layout: str
-    fps: float
-    window: int
+    fps: PositiveFloat
+    window: Count
     """Frames of the windows that the network was trained on."""
-    diffusion_steps: int
+    diffusion_steps: Count
     music_encoder: str
     text_encoder: str
     genres: tuple[str, ...] = ()
     """Genres among the training dances."""
     recipe: str = ""
-    trained_steps: int = 0
+    trained_steps: NonNegativeInt = 0
     licence: str = ""
     """Licence and origin of the data the weights were trained on."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "CheckpointConfig":
+        for field, known in (("denoiser", DENOISERS), ("layout", LAYOUTS), ("music_encoder", MUSIC_CHANNELS)):
+            if getattr(self, field) not in known:
+                raise ValueError(f"expected {field} among {', '.join(known)}, got {getattr(self, field)!r}")
+        network = self.network_config
+        for field, expected in (
+            ("features", LAYOUTS[self.layout].width),
+            ("music_channels", MUSIC_CHANNELS[self.music_encoder]),
+            ("fps", self.fps),
+            ("diffusion_steps", self.diffusion_steps if network.precondition else network.diffusion_steps),
+        ):
+            if getattr(network, field) != expected:
+                raise ValueError(f"expected network.{field} to be {expected}, got {getattr(network, field)}")
+        return self
+
+    @property
+    def network_config(self) -> PMDConfig:
+        """``network``, checked."""
+        return DENOISERS[self.denoiser][0].model_validate(self.network)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +104,10 @@ class Checkpoint:
         return ((music - self.music_mean) / self.music_scale).clamp(-4, 4)
 
     def to(self, device: torch.device | str) -> "Checkpoint":
-        """The same on another device."""
+        """A copy on another device; the original stays as it is."""
         return Checkpoint(
             self.config,
-            self.network.to(device),
+            copy.deepcopy(self.network).to(device),
             self.normaliser.to(device),
             self.music_mean.to(device),
             self.music_scale.to(device),
@@ -96,45 +125,74 @@ class Checkpoint:
             "music.mean": self.music_mean,
             "music.scale": self.music_scale,
         }
-        with atomic_write(folder / "model.safetensors") as temporary:
-            save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary)
-        with atomic_write(folder / "config.json") as temporary:
-            temporary.write_text(self.config.model_dump_json(indent=2) + "\n")
+        stored = tensors_to_bytes({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
+        record = self.config.model_dump() | {CHECKSUM: hashlib.sha256(stored).hexdigest()}
+        # Both are complete before either takes its place. Should only one get there, the checksum tells.
+        with (
+            atomic_write(folder / "config.json") as config_file,
+            atomic_write(folder / "model.safetensors") as tensors_file,
+        ):
+            tensors_file.write_bytes(stored)
+            config_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Checkpoint":
         """Rebuild the denoiser of a folder, in evaluation mode on the CPU.
 
-        ``InputError`` if the folder is no checkpoint, is damaged, or was made by another version of the format.
+        ``InputError`` if the folder is no checkpoint, is damaged, has parts that do not belong together, or was made
+        by another version of the format.
         """
         folder = Path(folder)
         try:
-            record = json.loads((folder / "config.json").read_text())
-            tensors = load_file(folder / "model.safetensors")
-        except (OSError, json.JSONDecodeError, SafetensorError) as error:
+            record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            stored = (folder / "model.safetensors").read_bytes()
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8 nor JSON
             raise InputError(
                 f"{folder}: expected a checkpoint (config.json and model.safetensors): {error}"
             ) from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise InputError(f"{folder}: expected checkpoint format {FORMAT}; train again or update longdance")
-        try:
-            config = CheckpointConfig(**record)
-            config_class, network_class = DENOISERS[config.denoiser]
-            network = network_class(config_class(**config.network))
-            if config.layout not in LAYOUTS:
-                raise KeyError(config.layout)
-        except (ValidationError, KeyError, ValueError) as error:
-            raise InputError(f"{folder}/config.json: cannot be used with this version of longdance: {error}") from error
-        prefix = "network."
-        state = {name.removeprefix(prefix): t.float() for name, t in tensors.items() if name.startswith(prefix)}
-        try:
-            network.load_state_dict(state)
-            return cls(
-                config,
-                network.eval().requires_grad_(False),
-                Normaliser(tensors["normaliser.mean"], tensors["normaliser.scale"]),
-                tensors["music.mean"],
-                tensors["music.scale"],
+        checksum = hashlib.sha256(stored).hexdigest()
+        if record.pop(CHECKSUM, checksum) != checksum:
+            raise InputError(
+                f"{folder}: expected model.safetensors as saved with config.json, got a damaged one or that of another "
+                "save; try again if a training is writing them right now, or copy both files once more"
             )
-        except (RuntimeError, KeyError) as error:
+        try:
+            config = CheckpointConfig.model_validate(record)
+        except ValidationError as error:
+            raise InputError(f"{folder}/config.json: cannot be used with this version of longdance: {error}") from error
+        try:
+            return cls._from_tensors(config, {name: t.float() for name, t in tensors_from_bytes(stored).items()})
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a dtype unknown to torch
             raise InputError(f"{folder}/model.safetensors: does not fit config.json: {error}") from error
+
+    @classmethod
+    def _from_tensors(cls, config: CheckpointConfig, tensors: dict[str, Tensor]) -> "Checkpoint":
+        """``ValueError``, or torch's ``RuntimeError``, for tensors that are missing, too many or unusable."""
+        prefix = "network."
+        state = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+        statistics = {
+            "normaliser.mean": LAYOUTS[config.layout].width,
+            "normaliser.scale": LAYOUTS[config.layout].width,
+            "music.mean": MUSIC_CHANNELS[config.music_encoder],
+            "music.scale": MUSIC_CHANNELS[config.music_encoder],
+        }
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if shapes != {name: (width,) for name, width in statistics.items()}:
+            raise ValueError(f"expected vectors of the lengths {statistics}, got shapes {shapes}")
+        for name, tensor in (state | tensors).items():
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"expected finite numbers in {name}; the training may have diverged")
+        for name in ("normaliser.scale", "music.scale"):
+            if not (tensors[name] > 0).all():
+                raise ValueError(f"expected positive numbers in {name}")
+        network = DENOISERS[config.denoiser][1](config.network_config)
+        network.load_state_dict(state)
+        return cls(
+            config,
+            network.eval().requires_grad_(False),
+            Normaliser(tensors["normaliser.mean"], tensors["normaliser.scale"]),
+            tensors["music.mean"],
+            tensors["music.scale"],
+        )

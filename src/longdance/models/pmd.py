@@ -41,7 +41,7 @@ class Conditions(NamedTuple):
 
 
 Count = Annotated[int, Field(gt=0, le=100_000)]
-"""A size; the limit is far above any use, so that a damaged file cannot ask for endless memory."""
+"""A size; the limit is far above any use, and keeps damaged files from asking for the impossible."""
 
 
 class PMDConfig(BaseModel):
