@@ -29,7 +29,7 @@ def travelling(frames: int, velocity, fps: float, **options) -> torch.Tensor:
     return features
 
 
-def losses(predicted, target, *, valid=None, fps=30.0, normaliser=PLAIN, **weights):
+def losses(predicted, target, *, valid=None, fps=30.0, normaliser=PLAIN, importance=None, **weights):
     if valid is None:
         valid = torch.ones(predicted.shape[:2], dtype=torch.bool)
     return edmg_losses(
@@ -40,6 +40,7 @@ def losses(predicted, target, *, valid=None, fps=30.0, normaliser=PLAIN, **weigh
         normaliser=normaliser,
         fps=fps,
         weights=EDMGLossWeights(**weights),
+        importance=importance,
     )
 
 
@@ -206,13 +207,34 @@ def test_gradients_equal_finite_differences(generator):
     predicted[..., LAYOUT["contact"]] = 0.5  # away from the ends, where clipping has a corner
     normaliser = Normaliser(torch.zeros(151).double(), torch.ones(151).double())
     everything = dict.fromkeys(TERMS, 1.0)
+    label, rest = predicted[..., :4], predicted[..., 4:].clone().requires_grad_()
+
+    def total(moving):
+        whole = torch.cat((label, moving), -1)
+        return losses(whole, target, normaliser=normaliser, fps=3.0, **everything)["total"]
+
+    assert torch.autograd.gradcheck(total, rest, fast_mode=True)
+
+
+def test_the_contact_loss_does_not_teach_the_label(generator):
+    predicted = random_motion(generator, batch=1, frames=4)
+    predicted[..., LAYOUT["contact"]] = 0.5
     predicted.requires_grad_()
-    total = lambda p: losses(p, target, normaliser=normaliser, fps=3.0, **everything)["total"]  # noqa: E731
-    assert torch.autograd.gradcheck(total, predicted, fast_mode=True)
+    losses(predicted, predicted.detach(), contact=1.0)["total"].backward()
+    assert predicted.grad[..., LAYOUT["contact"]].abs().max() == 0
+    assert predicted.grad[..., 4:].abs().max() > 0
+
+
+def test_importance_weighs_whole_windows(generator):
+    predicted, target = (random_motion(generator, batch=2, frames=5) for _ in range(2))
+    each = [losses(predicted[i : i + 1], target[i : i + 1], **dict.fromkeys(TERMS, 1.0)) for i in range(2)]
+    weighed = losses(predicted, target, importance=torch.tensor([3.0, 0.5]), **dict.fromkeys(TERMS, 1.0))
+    for term in (*TERMS, "total"):
+        assert weighed[term].item() == pytest.approx(1.5 * each[0][term].item() + 0.25 * each[1][term].item(), rel=1e-4)
 
 
 def test_masked_means_by_hand():
     values = torch.tensor([[[1.0, 3.0], [5.0, 7.0]], [[100.0, 100.0], [2.0, 2.0]]])
     valid = torch.tensor([[True, True], [False, True]])
-    assert masked_mean(values, valid).item() == pytest.approx((1 + 3 + 5 + 7 + 2 + 2) / 6)
-    assert masked_mean(values, torch.zeros(2, 2, dtype=torch.bool)).item() == 0
+    assert masked_mean(values, valid.float()).item() == pytest.approx((1 + 3 + 5 + 7 + 2 + 2) / 6)
+    assert masked_mean(values, torch.zeros(2, 2)).item() == 0

@@ -34,18 +34,20 @@ def edmg_losses(
     normaliser: Normaliser,
     fps: float,
     weights: EDMGLossWeights,
+    importance: Float[Tensor, " batch"] | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """Every term, unweighted, and their weighted sum under ``total``; means over valid frames and coordinates.
 
     ``predicted`` and ``target`` are normalised features. Frames where ``valid`` is False (padding of short takes) do
-    not count. Source: EDMG eq. 7 (reconstruction), 8 (joints), 9 (velocity), 10 (contact). Differs: the contact loss
+    not count; ``importance`` weighs the windows (all alike by default). Source: EDMG eq. 7 (reconstruction), 8 (joints), 9 (velocity), 10 (contact). Differs: the contact loss
     uses speed in m/s over the predicted contact label clipped to [0, 1], so that it does not depend on the frame rate.
     """
     real_predicted, real_target = normaliser.denormalise(predicted), normaliser.denormalise(target)
     joints, joints_target = layout.joints(real_predicted), layout.joints(real_target)
     velocity, velocity_target = joints.diff(dim=1) * fps, joints_target.diff(dim=1) * fps
-    pairs = valid[:, 1:] & valid[:, :-1]
-    triples = pairs[:, 1:] & pairs[:, :-1]
+    counts = valid.to(predicted.dtype) if importance is None else valid * importance[:, None]
+    pairs = counts[:, 1:] * valid[:, :-1]
+    triples = pairs[:, 1:] * valid[:, :-2]
 
     feet = [layout.skeleton.index(name) for name in layout.contact_joints]
     # The label is a weight here, not something to learn: gradients into it would teach that no foot ever stands.
@@ -53,8 +55,8 @@ def edmg_losses(
     sliding = velocity[:, :, feet] * label[..., None]
 
     terms = {
-        "reconstruction": masked_mean((predicted - target) ** 2, valid),
-        "joints": masked_mean((joints - joints_target) ** 2, valid),
+        "reconstruction": masked_mean((predicted - target) ** 2, counts),
+        "joints": masked_mean((joints - joints_target) ** 2, counts),
         "velocity": masked_mean((predicted.diff(dim=1) - target.diff(dim=1)) ** 2, pairs),
         "contact": masked_mean(sliding**2, pairs),
         "joint_velocity": masked_mean((velocity - velocity_target) ** 2, pairs),
@@ -66,8 +68,8 @@ def edmg_losses(
     return {**terms, "total": total}
 
 
-def masked_mean(values: Tensor, valid: Bool[Tensor, "batch frames"]) -> Float[Tensor, ""]:
-    """Mean over valid frames and all further axes; zero when no frame is valid."""
-    weight = valid.reshape(*valid.shape, *[1] * (values.ndim - 2)).to(values.dtype)
-    count = weight.sum() * (values[0, 0].numel() if values.shape[1] else 1)
+def masked_mean(values: Tensor, weight: Float[Tensor, "batch frames"]) -> Float[Tensor, ""]:
+    """Mean over frames, weighted, and over all further axes; zero when no frame counts."""
+    weight = weight.reshape(*weight.shape, *[1] * (values.ndim - 2)).to(values.dtype)
+    count = (weight > 0).sum() * (values[0, 0].numel() if values.shape[1] else 1)
     return (values * weight).sum() / count.clamp_min(1)

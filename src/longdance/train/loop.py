@@ -88,6 +88,7 @@ def train(
             normaliser=normaliser,
             fps=store.fps,
             weights=config.losses,
+            importance=schedule.importance(step, cap=config.importance_cap).to(fabric.device),
         )
 
     def checkpoint(step: int) -> None:

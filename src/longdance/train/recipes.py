@@ -22,6 +22,8 @@ class TrainConfig(BaseModel):
     network: PMDConfig
     batch: BatchConfig = BatchConfig()
     losses: EDMGLossWeights = EDMGLossWeights()
+    importance_cap: float = 1.0
+    """How much more a nearly clean example counts than pure noise, at most; 1 as in the paper."""
     diffusion_steps: int = 1000
     """T (EDMG section 4.1)."""
     music_encoder: str = "librosa35"
@@ -87,6 +89,7 @@ def edmg_open() -> TrainConfig:
             reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
             joint_acceleration=0.0002,
         ),
+        importance_cap=4.0,
         music_encoder="rhythm",
         steps=4000,
         learning_rate=5e-4,
