@@ -39,8 +39,9 @@ def edmg_losses(
     """Every term, unweighted, and their weighted sum under ``total``; means over valid frames and coordinates.
 
     ``predicted`` and ``target`` are normalised features. Frames where ``valid`` is False (padding of short takes) do
-    not count; ``importance`` weighs the windows (all alike by default). Source: EDMG eq. 7 (reconstruction), 8 (joints), 9 (velocity), 10 (contact). Differs: the contact loss
-    uses speed in m/s over the predicted contact label clipped to [0, 1], so that it does not depend on the frame rate.
+    not count; ``importance`` weighs the windows (all alike by default). Source: EDMG eq. 7 (reconstruction),
+    8 (joints), 9 (velocity), 10 (contact). Differs: the contact loss uses speed in m/s over the predicted contact label
+    clipped to [0, 1], so that it does not depend on the frame rate, and sends no gradient into the label.
     """
     real_predicted, real_target = normaliser.denormalise(predicted), normaliser.denormalise(target)
     joints, joints_target = layout.joints(real_predicted), layout.joints(real_target)
