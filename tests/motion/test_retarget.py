@@ -212,3 +212,37 @@ def test_missing_keypoints_are_named(rng):
         fit_keypoints(
             np.zeros((2, 1, 3)), ("pelvis",), 60.0, pelvis_forward=np.ones((2, 3)), torso_forward=np.ones((2, 3))
         )
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_few_frames_will_do(tmp_path, rng, frames):
+    motion = wandering(rng, frames=60).slice(20, 20 + frames)
+    back = retargeted(tmp_path, motion, "mixamo")
+    assert back.frames == frames
+    assert errors(motion, back).mean() < 0.03
+
+
+def test_feet_never_change_sides(rng):
+    """A source with wide hips and its feet close together: a robot's stance."""
+    motion = standing(frames=60)
+    wide = SMPL24.offsets.copy()
+    for side in ("left", "right"):
+        wide[SMPL24.index(f"{side}_hip")] *= [1.8, 1, 1]
+    rotations = motion.rotations.copy()
+    for side, sign in (("left", -1), ("right", 1)):
+        hip = SMPL24.index(f"{side}_hip")
+        inward = Rotation.from_euler("z", sign * 10, degrees=True).as_matrix()
+        rotations[:, hip] = inward @ rotations[:, hip]
+    body = type(SMPL24)(SMPL24.names, SMPL24.parents, wide)
+    source = Motion(motion.root_position, rotations, fps=60, skeleton=body)
+    joints, turns = source.forward_kinematics()
+    back = fit_keypoints(
+        joints,
+        SMPL24.names,
+        60.0,
+        pelvis_forward=turns[:, 0, :, 2],
+        torso_forward=turns[:, SMPL24.index("spine3"), :, 2],
+    ).joints()
+    before, after = (j[:, SMPL24.index("left_ankle"), 0] - j[:, SMPL24.index("right_ankle"), 0] for j in (joints, back))
+    assert 0 < before.mean() < 0.1
+    assert 0 < after.mean() < before.mean()

@@ -38,6 +38,8 @@ def smooth_track(values: np.ndarray, weights: np.ndarray, stiffness: np.ndarray)
     Minimises the sum of ``weights`` (frames,) times squared distances from the values and ``stiffness``
     (frames - 1,) times squared steps between neighbours: a tridiagonal system.
     """
+    if len(values) == 1:
+        return values
     bands = np.zeros((2, len(values)))
     bands[1] = weights
     bands[1, :-1] += stiffness

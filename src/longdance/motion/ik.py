@@ -114,10 +114,8 @@ BLEND = 0.08
 """Seconds over which a correction fades in and out beside a stance."""
 NEAR = 0.05
 """Metres above its standing height up to which a foot joint can stand, when contacts are detected here."""
-SLOW = 0.4
-"""Metres per second below which it then stands; generated feet slide, so it is more than for a real one."""
-
-
+SLOW = (0.35, 0.6)
+"""Metres per second below which it then stands: the median speed of low feet, kept between these bounds."""
 HEEL_LIMIT = 0.045
 """Metres above the floor below which no ankle can be, however the foot lies."""
 FIRM = 1e4
@@ -157,13 +155,14 @@ def lock_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
 
 def detect_contacts(positions: np.ndarray, fps: float, *, skeleton: Skeleton) -> np.ndarray:
     """(frames, 4) booleans, ordered as for ``lock_feet``: which foot joints are low and slow."""
-    columns = []
-    for leg in _legs(skeleton):
-        flat = BALL_HEIGHT - skeleton.offsets[leg.foot][1]
-        for joint, height in ((leg.ankle, flat), (leg.foot, BALL_HEIGHT)):
-            speed = speeds(filters.low_pass(positions[:, joint], fps, cutoff=8.0), fps)
-            columns.append((positions[:, joint, 1] < height + NEAR) & (speed < SLOW))
-    return np.stack(columns, 1)
+    tracks = [track for leg in _legs(skeleton) for track in (leg.ankle, leg.foot)]
+    heights = [BALL_HEIGHT - skeleton.offsets[leg.foot][1] * heel for leg in _legs(skeleton) for heel in (1, 0)]
+    speed = speeds(filters.low_pass(positions[:, tracks], fps, cutoff=min(6.0, fps / 4)), fps)
+    low = positions[:, tracks, 1] < np.array(heights) + NEAR
+    # The feet of a real dance are still while they stand; those of a generated one may slide all the time, and
+    # the slower half of it is meant to be the standing.
+    limit = np.clip(np.median(speed[low]), *SLOW) if low.any() else SLOW[0]
+    return low & (speed < limit)
 
 
 def _steady(contact: np.ndarray, fps: float) -> np.ndarray:

@@ -68,9 +68,7 @@ _SIDED = {
     "pinky": ("handpinky1", "pinky1", "pinky01", "finger4"),
 }
 REQUIRED = tuple(
-    f"{side}_{joint}"
-    for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-    for side in ("left", "right")
+    f"{side}_{joint}" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist") for side in ("left", "right")
 )
 """Joints that a source must have; the others help, or are found by their place in the tree."""
 
@@ -90,11 +88,7 @@ def match_names(names: tuple[str, ...]) -> dict[str, int]:
         found.update(_first(plain, joint, aliases, found))
     for side, letter in (("left", "l"), ("right", "r")):
         for joint, aliases in _SIDED.items():
-            forms = [
-                form
-                for alias in aliases
-                for form in (side + alias, alias + side, letter + alias, alias + letter)
-            ]
+            forms = [form for alias in aliases for form in (side + alias, alias + side, letter + alias, alias + letter)]
             found.update(_first(plain, f"{side}_{joint}", forms, found))
     missing = [joint for joint in REQUIRED if joint not in found]
     if "neck" not in found and "head" not in found:
@@ -102,8 +96,7 @@ def match_names(names: tuple[str, ...]) -> dict[str, int]:
     if missing:
         shown = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
         raise InputError(
-            f"expected joint names of a known human skeleton, found none for {', '.join(missing)}; "
-            f"the file has {shown}"
+            f"expected joint names of a known human skeleton, found none for {', '.join(missing)}; the file has {shown}"
         )
     return found
 
@@ -219,9 +212,7 @@ def keypoint_landmarks(
     for side in ("left", "right"):
         if f"{side}_heel" in points:
             heel = points[f"{side}_heel"]
-            rotations[f"{side}_ankle"] = frame(
-                "z", points[f"{side}_foot"] - heel, "y", points[f"{side}_ankle"] - heel
-            )
+            rotations[f"{side}_ankle"] = frame("z", points[f"{side}_foot"] - heel, "y", points[f"{side}_ankle"] - heel)
     points["spine_base"] = points.pop("spine1", points["left_hip"])
     points["chest"] = points.pop("spine3", points["left_shoulder"])
     return Landmarks(points, rotations, fps)
@@ -237,9 +228,7 @@ def fit_keypoints(
     skeleton: Skeleton = SMPL24,
 ) -> Motion:
     """Our skeleton's movement from named keypoints (frames, joints, 3) of any size; the neck rests."""
-    landmarks = keypoint_landmarks(
-        positions, names, fps, pelvis_forward=pelvis_forward, torso_forward=torso_forward
-    )
+    landmarks = keypoint_landmarks(positions, names, fps, pelvis_forward=pelvis_forward, torso_forward=torso_forward)
     return fit_landmarks(landmarks, skeleton)
 
 
@@ -405,8 +394,7 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
     usual = 0.25 * 60 / landmarks.fps
     same, other = (
         sum(
-            40
-            * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
+            40 * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
             for s in spokes
         )
         for sign in (1, -1)
@@ -523,7 +511,7 @@ def _standing(track: np.ndarray, fps: float) -> np.ndarray:
 def _still_height(track: np.ndarray, fps: float) -> float:
     """A low percentile of the heights at which a point (frames, 3) is slow: jumps and dips do not count."""
     quick = speeds(track, fps)
-    return float(np.percentile(track[quick < max(0.25, np.percentile(quick, 20)), 1], 5))
+    return float(np.percentile(track[quick <= max(0.25, np.percentile(quick, 20)), 1], 5))
 
 
 def _floors(tracks: np.ndarray, fps: float) -> np.ndarray:
@@ -560,12 +548,12 @@ def _ankle_targets(
         share = low_pass(ball_stillness / (stillness + ball_stillness), fps, cutoff=min(3.0, fps / 4))
         ankles = ankles + np.clip(share, 0, 1)[..., None] * (by_ball - ankles)
         stillness = np.maximum(stillness, ball_stillness)
-    for side, name in enumerate(sides):
-        wide = np.linalg.norm(points["left_hip"] - points["right_hip"], axis=-1).mean() / 2
-        shift = (
-            skeleton.offsets[skeleton.index(f"{name}_hip")][0] - (wide if side == 0 else -wide)
-        ) * pelvis[..., 0]
-        shift[:, 1] = 0
-        stiffness = (stillness[1:, side] / 100 * 10 + 0.01) * (0.1 * fps) ** 2
-        ankles[:, side] += smooth_track(shift, np.ones(len(shift)), stiffness)
+    wide = np.linalg.norm(points["left_hip"] - points["right_hip"], axis=-1).mean()
+    ours = skeleton.offsets[skeleton.index("left_hip")][0] - skeleton.offsets[skeleton.index("right_hip")][0]
+    # Feet that stand closer than the source's hips, or crossed, are moved by less, so that they never change sides.
+    apart = ((ankles[:, 0] - ankles[:, 1]) * pelvis[..., 0]).sum(-1)
+    share = np.clip(apart / wide, 0, 1)[:, None] * pelvis[..., 0] * np.array([1.0, 0.0, 1.0])
+    for side, sign in enumerate((1, -1)):
+        stiffness = (0.1 * stillness[1:, side] + 0.01) * (0.1 * fps) ** 2
+        ankles[:, side] += smooth_track(sign * (ours - wide) / 2 * share, np.ones(len(share)), stiffness)
     return ankles, float(floors.mean())
