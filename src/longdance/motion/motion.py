@@ -1,9 +1,12 @@
 """``Motion``: a dance or any other movement, with its frame rate and skeleton, and its file format."""
 
 import json
+import lzma
 import os
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from longdance.errors import InputError
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.kinematics import forward_kinematics
-from longdance.motion.skeleton import SMPL24, Skeleton
+from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +126,8 @@ class Motion:
             "up": np.array("y"),
             "meta": np.array(json.dumps(self.meta)),
         }
-        with atomic_write(path) as temporary:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays)
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Motion":
@@ -137,43 +139,87 @@ class Motion:
             from longdance.motion.bvh import load_bvh_motion
 
             return load_bvh_motion(path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: expected a longdance npz, could not read it ({error})") from error
-        return cls._from_arrays(arrays, path)
+        return cls._from_arrays(_read_arrays(path), path)
 
     @classmethod
     def _from_arrays(cls, arrays: dict[str, np.ndarray], path: Path) -> "Motion":
         missing = {"poses", "trans", "fps", "joint_names"} - arrays.keys()
         if missing:
             raise InputError(f"{path}: expected the keys poses, trans, fps, joint_names; missing {sorted(missing)}")
-        names = tuple(str(name) for name in arrays["joint_names"])
-        skeleton = SMPL24
-        if names != SMPL24.names:
-            known = names == SMPL24.names[: len(names)]
-            if "offsets" in arrays and "parents" in arrays:
-                skeleton = Skeleton(names, tuple(int(p) for p in arrays["parents"]), arrays["offsets"])
-            elif known:
-                skeleton = Skeleton(names, SMPL24.parents[: len(names)], SMPL24.offsets[: len(names)])
-            else:
-                raise InputError(f"{path}: expected SMPL joint names or a stored skeleton, got {names[:3]}...")
-        poses, trans = arrays["poses"], arrays["trans"]
-        if poses.shape != (len(trans), len(skeleton), 3) or trans.shape != (len(poses), 3):
-            raise InputError(
-                f"{path}: expected poses (frames, {len(skeleton)}, 3) and trans (frames, 3), "
-                f"got {poses.shape} and {trans.shape}"
-            )
-        fps = float(arrays["fps"])
-        if not (np.isfinite(poses).all() and np.isfinite(trans).all() and fps > 0):
-            raise InputError(f"{path}: expected finite numbers and a positive fps")
+        skeleton = _read_skeleton(arrays, path)
+        trans = _read_numbers(arrays, path, "trans", None, 3)
+        poses = _read_numbers(arrays, path, "poses", len(trans), len(skeleton), 3)
+        fps = float(_read_numbers(arrays, path, "fps"))
+        if fps <= 0:
+            raise InputError(f"{path}: expected a positive fps, got {fps}")
+        up = str(arrays.get("up", "y"))
+        if up != "y":
+            raise InputError(f"{path}: expected y to point up, got {up!r}; try turning the dance where it was made")
         try:
-            meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-        except json.JSONDecodeError as error:
+            meta = json.loads(str(arrays.get("meta", "{}")))
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: expected JSON in the key meta ({error})") from error
-        rotations = rot.matrix_from_axis_angle(torch.from_numpy(poses.astype(np.float64))).numpy()
-        return cls(trans.astype(np.float64), rotations, fps=fps, skeleton=skeleton, meta=meta)
+        if not isinstance(meta, dict):
+            raise InputError(f"{path}: expected a JSON object in the key meta, got {type(meta).__name__}")
+        rotations = rot.matrix_from_axis_angle(torch.from_numpy(poses)).numpy()
+        return cls(trans, rotations, fps=fps, skeleton=skeleton, meta=meta)
+
+
+UNREADABLE = (
+    *(OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(ValueError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError),
+)
+"""What zipfile (first row) and numpy's reader of array headers (second row) raise for damaged files."""
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a dance file, whatever they hold; nothing pickled is opened."""
+    keys = ("poses", "trans", "fps", "joint_names", "parents", "offsets", "up", "meta")
+    try:
+        # Not by np.load, which leaves a broken zip open and takes other kinds of files as well.
+        with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            return {key: np.asarray(archive[key]) for key in keys if key in archive}
+    except UNREADABLE as error:
+        raise InputError(f"{path}: expected a longdance npz, could not read it ({error})") from error
+
+
+def _read_numbers(arrays: dict[str, np.ndarray], path: Path, key: str, *shape: int | None) -> np.ndarray:
+    """Float64 of the shape, in which None stands for any length; finite and of a size that calculations bear."""
+    array, limit = arrays[key], np.float64(1e6)
+    fits = array.ndim == len(shape) and all(
+        length in (None, found) for length, found in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiu" or not ((array > -limit) & (array < limit)).all():
+        wanted = f"({', '.join('frames' if length is None else str(length) for length in shape)})"
+        raise InputError(
+            f"{path}: expected finite numbers of shape {wanted} below {limit:g} in the key {key}, "
+            f"got {array.dtype} {array.shape}"
+        )
+    return array.astype(np.float64)
+
+
+def _read_skeleton(arrays: dict[str, np.ndarray], path: Path) -> Skeleton:
+    """The stored skeleton, or SMPL's first joints in our proportions where none is stored or it is the same."""
+    names = arrays["joint_names"]
+    if names.dtype.kind != "U" or names.ndim != 1 or not 0 < len(names) == len(np.unique(names)):
+        raise InputError(f"{path}: expected joint names, each once, got {names.dtype} {names.shape}")
+    names = tuple(names.tolist())
+    count = len(names)
+    default = None
+    if names == SMPL24.names[:count]:
+        default = {22: SMPL22, 24: SMPL24}.get(count) or Skeleton(
+            names, SMPL24.parents[:count], SMPL24.offsets[:count]
+        )
+    if "offsets" in arrays and "parents" in arrays:
+        parents = tuple(_read_numbers(arrays, path, "parents", count).tolist())
+        offsets = _read_numbers(arrays, path, "offsets", count, 3)
+        if parents[0] != -1 or any(parent not in range(joint) for joint, parent in enumerate(parents) if joint):
+            raise InputError(f"{path}: expected parents that precede their joints, the first -1, got {parents}")
+        if default is None or parents != default.parents or not np.allclose(offsets, default.offsets, atol=1e-6):
+            return Skeleton(names, tuple(int(parent) for parent in parents), offsets)
+    if default is None:
+        raise InputError(f"{path}: expected SMPL joint names or a stored skeleton, got {names[:3]}...")
+    return default
 
 
 class atomic_write:
