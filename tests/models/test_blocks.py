@@ -2,10 +2,20 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, StepEmbedding, rotary, sinusoids
+from longdance.models.blocks import (
+    AdaptiveInstanceNorm,
+    CrossAttention,
+    Preconditioner,
+    StepEmbedding,
+    TemporalFilter,
+    cosine_alpha_bar,
+    rotary,
+    sinusoids,
+)
 
 
 def test_sinusoids_by_hand():
@@ -102,3 +112,37 @@ def test_instance_norm_starts_as_plain_normalisation(generator):
 def test_instance_norm_of_a_single_frame_is_finite():
     found = AdaptiveInstanceNorm(3, 4)(torch.ones(1, 1, 3), torch.ones(1, 4))
     torch.testing.assert_close(found, torch.zeros(1, 1, 3))
+
+
+def test_the_preconditioner_passes_the_clean_and_makes_the_noisy_anew():
+    scale_in, skip, scale_out = Preconditioner(1000)(torch.tensor([0, 200, 999]))
+    assert skip.flatten().tolist() == sorted(skip.flatten().tolist(), reverse=True)
+    assert skip[0].item() > 0.99
+    assert skip[2].item() < 1e-3
+    assert scale_in.shape == scale_out.shape == (3, 1, 1)
+
+
+@pytest.mark.parametrize("innovation", [0.03, 0.6])
+def test_what_the_preconditioner_leaves_to_the_network_has_unit_variance(innovation, generator):
+    alpha_bar, data = cosine_alpha_bar(1000), 0.6
+    clean = data**0.5 * torch.randn(200_000, generator=generator)
+    for step in (3, 150, 500, 990):
+        noise = torch.randn(200_000, generator=generator)
+        noisy = alpha_bar[step].sqrt() * clean + (1 - alpha_bar[step]).sqrt() * noise
+        factors = Preconditioner(1000, data=data, innovation=innovation)(torch.tensor([step]))
+        scale_in, skip, scale_out = (factor.item() for factor in factors)
+        assert (scale_in * noisy).var().item() == pytest.approx(1, rel=0.03)
+        assert ((clean - skip * noisy) / scale_out).var().item() == pytest.approx(1, rel=0.03)
+
+
+def test_the_temporal_filter_is_a_convolution_of_each_feature(generator):
+    layer = TemporalFilter(2, 4, taps=3)
+    noisy, step = torch.randn(1, 6, 2, generator=generator), torch.randn(1, 4, generator=generator)
+    assert layer(noisy, step).abs().max() == 0
+    gains = torch.tensor([[0.25, 1.0], [0.5, 0.0], [0.25, -1.0]])  # (taps, features)
+    layer.gains.bias.data = gains.flatten()
+    filtered = layer(noisy, step)[0].detach().numpy()
+    padded = np.pad(noisy[0].numpy(), ((1, 1), (0, 0)), mode="edge")
+    for feature in range(2):
+        expected = np.correlate(padded[:, feature], gains[:, feature].numpy(), mode="valid")
+        np.testing.assert_allclose(filtered[:, feature], expected, atol=1e-6)

@@ -90,6 +90,7 @@ def test_data_that_does_not_fit_the_recipe_is_refused(small_store, tmp_path):
     store = Store.open(small_store)
     for setting, message in (
         ("network.fps=60", "fps"),
+        ("network.diffusion_steps=500", "diffusion_steps"),
         ("network.features=139", "motion features"),
         ("music_encoder=librosa35", "music encoder"),
         ("network.music_channels=35", "music_channels=39"),

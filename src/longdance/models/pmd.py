@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding
+from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding, TemporalFilter
 from longdance.models.ssd import ssd_chunked
 
 
@@ -255,13 +255,13 @@ class ParallelMambaDenoiser(nn.Module):
         self.music = MusicEncoder(config.music_channels, width, config.lim_stride)
         self.text = TextPooling(config.text_width, width)
         self.step = StepEmbedding(width)
-        self.precondition = (
-            Preconditioner(config.diffusion_steps) if config.precondition else None
-        )
         self.step_tokens = nn.Linear(width, 2 * width)
         self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
+        if config.precondition:
+            self.precondition = Preconditioner(config.diffusion_steps)
+            self.filter = TemporalFilter(config.features, width)
         # Residual branches start small, so that depth does not inflate the signal.
         for block in self.blocks:
             for layer in (block.mixer.output, block.attention.output, block.style):
@@ -280,7 +280,7 @@ class ParallelMambaDenoiser(nn.Module):
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
         memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)
         seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
-        scale_in, skip, scale_out = self.precondition(step) if self.precondition else (1.0, 0.0, 1.0)
+        scale_in, skip, scale_out = self.precondition(step) if self.config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(noisy * scale_in)
         if self.config.aligned_music:
             tokens = tokens + aligned
@@ -288,4 +288,7 @@ class ParallelMambaDenoiser(nn.Module):
             tokens = block(tokens, seconds, memory, seconds, condition)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
-        return skip * noisy + scale_out * self.output(self.norm(tokens)).float()
+        clean = scale_out * self.output(self.norm(tokens)).float()
+        if self.config.precondition:
+            clean = clean + skip * noisy + self.filter(noisy, step_vector)
+        return clean

@@ -158,6 +158,11 @@ def check_fits(config: TrainConfig, store: Store) -> None:
                 f"{store.folder}: the recipe {config.recipe} expects {name} {expected}, the store has {got}; "
                 "prepare the data with matching settings"
             )
+    if network.precondition and network.diffusion_steps != config.diffusion_steps:
+        raise InputError(
+            f"expected network.diffusion_steps and diffusion_steps to agree, got {network.diffusion_steps} and "
+            f"{config.diffusion_steps}; set both"
+        )
     if network.music_channels != MUSIC_CHANNELS[config.music_encoder]:
         raise InputError(
             f"expected network.music_channels={MUSIC_CHANNELS[config.music_encoder]} for {config.music_encoder}, "

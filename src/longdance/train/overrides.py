@@ -38,4 +38,5 @@ def override(config: Config, settings: Sequence[str]) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: {first['msg']}, got {first['input']!r}") from error
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        raise InputError(f"{where}: {first['msg']}{got}") from error
