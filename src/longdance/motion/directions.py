@@ -65,6 +65,12 @@ def align(rest_one, rest_two, world_one: np.ndarray, world_two: np.ndarray) -> n
     return frame("x", world_one, "y", world_two) @ rest.T
 
 
+GUESSED, KNOWN = 0.01, 0.03
+"""What the axis expected from the parent, or known from a rig, counts for; a limb bent by a right angle counts 1."""
+SETTLING = 0.04
+"""Seconds: a limb with weight 1 settles on its own axis in this time, a straighter one more slowly."""
+
+
 def hinges(
     upper: np.ndarray, lower: np.ndarray, guess: np.ndarray, rotation: np.ndarray | None, fps: float
 ) -> np.ndarray:
@@ -76,11 +82,11 @@ def hinges(
     """
     cross = np.cross(upper, lower)
     sine = np.linalg.norm(cross, axis=-1, keepdims=True)
-    expected, trust = guess, 0.01
+    expected, trust = guess, GUESSED
     if rotation is not None:
         local = apply(np.swapaxes(rotation, -1, -2), cross * sine).sum(0) / max((sine**2).sum(), 1e-9)
         if np.linalg.norm(local) > 0.85:
-            expected, trust = rotation @ unit(local), 1.0
+            expected, trust = rotation @ unit(local), KNOWN
     # A slight bend against the expected axis is a limb stretched too far, not one that turned round.
     against = (cross * expected).sum(-1, keepdims=True) < 0
     slight = np.clip((40 - np.degrees(np.arctan2(sine, (upper * lower).sum(-1, keepdims=True)))) / 10, 0, 1)
@@ -94,12 +100,11 @@ def hinges(
         carried[t + 1] = steps[t] @ carried[t]
     carried = unit(carried - (carried * upper).sum(-1, keepdims=True) * upper)
     aside = np.cross(upper, carried)
-    angle = np.stack(((vote * carried).sum(-1), (vote * aside).sum(-1)), -1)
+    # A limb that nothing is known of is given some axis.
+    angle = np.stack(((vote * carried).sum(-1) + 1e-6, (vote * aside).sum(-1)), -1)
     # Smooth in time, each frame counting as much as its limb is bent.
     weight = sine[:, 0] ** 2 + trust
-    smooth = unit(
-        smooth_track(angle / weight[:, None], weight, np.full(len(upper) - 1, 0.05 * (0.04 * fps) ** 2))
-    )
+    smooth = unit(smooth_track(angle / weight[:, None], weight, np.full(len(upper) - 1, (SETTLING * fps) ** 2)))
     return smooth[:, :1] * carried + smooth[:, 1:] * aside
 
 
