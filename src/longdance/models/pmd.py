@@ -290,5 +290,5 @@ class ParallelMambaDenoiser(nn.Module):
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
         clean = scale_out * self.output(self.norm(tokens)).float()
         if self.config.precondition:
-            clean = clean + skip * noisy + self.filter(noisy, step_vector)
+            clean = clean + skip * noisy + (1 - skip) * self.filter(noisy, step_vector)
         return clean
