@@ -78,6 +78,12 @@ def test_resampling_does_not_alias():
     assert np.abs(motion.resample(30).root_position[10:-10, 0]).max() < 0.01
 
 
+def test_raising_the_rate_adds_no_jerk():
+    source = smooth_motion(91, 30)
+    jerk = lambda motion: np.abs(np.diff(motion.joints(), 3, axis=0)).mean() * motion.fps**3  # noqa: E731
+    assert jerk(source.resample(60)) < 1.1 * jerk(source)
+
+
 def test_resampling_to_the_same_rate_or_a_single_frame_changes_nothing():
     motion = smooth_motion(20)
     assert_same(motion.resample(60.0), motion, 0)

@@ -22,7 +22,7 @@ class RefineConfig(BaseModel):
     """Hertz of the zero-phase low-pass on root and rotations."""
     lock_feet: bool = True
     """Whether feet in contact are held in place on the floor."""
-    contact_threshold: float = 0.5
+    contact_threshold: float = 0.3
     """Predicted contact above which a foot joint stands."""
 
 

@@ -104,12 +104,8 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
     motion = bridge_leaps(motion)
     cutoff = NOISY_CUTOFF if label.clip.startswith(NOISY) else CUTOFF
     motion = _low_pass(motion, cutoff)
-    if fps is not None and fps != motion.fps:
-        raised = fps > motion.fps
+    if fps is not None:
         motion = motion.resample(fps)
-        if raised:
-            # Interpolation leaves kinks at the frames of a lower rate.
-            motion = _low_pass(motion, cutoff)
     names = ("left_ankle", "left_foot", "right_ankle", "right_foot")
     contacts = foot_contacts(motion.joints(), motion.fps, skeleton=motion.skeleton, joint_names=names)
     motion = lock_feet(motion, contacts)

@@ -78,7 +78,8 @@ class Motion:
     def resample(self, fps: float) -> "Motion":
         """The same movement at another frame rate: spline for the root, slerp for rotations.
 
-        Before lowering the rate both are low-passed at 0.4 of the new rate, so that capture noise does not alias.
+        What is above 0.4 of the lower of the two rates is filtered out: before lowering, so that capture noise does not
+        alias; after raising, because slerp turns with a kink at every frame it passes through.
         """
         if fps == self.fps or self.frames < 2:
             return replace(self, fps=fps)
@@ -87,12 +88,10 @@ class Motion:
             root = filters.low_pass(root, self.fps, cutoff=0.4 * fps)
             rotations = filters.low_pass_rotations(rotations, self.fps, cutoff=0.4 * fps)
         at = filters.sample_times(self.frames, self.fps, fps)
-        return replace(
-            self,
-            root_position=filters.interpolate(root, at),
-            rotations=filters.interpolate_rotations(rotations, at),
-            fps=fps,
-        )
+        root, rotations = filters.interpolate(root, at), filters.interpolate_rotations(rotations, at)
+        if fps > self.fps:
+            rotations = filters.low_pass_rotations(rotations, fps, cutoff=0.4 * self.fps)
+        return replace(self, root_position=root, rotations=rotations, fps=fps)
 
     def mirror(self) -> "Motion":
         """Left and right swapped by reflection in the plane x = 0."""
