@@ -19,6 +19,7 @@ import torch
 
 from longdance.choreography.edmg import EDMG, Guidance
 from longdance.choreography.pretrained import load
+from longdance.choreography.windows import WindowPlan
 from longdance.data.store import Store
 from longdance.features.song import Song
 from longdance.metrics.genre import GenreClassifier, windows_of
@@ -93,9 +94,33 @@ def judge(dance: Motion, real: dict) -> dict:
     for scope, numbers in (("all", real["all"]), ("own_genre", real["genres"][genre])):
         row[f"ratio_to_{scope}"] = {key: round(values[key] / max(numbers[key], 1e-9), 3) for key in BOUNDS}
     row["within"] = {
-        key: bool(low <= row["ratio_to_all"][key] <= high) for key, (low, high) in BOUNDS.items()
+        scope: {key: bool(low <= row[f"ratio_to_{scope}"][key] <= high) for key, (low, high) in BOUNDS.items()}
+        for scope in ("all", "own_genre")
     }
     return row
+
+
+def seams(dance: Motion, model: EDMG) -> dict[str, float]:
+    """Speed and acceleration where windows begin and end, against the 99th percentile of everywhere else.
+
+    ``..._ratio`` is the mean at the seams over that percentile, ``..._beyond`` the share of seam frames above it.
+    """
+    plan = WindowPlan.cover(
+        dance.frames, window=model.checkpoint.config.window, overlap=int(model.checkpoint.config.window * model.overlap)
+    )
+    starts = np.arange(1, plan.count) * plan.hop
+    at = np.unique(np.concatenate((starts, starts + plan.overlap)))
+    velocity = np.gradient(dance.joints(), axis=0) * dance.fps
+    acceleration = np.gradient(velocity, axis=0) * dance.fps
+    found = {}
+    for name, track in (("speed", velocity), ("acceleration", acceleration)):
+        size = np.linalg.norm(track, axis=-1).mean(1)
+        seam = np.zeros(dance.frames, bool)
+        seam[at[at < dance.frames]] = True
+        limit = np.percentile(size[~seam], 99)
+        found[f"{name}_ratio"] = round(float(size[seam].mean() / limit), 3)
+        found[f"{name}_beyond"] = round(float((size[seam] > limit).mean()), 3)
+    return found
 
 
 def genre_check(model: EDMG, songs: list[Song], train: dict, *, guidance: Guidance, seeds: int, seconds: float):
@@ -149,7 +174,7 @@ def main() -> None:
             dance = model.generate(song, genre=genre, movement=movement, guidance=guidance)
             seconds = time.perf_counter() - clock
             row = {"song": path.name, "genre": genre, "movement": movement, "took_seconds": round(seconds, 1)}
-            rows.append({**row, **judge(dance, real)})
+            rows.append({**row, **judge(dance, real), "seams": seams(dance, model)})
             if arguments.keep:
                 dance.save(arguments.keep / f"{path.stem}-{genre}.npz")
             print(json.dumps(rows[-1]), flush=True)
