@@ -119,7 +119,7 @@ class EDMG:
         }
         motion = self.checkpoint.layout.decode(features, self.fps, meta=meta)
         if refinement is not None:
-            motion = refine(motion, self._contacts(features), refinement)
+            motion = refine(motion, self._contacts(features), refinement, beat_times=meta["beat_times"])
         return motion
 
     def _contacts(self, features: np.ndarray) -> np.ndarray:

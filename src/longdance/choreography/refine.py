@@ -1,10 +1,12 @@
-"""After denoising: smooth what no body does, and let standing feet stand."""
+"""After denoising: meet the beats, smooth what no body does, and let standing feet stand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from longdance.choreography.timing import align_to_beats
 from longdance.motion import filters
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
@@ -18,6 +20,8 @@ class RefineConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    meet_beats: bool = True
+    """Whether time is bent so that pauses fall on the beats."""
     cutoff: float | None = 5.0
     """Hertz of the zero-phase low-pass on root and rotations."""
     lock_feet: bool = True
@@ -26,11 +30,17 @@ class RefineConfig(BaseModel):
     """Predicted contact above which a foot joint stands."""
 
 
-def refine(motion: Motion, contacts: np.ndarray | None, config: RefineConfig) -> Motion:
-    """The motion, smoothed, with standing feet locked.
+def refine(
+    motion: Motion,
+    contacts: np.ndarray | None,
+    config: RefineConfig,
+    *,
+    beat_times: Sequence[float] | np.ndarray = (),
+) -> Motion:
+    """The motion on the beat, smoothed, with standing feet locked.
 
-    ``contacts`` (frames, 4) are predicted labels in [0, 1] in ``CONTACT_ORDER``; without them they are
-    measured. Bones keep their lengths: only rotations and the root change.
+    ``beat_times`` are seconds from the first frame; ``contacts`` (frames, 4) are predicted labels in [0, 1] in
+    ``CONTACT_ORDER``; without them they are measured. Bones keep their lengths: only rotations and the root change.
     """
     if config.cutoff is not None:
         motion = replace(
@@ -38,6 +48,8 @@ def refine(motion: Motion, contacts: np.ndarray | None, config: RefineConfig) ->
             root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=config.cutoff),
             rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=config.cutoff),
         )
+    if config.meet_beats:  # after smoothing: noise pauses nowhere and everywhere
+        motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:
         standing = None if contacts is None else contacts > config.contact_threshold
         motion = lock_feet(motion, standing)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from longdance.errors import InputError
 from longdance.features import tracking
 
-_RATE = 60.0
+NOVELTY_RATE = 60.0
 """Hertz. Movement is brought to this rate first, so that results hardly depend on the frame rate."""
 _SPEED_SMOOTHING = 0.05  # seconds, standard deviation: capture noise and tremor go, a quick hit stays
 _ARCH_SMOOTHING = 0.25  # seconds: the speed of the gesture that a dip interrupts
@@ -69,15 +69,15 @@ def beats_of_motion(
     novelty = movement_novelty(joints, fps)
     likely = float(np.sqrt(slowest * fastest))
     tempo = tracking.follow_tempo(
-        novelty, _RATE, tempo_range=tempo_range, likely_bpm=likely, likely_octaves=0.6
+        novelty, NOVELTY_RATE, tempo_range=tempo_range, likely_bpm=likely, likely_octaves=0.6
     )
-    frames = tracking.follow_beats(novelty, _RATE, tempo.tempo_bpm, tightness=60.0)
-    times = np.clip(frames / _RATE, 0.0, seconds)
+    frames = tracking.follow_beats(novelty, NOVELTY_RATE, tempo.tempo_bpm, tightness=60.0)
+    times = np.clip(frames / NOVELTY_RATE, 0.0, seconds)
     if len(times) < 2:
         bpm = float(np.clip(_FALLBACK_BPM, slowest, fastest))
         grid = np.arange(0.0, seconds + 1e-9, 60.0 / bpm)
         return MotionBeats(bpm, grid, np.zeros(len(grid)), is_steady=False)
-    height = np.interp(times, np.arange(len(novelty)) / _RATE, novelty)
+    height = np.interp(times, np.arange(len(novelty)) / NOVELTY_RATE, novelty)
     intervals = np.diff(times)
     deviation = float(np.abs(intervals / np.median(intervals) - 1.0).mean())
     return MotionBeats(
@@ -96,16 +96,16 @@ def movement_novelty(joints: np.ndarray, fps: float) -> np.ndarray:
     is added with the same total weight.
     """
     source = np.arange(len(joints)) / fps
-    times = np.arange(round((len(joints) - 1) / fps * _RATE) + 1) / _RATE
+    times = np.arange(round((len(joints) - 1) / fps * NOVELTY_RATE) + 1) / NOVELTY_RATE
     flat = joints.reshape(len(joints), -1)
     low = np.clip(np.searchsorted(source, times, side="right") - 1, 0, len(source) - 2)
     part = np.clip((times - source[low]) * fps, 0.0, 1.0)[:, None]
     resampled = (flat[low] * (1 - part) + flat[low + 1] * part).reshape(len(times), -1, 3)
     if len(times) < 3:
         return np.zeros(len(times))
-    smooth = gaussian_filter1d(resampled, _SPEED_SMOOTHING / 2 * _RATE, axis=0, mode="nearest")
-    speed = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * _RATE
-    speed = gaussian_filter1d(speed, _SPEED_SMOOTHING / 2 * _RATE, axis=0, mode="nearest")
+    smooth = gaussian_filter1d(resampled, _SPEED_SMOOTHING / 2 * NOVELTY_RATE, axis=0, mode="nearest")
+    speed = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * NOVELTY_RATE
+    speed = gaussian_filter1d(speed, _SPEED_SMOOTHING / 2 * NOVELTY_RATE, axis=0, mode="nearest")
     limbs = _dip(speed).mean(axis=1)
     body = _dip(speed.mean(axis=1, keepdims=True))[:, 0]
     novelty = limbs / max(float(limbs.mean()), 1e-12) * (1 - _WHOLE_BODY_WEIGHT)
@@ -115,5 +115,5 @@ def movement_novelty(joints: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _dip(speed: np.ndarray) -> np.ndarray:
-    around = gaussian_filter1d(speed, _ARCH_SMOOTHING * _RATE, axis=0, mode="nearest")
+    around = gaussian_filter1d(speed, _ARCH_SMOOTHING * NOVELTY_RATE, axis=0, mode="nearest")
     return np.maximum(around - speed, 0.0)
