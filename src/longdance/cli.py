@@ -95,6 +95,7 @@ def generate(
     sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.5,
     text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 2.5,
+    refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Any of npz,bvh,mp4.")] = "npz,bvh,mp4",
@@ -116,7 +117,7 @@ def generate(
     if single is not None and len(files) != 1:
         raise typer.BadParameter(f"{out} is one file, but there are {len(files)} songs; give a folder")
 
-    from longdance.choreography.edmg import Guidance
+    from longdance.choreography.edmg import DEFAULT_REFINEMENT, Guidance
     from longdance.choreography.pretrained import load
 
     dancer = load(model)
@@ -141,6 +142,7 @@ def generate(
                     steps=steps,
                     sampler=sampler,
                     guidance=Guidance(music_guidance, text_guidance),
+                    refinement=DEFAULT_REFINEMENT if refine else None,
                     progress=progress,
                 )
                 if fps is not None:
