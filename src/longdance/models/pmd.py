@@ -199,8 +199,6 @@ class TextPooling(nn.Module):
     def forward(
         self, text: Float[Tensor, "batch text_tokens text_width"], mask: Bool[Tensor, "batch text_tokens"]
     ) -> Float[Tensor, "batch width"]:
-        # Sentence embeddings have unit length; a network wants unit variance.
-        text = text * text.shape[-1] ** 0.5
         weight = mask[..., None].to(text.dtype)
         count = weight.sum(1)
         mean = (self.network(text) * weight).sum(1) / count.clamp_min(1)
