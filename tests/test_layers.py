@@ -9,7 +9,7 @@ import longdance
 
 ROOT = Path(longdance.__file__).parent
 LAYERS = (
-    ("errors",),
+    ("errors", "files"),
     ("motion",),
     ("data",),
     ("features",),

@@ -59,6 +59,13 @@ def test_a_damaged_store_is_named(small_store, tmp_path):
         Store.open(tmp_path)
 
 
+def test_a_file_of_another_kind_is_no_store(tmp_path):
+    for content in (b"[1, 2]", b"\xff\xfe"):
+        (tmp_path / "store.json").write_bytes(content)
+        with pytest.raises(InputError, match="expected a prepared store"):
+            Store.open(tmp_path)
+
+
 def test_fingerprint_decides_whether_anything_is_to_do(small_store, tmp_path):
     assert is_prepared(small_store, "made up")
     assert not is_prepared(small_store, "another")

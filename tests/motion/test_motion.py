@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
-from longdance.motion.motion import Motion, atomic_write
+from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
 
 
@@ -299,22 +299,3 @@ def test_a_plain_array_with_the_wrong_ending_is_named(tmp_path):
     (tmp_path / "array.npz").write_bytes(buffer.getvalue())
     with pytest.raises(InputError, match=r"array\.npz"):
         Motion.load(tmp_path / "array.npz")
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "kept.txt"
-    path.write_text("old")
-
-    def fail_halfway():
-        with atomic_write(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail_halfway()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-    with atomic_write(path) as temporary:
-        assert temporary.parent == tmp_path
-        temporary.write_text("new")
-    assert path.read_text() == "new"

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from longdance.errors import InputError
+from longdance.files import atomic_write
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
-from longdance.motion.motion import atomic_write
 
 FORMAT = 1
 
@@ -148,9 +148,10 @@ def write_store(
             start, music_start = record["start"] + motion_rows, record["music_start"] + music_rows
             takes.append(asdict(Take(**{**record, "start": start, "music_start": music_start})))
         motion_rows, music_rows = motion_rows + len(motion), music_rows + len(music)
-    for name, index in (("motion", 1), ("music", 2)):
+    arrays = {"motion": [motion for _, motion, _ in parts], "music": [music for _, _, music in parts]}
+    for name, rows in arrays.items():
         with atomic_write(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
-            np.save(file, np.concatenate([part[index] for part in parts]).astype(np.float32))
+            np.save(file, np.concatenate(rows).astype(np.float32))
     record = {
         "format": FORMAT,
         "fps": fps,
@@ -167,7 +168,7 @@ def write_store(
 
 def _read_record(folder: Path) -> dict | None:
     try:
-        record = json.loads((folder / "store.json").read_text())
-    except (OSError, json.JSONDecodeError):
+        record = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    return record if record.get("format") == FORMAT else None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else None

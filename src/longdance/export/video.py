@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from PIL import Image, ImageDraw
 
@@ -17,6 +18,7 @@ from longdance.errors import InputError
 from longdance.export.figure import mannequin
 from longdance.export.overlay import Overlay, font_of_size
 from longdance.export.scene import Shot, shoot
+from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 
 log = logging.getLogger(__name__)
@@ -63,19 +65,14 @@ def render_video(
     motion = _at_rate(motion, min(motion.fps, HIGHEST_DEFAULT_FPS) if fps is None else float(fps))
     overlay = Overlay(width, height, title=title, beat_times=beat_times)
     shot = shoot(motion, aspect=width / height)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with (
-            _painter(painter, motion, width, height, shot) as brush,
-            av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container,
-        ):
-            pictures = _pictures(brush, motion, shot, overlay)
-            sound = None if song_path is None else _sound(song_path, start, seconds)
-            _encode(container, pictures, sound, motion, width, height, progress)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        _painter(painter, motion, width, height, shot) as brush,
+        atomic_write(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        pictures = _pictures(brush, motion, shot, overlay)
+        sound = None if song_path is None else _sound(song_path, start, seconds)
+        _encode(container, pictures, sound, motion, width, height, progress)
 
 
 def render_still(
@@ -112,7 +109,7 @@ def contact_sheet(
     try:
         with av.open(str(video_path)) as container:
             tiles = _tiles(container, count, tile_width)
-    except (av.FFmpegError, IndexError) as error:
+    except (FFmpegError, IndexError) as error:
         raise InputError(f"expected a video, got {video_path}: {error}") from error
     columns = int(np.ceil(np.sqrt(len(tiles))))
     rows = -(-len(tiles) // columns)
@@ -201,7 +198,7 @@ def _decoded(path: Path, start: float | int) -> Iterator[np.ndarray]:
                     if skip < samples.shape[1]:
                         yield samples[:, skip:]
                     skip = max(0, skip - samples.shape[1])
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(f"expected a song, got {path}: {error}") from error
 
 
@@ -326,12 +323,8 @@ def _tiles(container, count: int, tile_width: int) -> list[Image.Image]:
 
 
 def _save_picture(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        picture.save(unfinished)
-        os.replace(unfinished, path)
+        with atomic_write(path) as temporary:
+            picture.save(temporary)
     except ValueError as error:  # Pillow knows no format of that name
         raise InputError(f"expected a picture file such as .png, got {path}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from longdance.errors import InputError
+from longdance.files import atomic_write
 
 ANALYSIS_SAMPLE_RATE = 22050
 """Hertz. Songs are analysed at this rate; beat tracking is tuned for it."""
@@ -116,9 +117,9 @@ def write_audio(
         raise InputError(f"expected (samples,) or (samples, channels) for {path}, got shape {samples.shape}")
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     form, subtype = _FORMATS[path.suffix.lower()]
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        with soundfile.SoundFile(
+    with (
+        atomic_write(path) as temporary,
+        soundfile.SoundFile(
             temporary,
             "w",
             sample_rate,
@@ -126,13 +127,11 @@ def write_audio(
             subtype,
             format=form,
             compression_level=1.0 - vorbis_quality if form == "OGG" else None,
-        ) as file:
-            # The Vorbis encoder overflows its stack when given minutes of sound at once.
-            for begin in range(0, len(samples), _WRITE_CHUNK):
-                file.write(np.clip(samples[begin : begin + _WRITE_CHUNK], -1.0, 1.0))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        ) as file,
+    ):
+        # The Vorbis encoder overflows its stack when given minutes of sound at once.
+        for begin in range(0, len(samples), _WRITE_CHUNK):
+            file.write(np.clip(samples[begin : begin + _WRITE_CHUNK], -1.0, 1.0))
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -149,6 +148,7 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.ndarray]:
     import av
+    from av.error import FFmpegError
 
     if not path.exists():
         raise InputError(f"expected an audio file, got {path}, which does not exist; try another path")
@@ -158,7 +158,7 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
         raise InputError(f"expected an audio file, got {path}, which is empty; try another file")
     try:
         container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise InputError(
             f"expected an audio file, got {path}, which cannot be read ({error.strerror}); try wav, mp3, "
             "ogg, flac or m4a"
@@ -169,7 +169,7 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
         stream = container.streams.audio[0]
         try:
             yield from _resampled(_frames(container, stream, path), sample_rate, mono)
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             raise InputError(
                 f"expected sound in {path}, got data that cannot be decoded ({error.strerror}); "
                 "try converting it"
@@ -178,7 +178,7 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
 
 def _frames(container, stream, path: Path) -> Iterator:
     """Decoded frames; a few damaged packets are skipped, as players do."""
-    import av
+    from av.error import InvalidDataError
 
     damaged = 0
     found = False
@@ -186,7 +186,7 @@ def _frames(container, stream, path: Path) -> Iterator:
     while True:
         try:
             packet = next(packets, None)
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             break  # a truncated container: what was decoded so far is what there is
         if packet is None:
             break
@@ -194,7 +194,7 @@ def _frames(container, stream, path: Path) -> Iterator:
             for frame in packet.decode():
                 found = True
                 yield frame
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             damaged += 1
             if damaged > _CORRUPT_PACKETS_TOLERATED:
                 raise
@@ -214,7 +214,7 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
         if channels is None:
             channels = frame.layout
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if key != source:
+        if resampler is None or key != source:
             # Chained streams may change their rate or layout half-way.
             if resampler is not None:
                 yield from _as_arrays(resampler.resample(None), mono)

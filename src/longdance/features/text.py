@@ -8,13 +8,12 @@ genres and movements are is in ``longdance.data.catalogue``; how tokens steer a 
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,6 +30,7 @@ from longdance.data.catalogue import (
     normalise_name,
 )
 from longdance.errors import InputError
+from longdance.files import atomic_write
 
 MINILM = "all-MiniLM-L6-v2"
 """Name of the default encoder, as written into checkpoints."""
@@ -90,14 +90,7 @@ class MiniLMEncoder:
         import torch
 
         rows = np.zeros((len(texts), self.dim), np.float32)
-        for batch in _batches(texts):
-            tokens = self._tokenizer(
-                [texts[index] for index in batch],
-                padding=True,
-                truncation=True,
-                max_length=self._max_tokens,
-                return_tensors="pt",
-            )
+        for batch, tokens in _tokenised(self._tokenizer, texts, self._max_tokens):
             with torch.inference_mode():
                 states = self._model(**tokens).last_hidden_state
                 present = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
@@ -128,14 +121,7 @@ class CLIPEncoder:
         import torch
 
         rows = np.zeros((len(texts), self.dim), np.float32)
-        for batch in _batches(texts):
-            tokens = self._tokenizer(
-                [texts[index] for index in batch],
-                padding=True,
-                truncation=True,
-                max_length=self._max_tokens,
-                return_tensors="pt",
-            )
+        for batch, tokens in _tokenised(self._tokenizer, texts, self._max_tokens):
             with torch.inference_mode():
                 pooled = self._model(
                     input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
@@ -511,10 +497,16 @@ def _load_pretrained(model_class, folder: Path):
     return tokenizer, model.eval()
 
 
-def _batches(texts: Sequence[str]) -> list[list[int]]:
-    """Indices in batches of texts of similar length, so that little is padding."""
+def _tokenised(tokenizer, texts: Sequence[str], max_tokens: int) -> Iterator[tuple[list[int], Mapping]]:
+    """Indices and tokens of batches of texts; those of a batch are of similar length, so that little is padding."""
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    return [order[start : start + _BATCH_TEXTS] for start in range(0, len(order), _BATCH_TEXTS)]
+    for start in range(0, len(order), _BATCH_TEXTS):
+        batch = order[start : start + _BATCH_TEXTS]
+        words = [texts[index] for index in batch]
+        yield (
+            batch,
+            tokenizer(words, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt"),
+        )
 
 
 def _one_line(text: str) -> str:
@@ -540,12 +532,5 @@ def _read_cached(path: Path) -> np.ndarray | None:
 
 
 def _write_cached(path: Path, embedding: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as stream:
-        partial = Path(stream.name)
-        try:
-            np.save(stream, embedding)
-            stream.close()
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
+        np.save(stream, embedding)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from longdance.errors import InputError
+from longdance.files import atomic_write
 from longdance.motion import rotations as rot
-from longdance.motion.motion import Motion, atomic_write
+from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
 
 UNITS_PER_METRE = (1.0, 100.0, 1000.0, 39.3701, 10.0)
@@ -320,8 +321,8 @@ def _own_motion(bvh: BvhFile) -> Motion | None:
         return None
     scale = next((u for u in UNITS_PER_METRE if np.allclose(offsets / u, own.offsets, atol=2e-5)), None)
     if scale is None:
-        leg = Skeleton(own.names, own.parents, offsets).leg_length
-        scale = min(UNITS_PER_METRE[:4], key=lambda unit: abs(np.log(leg / unit / own.leg_length)))
+        longer = Skeleton(own.names, own.parents, offsets).leg_length / own.leg_length
+        scale = min(UNITS_PER_METRE[:4], key=lambda unit: abs(np.log(longer / unit)))
         own = Skeleton(own.names, own.parents, offsets / scale)
     return Motion(bvh.positions[:, order[0]] / scale, bvh.rotations[:, order], fps=bvh.fps, skeleton=own)
 

@@ -3,7 +3,6 @@
 import json
 import lzma
 import os
-import tempfile
 import tokenize
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from longdance.errors import InputError
+from longdance.files import atomic_write
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.kinematics import forward_kinematics
@@ -219,26 +219,3 @@ def _read_skeleton(arrays: dict[str, np.ndarray], path: Path) -> Skeleton:
     if default is None:
         raise InputError(f"{path}: expected SMPL joint names or a stored skeleton, got {names[:3]}...")
     return default
-
-
-class atomic_write:
-    """Context that hands out a temporary name beside ``path`` and moves it there only if all went well."""
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=self.path.parent, prefix=f".{self.path.stem[:40]}-", suffix=self.path.suffix
-        )
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            os.chmod(self.temporary, 0o644)
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
