@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from longdance.motion.directions import align, frame, hinges, limb_rotations, smooth_track, turn_between, unit
+from longdance.motion.directions import (
+    align,
+    frame,
+    hinges,
+    limb_rotations,
+    smooth_track,
+    turn_angle,
+    turn_between,
+    unit,
+)
 
 DOWN, AHEAD, LEFT = np.array([0.0, -1, 0]), np.array([0.0, 0, 1]), np.array([1.0, 0, 0])
 
@@ -26,6 +35,12 @@ def test_align_carries_one_pair_to_another(rng):
 def test_zero_vectors_stay_zero_and_turns_stay_finite():
     np.testing.assert_array_equal(unit(np.zeros((2, 3))), np.zeros((2, 3)))
     assert np.isfinite(turn_between(LEFT, -LEFT)).all()
+
+
+def test_turn_angle_is_scipys_magnitude(rng):
+    first, second = Rotation.random(20, rng=rng), Rotation.random(1, rng=rng)
+    angles = turn_angle(first.as_matrix(), second.as_matrix())
+    np.testing.assert_allclose(angles, (first.inv() * second).magnitude(), atol=1e-9)
 
 
 def test_a_smooth_track_equals_the_dense_solution(rng):

@@ -12,6 +12,7 @@ from longdance.errors import InputError
 from longdance.motion import filters
 from longdance.motion.bvh import load_bvh_motion
 from longdance.motion.contacts import foot_contacts
+from longdance.motion.directions import turn_angle
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
 from longdance.motion.retarget import fit_keypoints
@@ -165,9 +166,8 @@ def bridge_leaps(motion: Motion) -> Motion:
     fps, margin = motion.fps, max(1, round(0.04 * motion.fps))
     velocity = np.linalg.norm(np.diff(motion.joints(), axis=0), axis=-1) * fps
     everything = velocity.mean(1) > LEAP_SPEED
-    steps = np.swapaxes(motion.rotations[:-1], -1, -2) @ motion.rotations[1:]
-    cosine = (np.trace(steps, axis1=-2, axis2=-1) - 1) / 2
-    leaps = (np.arccos(np.clip(cosine, -1, 1)) * fps > LEAP_TURN) & (fps >= MINIMAL_RATE)
+    turns = turn_angle(motion.rotations[:-1], motion.rotations[1:])
+    leaps = (turns * fps > LEAP_TURN) & (fps >= MINIMAL_RATE)
     rotations, root = motion.rotations.copy(), motion.root_position.copy()
     for joint in range(len(motion.skeleton)):
         for start, stop in _bridges(leaps[:, joint] | everything, margin):

@@ -22,6 +22,13 @@ def turn_between(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return rot.rotation_between(*pair).numpy()
 
 
+def turn_angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Angles (...) in radians, 0 to pi, of the turns from the ``first`` rotations (..., 3, 3) to the ``second``."""
+    first, second = np.broadcast_arrays(first, second)
+    pair = (torch.from_numpy(np.ascontiguousarray(m, dtype=np.float64)) for m in (first, second))
+    return rot.geodesic_angle(*pair).numpy()
+
+
 def turn_about(axes: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Rotations (..., 3, 3) by ``angles`` (...) radians about unit ``axes`` (..., 3)."""
     return rot.matrix_from_axis_angle(torch.from_numpy(axes * angles[..., None])).numpy()

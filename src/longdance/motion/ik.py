@@ -170,9 +170,9 @@ def _steady(contact: np.ndarray, fps: float) -> np.ndarray:
     gap, stance = (max(1, round(seconds * fps)) for seconds in (0.07, 0.1))
     padded = np.pad(contact.astype(bool), gap, mode="edge")
     closed = ndimage.binary_closing(padded, np.ones(gap + 1))[gap:-gap] | contact.astype(bool)
-    runs, count = ndimage.label(closed)
-    sizes = np.bincount(runs, minlength=count + 1)
-    return closed & (sizes[runs] >= stance)
+    runs = np.zeros(len(closed), dtype=np.int32)
+    ndimage.label(closed, output=runs)
+    return closed & (np.bincount(runs)[runs] >= stance)
 
 
 def _resting(frames: int, width: int, held: list[tuple[np.ndarray, np.ndarray]], fps: float) -> np.ndarray:
@@ -218,7 +218,7 @@ def _locked_foot(
     offset: np.ndarray,
     heel_rests: np.ndarray,
     ball_rests: np.ndarray,
-    fps,
+    fps: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ankle positions (frames, 3) and foot rotations (frames, 3, 3) of one foot that rests when told."""
     flat = heel_rests & ball_rests
@@ -295,7 +295,8 @@ def solve_ik(
     root = torch.from_numpy(initial.root_position.copy())
     rotations = torch.from_numpy(initial.rotations.copy())
     # What squared second differences, of the root's place and of the turns, cost.
-    rough = tuple((size * (smoothness * fps) ** 2) ** 2 for size in (1.0, LIMB)) if frames > 2 else (0.0, 0.0)
+    bend = (smoothness * fps) ** 4 if frames > 2 else 0.0
+    rough = (bend, LIMB**2 * bend)
 
     def cost(root: Tensor, rotations: Tensor) -> float:
         positions = forward_kinematics(root, rotations, skeleton)[0]

@@ -23,6 +23,7 @@ from longdance.motion.directions import (
     limb_rotations,
     smooth_track,
     turn_about,
+    turn_angle,
     turn_between,
     unit,
 )
@@ -239,32 +240,33 @@ def _cube_rotations() -> np.ndarray:
     """The 24 rotations that map axes to axes."""
     found = []
     for a in "xyz":
-        for b in set("xyz") - {a}:
+        for b in "xyz".replace(a, ""):
             for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
                 found.append(frame(a, signs[0] * np.eye(3)[0], b, signs[1] * np.eye(3)[1]))
     return np.array(found)
 
 
-def _angles(matrices: np.ndarray) -> np.ndarray:
-    return np.arccos(np.clip((np.trace(matrices, axis1=-2, axis2=-1) - 1) / 2, -1, 1))
-
-
-def _calibrated(
-    rotations: np.ndarray, reference: np.ndarray, *, weights: np.ndarray | None = None, snap: float = 0.0
-) -> np.ndarray | None:
+def _calibrated_or(
+    fallback: np.ndarray,
+    rotations: np.ndarray,
+    reference: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    snap: float = 0.0,
+) -> np.ndarray:
     """``rotations`` with their unknown constant local frame replaced by ours, to match ``reference``.
 
-    A constant within ``snap`` radians of a change of axes is taken to be that change. None when the two do
-    not move together at all.
+    A constant within ``snap`` radians of a change of axes is taken to be that change. ``fallback`` when the two
+    do not move together at all.
     """
     relative = np.swapaxes(rotations, -1, -2) @ reference
     mean = np.average(relative, axis=0, weights=weights)
     if np.linalg.svd(mean, compute_uv=False)[-1] < 0.6:
-        return None
+        return fallback
     constant = nearest_rotation(mean)
     if snap:
         cube = _cube_rotations()
-        distance = _angles(np.swapaxes(cube, -1, -2) @ constant)
+        distance = turn_angle(cube, constant)
         if distance.min() < snap:
             constant = cube[distance.argmin()]
     return rotations @ constant
@@ -304,14 +306,11 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     snap = np.deg2rad(15)
     for name, place in (("pelvis", pelvis), ("chest", chest)):
         if name in landmarks.rotations:
-            better = _calibrated(landmarks.rotations[name], place, snap=snap)
-            if better is not None:
-                place[:] = better
+            place[:] = _calibrated_or(place, landmarks.rotations[name], place, snap=snap)
     pelvis = _ease_sway(pelvis, chest)
     head = chest
     if "head" in landmarks.rotations:
-        better = _calibrated(landmarks.rotations["head"], chest, snap=np.deg2rad(30))
-        head = chest if better is None else better
+        head = _calibrated_or(chest, landmarks.rotations["head"], chest, snap=np.deg2rad(30))
     start, end = torch.from_numpy(pelvis), torch.from_numpy(chest)
     for joint, share in (("spine1", 1 / 3), ("spine2", 2 / 3)):
         turns[:, index(joint)] = rot.slerp(start, end, torch.full((len(pelvis),), share)).numpy()
@@ -393,9 +392,12 @@ def _unswivel(landmarks: Landmarks, side: str) -> None:
     carry = turn_between(axis[:-1], axis[1:])
     usual = 0.25 * 60 / landmarks.fps
     same, other = (
-        sum(
-            40 * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
-            for s in spokes
+        np.sum(
+            [
+                40 * np.maximum(np.linalg.norm(s[1:] - sign * apply(carry, s[:-1]), axis=-1) / size - usual, 0) ** 2
+                for s in spokes
+            ],
+            axis=0,
         )
         for sign in (1, -1)
     )
@@ -470,8 +472,7 @@ def _fit_hand(turns, points, landmarks, side: str, skeleton: Skeleton) -> None:
     if tip is not None and index is not None and pinky is not None:
         turns[:, wrist] = align((outward, 0, 0), (0, 0, 1), tip - at, index - pinky)
     elif f"{side}_wrist" in landmarks.rotations:
-        better = _calibrated(landmarks.rotations[f"{side}_wrist"], forearm)
-        turns[:, wrist] = forearm if better is None else better
+        turns[:, wrist] = _calibrated_or(forearm, landmarks.rotations[f"{side}_wrist"], forearm)
     elif tip is not None:
         along = forearm @ np.array([outward, 0.0, 0.0])
         turns[:, wrist] = turn_between(along, tip - at) @ forearm
@@ -486,18 +487,14 @@ def _fit_foot(turns, points, landmarks, side: str, skeleton: Skeleton) -> np.nda
     toe = points.get(f"{side}_foot")
     rotation = landmarks.rotations.get(f"{side}_ankle")
     if toe is None:
-        return shin if rotation is None else _or(_calibrated(rotation, shin), shin)
+        return shin if rotation is None else _calibrated_or(shin, rotation, shin)
     if rotation is None:
         rotation = frame("z", toe - ankle, "x", shin[..., 0])
     ahead = toe - ankle
     ahead = ahead * np.array([1.0, 0.0, 1.0])
     level = frame("y", np.broadcast_to([0.0, 1.0, 0.0], ahead.shape), "z", ahead)
     weights = _standing(ankle, landmarks.fps) * _standing(toe, landmarks.fps)
-    return _or(_calibrated(rotation, level, weights=weights), shin)
-
-
-def _or(value: np.ndarray | None, fallback: np.ndarray) -> np.ndarray:
-    return fallback if value is None else value
+    return _calibrated_or(shin, rotation, level, weights=weights)
 
 
 def _standing(track: np.ndarray, fps: float) -> np.ndarray:
