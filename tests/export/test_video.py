@@ -160,6 +160,16 @@ def test_without_graphics_the_figure_is_drawn(tmp_path, monkeypatch, caplog):
         render_video(swing(frames=3), tmp_path / "out.mp4", painter="gl", **SIZE)
 
 
+@pytest.mark.parametrize("error", [ImportError("no egl"), Exception("no driver")])
+def test_systems_without_egl_have_no_graphics(monkeypatch, error):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(painter_gl.moderngl, "create_context", fail)
+    with pytest.raises(painter_gl.NoGraphics):
+        painter_gl._context()
+
+
 @needs_gl
 def test_both_painters_show_the_same_picture(tmp_path):
     motion = swing()

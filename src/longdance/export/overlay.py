@@ -17,7 +17,7 @@ class Overlay:
     def __init__(
         self, width: int, height: int, *, title: str | None, beat_times: Sequence[float] | np.ndarray | None
     ):
-        self.beats = None if beat_times is None else np.sort(np.asarray(beat_times, dtype=float))
+        self.beats = np.sort(np.asarray(() if beat_times is None else beat_times, dtype=float))
         radius = max(2, height // 48)
         self.bar = slice(height - max(2, height // 120), height)
         inset = 2 * radius
@@ -37,7 +37,7 @@ class Overlay:
 
         A beat lights the frame whose time is nearest to it, for frames that last ``frame_seconds``.
         """
-        if self.beats is not None:
+        if len(self.beats):
             flash = self.flash(seconds + frame_seconds / 2)
             _blend(picture[self.bar], self.colour, self.bar_mask * np.float32(0.12 + 0.88 * flash))
             _blend(picture[self.dot], self.colour, self.dot_mask * np.float32(0.22 + 0.78 * flash))
@@ -57,7 +57,7 @@ def _blend(region: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
     region[...] = (region + (colour - region) * alpha + 0.5).astype(np.uint8)
 
 
-def font_of_size(pixels: float | int) -> ImageFont.FreeTypeFont:
+def font_of_size(pixels: float | int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The system's DejaVu Sans, which knows most scripts' letters, or else Pillow's own font."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", pixels)

@@ -171,8 +171,8 @@ class DrawingPainter:
     def __enter__(self) -> "DrawingPainter":
         return self
 
-    def __exit__(self, *_):
-        self.base = None
+    def __exit__(self, *_) -> None:
+        """Nothing is to be freed; ``GlPainter`` is used the same way."""
 
 
 def _perspective(places: np.ndarray, source: np.ndarray) -> list[float]:

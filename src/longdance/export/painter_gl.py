@@ -1,5 +1,7 @@
 """Draws the mannequin on its stage with OpenGL 3.3 through EGL, without a window or a graphics card."""
 
+from typing import Any
+
 import moderngl
 import numpy as np
 
@@ -30,15 +32,14 @@ class NoGraphics(RuntimeError):
 
 
 def _context() -> moderngl.Context:
+    # The loader's own default is the names without a number, which only development packages install.
+    loader: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
     try:
-        # The loader's own default is the names without a number, which only development packages install.
-        return moderngl.create_context(
-            standalone=True, require=330, backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1"
-        )
+        return moderngl.create_context(standalone=True, require=330, **loader)
     except Exception as error:
-        # The loader raises bare ``Exception`` for a missing library or driver; anything more specific is a
-        # defect.
-        if type(error) not in (Exception, moderngl.Error, ValueError):
+        # The loader raises bare ``Exception`` for a missing library or driver, and ``ImportError`` on systems
+        # whose build has no EGL; anything more specific is a defect.
+        if type(error) not in (Exception, ImportError, moderngl.Error, ValueError):
             raise
         raise NoGraphics(str(error)) from error
 
@@ -306,7 +307,9 @@ class GlPainter:
             texture.repeat_x = texture.repeat_y = False
         self.blur_buffers = [context.framebuffer([texture]) for texture in self.blurred]
         self.picture = context.framebuffer([context.renderbuffer(self.size, 3)])
-        self.body_targets: dict[tuple[int, int], tuple[moderngl.Framebuffer, ...]] = {}
+        self.body_targets: dict[
+            tuple[int, int], tuple[moderngl.Framebuffer, moderngl.Framebuffer, moderngl.Texture]
+        ] = {}
         self._set_constants()
 
     def _set_constants(self):
@@ -340,8 +343,8 @@ class GlPainter:
         context.enable(moderngl.DEPTH_TEST)
         self.light_buffer.use()
         self.light_buffer.clear()
-        self.light_program["rows"].write(rows)
-        self.light_program["light"].write(light)
+        _write(self.light_program, "rows", rows)
+        _write(self.light_program, "light", light)
         self.light_array.render()
 
         context.disable(moderngl.DEPTH_TEST)
@@ -367,9 +370,9 @@ class GlPainter:
         smooth.use()
         smooth.clear()
         body = self.body_program
-        body["rows"].write(rows)
-        body["light"].write(light)
-        body["view"].write(_column_major(crop @ camera.matrix()))
+        _write(body, "rows", rows)
+        _write(body, "light", light)
+        _write(body, "view", _column_major(crop @ camera.matrix()))
         body["eye"] = tuple(camera.eye)
         self.depth.use(0)
         self.body_array.render()
@@ -385,7 +388,7 @@ class GlPainter:
         self.floor_program["eye"] = tuple(camera.eye)
         self.floor_program["centre"] = (camera.target[0], camera.target[2])
         on_ground = light_matrix[:2][:, [0, 2, 3]] * 0.5 + ((0, 0, 0.5), (0, 0, 0.5))
-        self.floor_program["ground_light"].write(_column_major(on_ground))
+        _write(self.floor_program, "ground_light", _column_major(on_ground))
         horizon = int(np.clip((back[1] / (up[1] * vertical) * 0.5 + 0.5) * self.size[1], 0, self.size[1]))
         self.picture.scissor = (0, horizon, self.size[0], self.size[1] - horizon)
         self.backdrop_array.render()
@@ -399,7 +402,7 @@ class GlPainter:
         texture.use(0)
         self.paste_array.render()
         context.disable(moderngl.BLEND)
-        self.picture.scissor = None
+        self.picture.scissor = (0, 0, *self.size)
         picture = np.frombuffer(self.picture.read(components=3, alignment=1), np.uint8)
         return picture.reshape(self.size[1], self.size[0], 3)[::-1]
 
@@ -460,6 +463,13 @@ def _upload(program: moderngl.Program, figure: Mannequin, context: moderngl.Cont
     layout = " ".join(f"{values.shape[1]}f" for values in kept.values())
     faces = context.buffer(np.ascontiguousarray(figure.faces, dtype=np.int32))
     return context.vertex_array(program, [(context.buffer(packed), layout, *kept)], faces)
+
+
+def _write(program: moderngl.Program, name: str, values: bytes) -> None:
+    """Set a uniform from its bytes."""
+    uniform = program[name]
+    assert isinstance(uniform, moderngl.Uniform)
+    uniform.write(values)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
