@@ -5,7 +5,7 @@ import pytest
 
 from longdance.errors import InputError
 from longdance.features import audio
-from longdance.features.song import CHANNEL_NAMES, MUSIC_CHANNELS, Song
+from longdance.features.song import CHANNEL_NAMES, Song
 
 RATE = 22050
 
@@ -57,9 +57,9 @@ def test_downbeats_are_where_kick_and_harmony_change(known_song):
 def test_features_have_lodges_channels_at_any_rate(known_song, fps):
     song, samples, beats = known_song
     features = song.features(fps)
-    assert features.shape == (round(len(samples) / RATE * fps), MUSIC_CHANNELS)
+    assert features.shape == (round(len(samples) / RATE * fps), 35)
     assert features.dtype == np.float32
-    assert len(CHANNEL_NAMES) == MUSIC_CHANNELS == 35
+    assert len(CHANNEL_NAMES) == 35
     assert np.isfinite(features).all()
     marks = np.flatnonzero(features[:, CHANNEL_NAMES.index("beat")])
     np.testing.assert_allclose(marks[: len(beats)] / fps, beats[: len(marks)], atol=0.5 / fps + 0.012)
@@ -150,6 +150,13 @@ def test_given_tempo_and_offset_make_an_exact_grid(known_song):
     np.testing.assert_allclose(np.diff(song.downbeat_times), 240 / 97.5)
     assert song.beat_times[0] >= 0
     assert song.beat_times[-1] < 20.0
+
+
+def test_bars_of_given_beats_are_counted_from_a_given_offset():
+    beats = 0.3 + 0.5 * np.arange(10)
+    song = Song.from_samples(np.ones(6 * RATE), RATE, beat_times=beats, beat_offset=beats[1])
+    assert song.tempo_bpm == pytest.approx(120)
+    np.testing.assert_allclose(song.downbeat_times, beats[1::4])
 
 
 def test_the_phase_of_a_given_tempo_is_found(known_song):

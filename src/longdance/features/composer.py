@@ -302,7 +302,7 @@ class _Performance:
             kit[drum] = maker(self.generator, self.sample_rate)
             if drum in found and self.generator.random() < self.plan.sampled_share:
                 kit[drum] = sampled.load_sample(_pick(self.generator, found[drum]), self.sample_rate)
-        self.bass_sample = None
+        self.bass_sample: tuple[np.ndarray, int] | None = None
         if "bass" in found and self.generator.random() < 0.4 * self.plan.sampled_share:
             path = _pick(self.generator, found["bass"])
             self.bass_sample = (sampled.load_sample(path, self.sample_rate), sampled.pitch_class_of(path))
@@ -411,12 +411,13 @@ class _Performance:
             begin, end = self._time(bar, step), self._time(bar, step + length)
             gain = level * self.generator.uniform(0.85, 1.0)
             if self.bass_sample is not None:
-                self._play_bass_sample(midi, begin, end, gain)
+                self._play_bass_sample(*self.bass_sample, midi, begin, end, gain)
             else:
                 self._play("bass", self.plan.bass, midi, begin, begin + 0.92 * (end - begin), gain)
 
-    def _play_bass_sample(self, midi: int, begin: float, end: float, gain: float) -> None:
-        sound, pitch_class = self.bass_sample
+    def _play_bass_sample(
+        self, sound: np.ndarray, pitch_class: int, midi: int, begin: float, end: float, gain: float
+    ) -> None:
         if midi not in self.bass_notes:
             shift = (midi - pitch_class + 6) % 12 - 6
             self.bass_notes[midi] = sampled.transposed(sound, shift)

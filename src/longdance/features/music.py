@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from longdance.features.song import Song
+from longdance.features.song import CHANNEL_NAMES, Song
 
 MusicEncoder = Callable[[Song, float], np.ndarray]
 """(song, fps) -> (frames, channels) float32."""
@@ -37,4 +37,5 @@ MUSIC_ENCODERS: dict[str, MusicEncoder] = {
     "librosa35+phase": librosa35_phase,
     "rhythm": rhythm,
 }
-MUSIC_CHANNELS = {"librosa35": 35, "librosa35+phase": 39, "rhythm": 7}
+MUSIC_CHANNELS = {"librosa35": len(CHANNEL_NAMES), "librosa35+phase": len(CHANNEL_NAMES) + 4, "rhythm": 3 + 4}
+"""Numbers of channels by the encoder's name."""

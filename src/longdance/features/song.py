@@ -14,7 +14,6 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.features import audio, spectrum, tracking
 
-MUSIC_CHANNELS = 35
 CHANNEL_NAMES = (
     "onset_strength",
     *(f"mfcc_{index}" for index in range(spectrum.MFCC_COUNT)),
@@ -23,7 +22,6 @@ CHANNEL_NAMES = (
     "beat",
 )
 """Names of the columns of `Song.features`, in order."""
-RHYTHM_CHANNELS = 4
 
 _BLOCK_SECONDS = 30.0
 _BLOCKS_KEPT = 20
@@ -232,10 +230,11 @@ def _measure(
         bpm = _FALLBACK_BPM
         if beat_times is None or not len(beats):
             beats = np.arange(0.0, seconds, 60.0 / bpm)
+    tempo = float(bpm if bpm is not None else 60.0 / np.median(np.diff(beats)))
     if downbeat_times is not None:
         downbeats = _checked_times(downbeat_times, "downbeat_times")
     elif beat_offset is not None:
-        count = np.round((beats - beat_offset) * bpm / 60.0).astype(int)
+        count = np.round((beats - beat_offset) * tempo / 60.0).astype(int)
         downbeats = beats[count % tracking.BEATS_PER_BAR == 0]
     elif guess:
         downbeats = beats[:: tracking.BEATS_PER_BAR]
@@ -244,7 +243,7 @@ def _measure(
     return Song(
         name=name,
         seconds=seconds,
-        tempo_bpm=float(bpm if bpm is not None else 60.0 / np.median(np.diff(beats))),
+        tempo_bpm=tempo,
         beat_times=beats,
         downbeat_times=downbeats,
         spectra=spectra,

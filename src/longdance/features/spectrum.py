@@ -21,7 +21,6 @@ TIMBRE_HOP = 2 * ONSET_HOP
 ONSET_RATE = ANALYSIS_SAMPLE_RATE / ONSET_HOP
 TIMBRE_RATE = ANALYSIS_SAMPLE_RATE / TIMBRE_HOP
 MFCC_COUNT = 20
-CHROMA_COUNT = 12
 
 _ONSET_WINDOW = 1024
 _MFCC_WINDOW = 2048
@@ -181,8 +180,8 @@ def _power(chunk: np.ndarray, window: int, hop: int) -> np.ndarray:
     count = ((len(chunk) - 2 * _CONTEXT) // TIMBRE_HOP + 1) * (TIMBRE_HOP // hop)
     begin = _CONTEXT - window // 2
     frames = np.lib.stride_tricks.sliding_window_view(chunk[begin:], window)[::hop][:count]
-    spectra = scipy.fft.rfft(frames * _hann(window), axis=1)
-    return spectra.real**2 + spectra.imag**2
+    spectra = np.asarray(scipy.fft.rfft(frames * _hann(window), axis=1))
+    return np.real(spectra) ** 2 + np.imag(spectra) ** 2
 
 
 @cache
@@ -218,7 +217,8 @@ def _flux(bands: np.ndarray) -> np.ndarray:
 def _mfcc(chunk: np.ndarray) -> np.ndarray:
     bands = _power(chunk, _MFCC_WINDOW, TIMBRE_HOP) @ mel_filters(_MFCC_WINDOW, _MFCC_BANDS).T
     decibel = 10.0 * np.log10(np.maximum(bands, _POWER_FLOOR))
-    return scipy.fft.dct(decibel, type=2, norm="ortho", axis=1)[:, :MFCC_COUNT].astype(np.float32)
+    cepstrum = np.asarray(scipy.fft.dct(decibel, type=2, norm="ortho", axis=1))
+    return cepstrum[:, :MFCC_COUNT].astype(np.float32)
 
 
 def _chroma(chunk: np.ndarray) -> np.ndarray:

@@ -129,10 +129,10 @@ def filtered(sound: np.ndarray, sample_rate: int, *, low: float = 0.0, high: flo
     nyquist = sample_rate / 2
     if low > 0:
         sections = scipy.signal.butter(2, low / nyquist, "highpass", output="sos")
-        sound = scipy.signal.sosfilt(sections, sound)
+        sound = np.asarray(scipy.signal.sosfilt(sections, sound))
     if high < 0.95 * nyquist:
         sections = scipy.signal.butter(2, high / nyquist, "lowpass", output="sos")
-        sound = scipy.signal.sosfilt(sections, sound)
+        sound = np.asarray(scipy.signal.sosfilt(sections, sound))
     return sound.astype(np.float32, copy=False)
 
 

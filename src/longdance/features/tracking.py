@@ -201,7 +201,7 @@ def _windowed_autocorrelation(
     if starts[-1] != len(padded) - length:
         starts = np.append(starts, len(padded) - length)
     taper = np.hanning(length + 2)[1:-1]
-    size = scipy.fft.next_fast_len(length + lags, real=True)
+    size: int = scipy.fft.next_fast_len(length + lags, real=True)  # pyright: ignore[reportAssignmentType]
     own = _autocorrelation(taper, size)
     result = np.zeros((len(starts), lags))
     for index, start in enumerate(starts):
@@ -213,8 +213,8 @@ def _windowed_autocorrelation(
 
 
 def _autocorrelation(window: np.ndarray, size: int) -> np.ndarray:
-    spectrum = scipy.fft.rfft(window, size)
-    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)
+    spectrum = np.asarray(scipy.fft.rfft(window, size))
+    return np.asarray(scipy.fft.irfft(np.real(spectrum) ** 2 + np.imag(spectrum) ** 2, size))
 
 
 def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
