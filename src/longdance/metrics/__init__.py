@@ -24,7 +24,6 @@ from longdance.metrics.physical import (
 from longdance.metrics.report import describe
 from longdance.metrics.rhythm import (
     beat_alignment,
-    beat_alignment_p_value,
     beat_alignment_test,
     motion_beats,
 )
@@ -32,7 +31,6 @@ from longdance.metrics.rhythm import (
 __all__ = [
     "GenreClassifier",
     "beat_alignment",
-    "beat_alignment_p_value",
     "beat_alignment_test",
     "describe",
     "diversity",

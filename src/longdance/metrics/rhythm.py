@@ -118,18 +118,6 @@ def beat_alignment_test(
     return BeatAlignmentTest(score, float(chance.mean()), float(chance.std()), (1 + as_good) / (1 + shifts))
 
 
-def beat_alignment_p_value(
-    joints: Float[np.ndarray, "frames joints 3"],
-    beat_times: Sequence[float] | np.ndarray,
-    fps: float | int,
-    *,
-    shifts: int = 200,
-    seed: int | np.random.Generator,
-) -> float:
-    """Probability of a beat alignment at least this good by chance; see ``beat_alignment_test``."""
-    return beat_alignment_test(joints, beat_times, fps, shifts=shifts, seed=seed).p_value
-
-
 def _music_beat_frames(
     beat_times: Sequence[float] | np.ndarray, fps: float | int, frames: int, variant: str
 ) -> np.ndarray:
