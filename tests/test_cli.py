@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, find_songs, main, song_folder
+from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, facts, find_songs, main, song_folder
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
@@ -77,6 +78,13 @@ def test_a_folder_dances_through_skips_what_is_broken_and_says_so(model, songs, 
     assert "broken.mp3" in result.stderr
     assert "2 of 3 songs" in result.stderr
     assert not list(tmp_path.glob("**/.*"))  # no temporary file stays
+
+
+def test_facts_leave_out_beats_after_the_last_frame():
+    still = np.tile(np.eye(3), (30, 24, 1, 1))
+    dance = Motion(np.tile([0.0, 0.93, 0.0], (30, 1)), still, fps=30, meta={"beat_times": [0.99]})
+    assert "beat_alignment" not in facts(dance)
+    assert "beat_alignment" in facts(replace(dance, meta={"beat_times": [0.5, 0.99]}))
 
 
 def test_the_same_seed_gives_the_same_file(model, songs, tmp_path):

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longdance import __version__
 from longdance.errors import InputError, LongdanceError
+
+if TYPE_CHECKING:
+    from longdance.motion.motion import Motion
 
 app = typer.Typer(
     name="longdance",
@@ -197,13 +200,14 @@ def folder_stem(song: Path) -> str:
     return song.stem.strip(". ") or "dance"
 
 
-def facts(dance) -> dict[str, float]:
+def facts(dance: "Motion") -> dict[str, float]:
     """A few measured quantities of a dance, in SI units."""
     import numpy as np
 
     from longdance.metrics.report import describe
 
-    beats = dance.meta.get("beat_times") or None
+    # A beat after the last frame's time has nothing to meet.
+    beats = [beat for beat in dance.meta.get("beat_times", ()) if beat <= (dance.frames - 1) / dance.fps] or None
     measured = describe(dance.joints(), dance.fps, beats) if dance.frames >= 8 else {}
     numbers = {key: round(float(value), 4) for key, value in measured.items() if np.isfinite(value)}
     return {"seconds": round(dance.seconds, 3), "fps": dance.fps, **numbers}
@@ -224,7 +228,8 @@ def report(result: dict, meta: dict) -> None:
         say(f"note: {note}")
     measured = [text.format(result[key]) for key, text in FACTS if key in result]
     say(f"{result['seconds']:.1f} s at {result['fps']:g} fps, music at {meta['tempo_bpm']:.1f} BPM")
-    say(", ".join(measured))
+    if measured:
+        say(", ".join(measured))
     for file in result["files"]:
         typer.echo(file)
 
