@@ -33,7 +33,7 @@ class Guidance(NamedTuple):
     """How strongly music and text lead; 1 is the plain conditional model."""
 
     music: float = 1.5
-    text: float = 2.5
+    text: float = 8.0
 
 
 DEFAULT_GUIDANCE = Guidance()
@@ -246,4 +246,5 @@ class EDMG:
 
 def cpu_multiplies_bf16() -> bool:
     """Whether this CPU has bf16 products in hardware, where they are several times faster than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    asks = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public: other versions may lack it
+    return bool(asks is not None and asks())

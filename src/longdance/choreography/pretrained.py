@@ -22,5 +22,6 @@ def load(name: str | os.PathLike = "edmg") -> EDMG:
     """
     folder = WEIGHTS / str(name) if str(name) in shipped() else Path(name)
     if not (folder / "config.json").is_file():
-        raise InputError(f"{name}: expected one of {', '.join(shipped())} or a folder with a trained model")
+        known = " or ".join((*shipped(), "a folder with a trained model"))
+        raise InputError(f"{name}: expected {known}")
     return EDMG(Checkpoint.load(folder), name=Path(name).name)
