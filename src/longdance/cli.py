@@ -97,7 +97,7 @@ def generate(
     steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
     sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.5,
-    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 8.0,
+    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,

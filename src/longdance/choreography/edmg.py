@@ -33,7 +33,7 @@ class Guidance(NamedTuple):
     """How strongly music and text lead; 1 is the plain conditional model."""
 
     music: float = 1.5
-    text: float = 8.0
+    text: float = 6.0
 
 
 DEFAULT_GUIDANCE = Guidance()
