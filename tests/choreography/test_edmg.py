@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from longdance.choreography import edmg as edmg_module
-from longdance.choreography.edmg import EDMG, Guidance
+from longdance.choreography.edmg import EDMG, UNSEEN_GENRE_WEIGHT, Guidance
 from longdance.choreography.refine import RefineConfig
 from longdance.data.catalogue import genre_names, load_catalogue
 from longdance.errors import Cancelled, InputError
@@ -327,3 +327,11 @@ def test_the_layout_of_lodge_dances_as_well(song):
     motion = dance(EDMG(checkpoint_of("smpl22")), song, refinement=RefineConfig())
     assert motion.skeleton is LAYOUTS["smpl22"].skeleton
     assert motion.frames == 100
+
+
+def test_beside_words_that_training_did_not_have_the_genre_weighs_more(model):
+    genre = model._prompt("breaking", None, None).embeddings
+    seen = model._prompt("breaking", "upright sequence", None).embeddings
+    unseen = model._prompt("breaking", "six-step", None).embeddings
+    assert [len(rows) for rows in (genre, seen, unseen)] == [1, 2, 2 + UNSEEN_GENRE_WEIGHT]
+    assert np.array_equal(unseen[:-1], np.repeat(genre, 1 + UNSEEN_GENRE_WEIGHT, axis=0))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
 from longdance.choreography.windows import Stitcher, WindowPlan
+from longdance.data.catalogue import load_catalogue
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import guided
 from longdance.diffusion.noise import NoiseSchedule
@@ -36,6 +37,8 @@ class Guidance(NamedTuple):
     text: float = 6.0
 
 
+UNSEEN_GENRE_WEIGHT = 3
+"""How many times more the genre's description counts beside words that training did not have."""
 DEFAULT_GUIDANCE = Guidance()
 DEFAULT_REFINEMENT = RefineConfig()
 
@@ -132,6 +135,10 @@ class EDMG:
         config = self.checkpoint.config
         movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
         text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder)
+        if text.genre is not None and (prompt or not _all_trained(text.movements)):
+            # What training never said may mean anything to the network: the genre outweighs it.
+            genre_rows = np.repeat(text.embeddings[:1], UNSEEN_GENRE_WEIGHT, axis=0)
+            text = replace(text, embeddings=np.concatenate((genre_rows, text.embeddings)))
         if text.genre is not None and text.genre not in config.genres:
             note = f"{self.name} was not trained on {text.genre}; it knows {', '.join(config.genres)}"
             text = replace(text, notes=(*text.notes, note))
@@ -242,6 +249,12 @@ class EDMG:
     def _denoise(self, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cpu_multiplies_bf16()):
             return self.checkpoint.network(noisy, step, conditions)
+
+
+def _all_trained(movements: Sequence[str]) -> bool:
+    """Whether every named movement occurs in training clips."""
+    trained = {m.name for genre in load_catalogue().values() for m in genre.movements if m.trained}
+    return trained.issuperset(movements)
 
 
 def cpu_multiplies_bf16() -> bool:
