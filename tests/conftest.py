@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+# The networks here are tiny: threads would spend their time waiting for each other.
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:
