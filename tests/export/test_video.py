@@ -115,7 +115,7 @@ def test_clicks_and_flashes_meet(tmp_path, clicks, start):
     bar = pictures[:, -1].astype(float).mean(1)[:, 0]
     for signal in (dot, bar):
         rise = np.diff(signal, prepend=signal[0])
-        flashes = times[np.flatnonzero(rise > 0.35 * rise.max())]
+        flashes = times[np.flatnonzero(rise > 0.6 * rise.max())]
         assert len(flashes) == len(onsets) == len(beats)
         assert np.abs(flashes - beats).max() < 0.025
         assert np.abs(flashes - onsets).max() < 0.05
