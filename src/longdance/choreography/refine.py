@@ -1,13 +1,11 @@
 """After denoising: meet the beats, smooth what no body does, and let standing feet stand."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from longdance.choreography.timing import align_to_beats
-from longdance.motion import filters
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
 
@@ -43,11 +41,7 @@ def refine(
     ``CONTACT_ORDER``; without them they are measured. Bones keep their lengths: only rotations and the root change.
     """
     if config.cutoff is not None:
-        motion = replace(
-            motion,
-            root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=config.cutoff),
-            rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=config.cutoff),
-        )
+        motion = motion.low_pass(config.cutoff)
     if config.meet_beats:  # after smoothing: noise pauses nowhere and everywhere
         motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:

@@ -104,7 +104,7 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
         motion = motion.slice(round(LEAD_IN * motion.fps), motion.frames)
     motion = bridge_leaps(motion)
     cutoff = NOISY_CUTOFF if label.clip.startswith(NOISY) else CUTOFF
-    motion = _low_pass(motion, cutoff)
+    motion = motion.low_pass(cutoff)
     if fps is not None:
         motion = motion.resample(fps)
     names = ("left_ankle", "left_foot", "right_ankle", "right_foot")
@@ -112,14 +112,6 @@ def read_clip(label: ClipLabel, *, fps: float | None = None) -> Motion:
     motion = lock_feet(motion, contacts)
     meta = {"clip": label.clip, "source": label.source, "genre": label.genre, "movement": label.movement}
     return replace(face_forward(motion), meta=meta)
-
-
-def _low_pass(motion: Motion, cutoff: float) -> Motion:
-    return replace(
-        motion,
-        root_position=filters.low_pass(motion.root_position, motion.fps, cutoff=cutoff),
-        rotations=filters.low_pass_rotations(motion.rotations, motion.fps, cutoff=cutoff),
-    )
 
 
 def read_keypoints(path: str | os.PathLike) -> Motion:

@@ -75,6 +75,14 @@ class Motion:
             self, root_position=self.root_position[start:stop], rotations=self.rotations[start:stop]
         )
 
+    def low_pass(self, cutoff: float) -> "Motion":
+        """The motion without what is faster than ``cutoff`` hertz, root and rotations alike, without delay."""
+        return replace(
+            self,
+            root_position=filters.low_pass(self.root_position, self.fps, cutoff=cutoff),
+            rotations=filters.low_pass_rotations(self.rotations, self.fps, cutoff=cutoff),
+        )
+
     def resample(self, fps: float) -> "Motion":
         """The same movement at another frame rate: spline for the root, slerp for rotations.
 
