@@ -206,13 +206,13 @@ def test_local_information_at_the_full_rate_sees_both_neighbours():
     assert torch.equal(influence(LocalInformationModule(16, 1)), near)
 
 
-@pytest.mark.parametrize(("tokens", "frames"), [(5, 10), (5, 9), (1, 2), (4, 4)])
-def test_upsampling_keeps_constants_and_order(tokens, frames):
-    constant = upsample(torch.full((1, tokens, 2), 3.0), frames)
-    torch.testing.assert_close(constant, torch.full((1, frames, 2), 3.0))
-    rising = upsample(torch.arange(float(tokens))[None, :, None], frames)
-    assert rising.shape == (1, frames, 1)
-    assert (rising[0, 1:] >= rising[0, :-1]).all()
+@pytest.mark.parametrize(("stride", "frames"), [(1, 7), (2, 10), (2, 9), (2, 1), (3, 10), (4, 4)])
+def test_upsampling_puts_token_k_on_frame_k_times_the_stride(stride, frames):
+    tokens = -(-frames // stride)
+    times = torch.arange(float(tokens))[None, :, None] * stride
+    spread = upsample(times, frames, stride=stride)[0, :, 0]
+    # Linear in between, and constant after the last token, which nothing follows.
+    torch.testing.assert_close(spread, torch.arange(float(frames)).clamp(max=times.max()))
 
 
 def test_the_papers_sizes():

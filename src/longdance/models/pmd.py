@@ -158,6 +158,7 @@ class LocalInformationModule(nn.Module):
 
     def __init__(self, width: int, stride: int):
         super().__init__()
+        self.stride = stride
         reach = max(1, stride // 2)  # frames to either side; n frames become ceil(n / stride) tokens
         self.convolution = nn.Conv1d(width, width, 2 * reach + 1, stride=stride, padding=reach)
 
@@ -189,10 +190,15 @@ class MusicEncoder(nn.Module):
 
 
 class TextPooling(nn.Module):
-    """Text tokens to one condition vector: each through a small network, then their mean; a null vector for none."""
+    """Text tokens to one condition vector: each through a small network, then their mean; a null vector for none.
+
+    Embeddings are brought to unit variance first: encoders differ in length, and the components of a unit vector are
+    too small to be heard beside the diffusion step.
+    """
 
     def __init__(self, text_width: int, width: int):
         super().__init__()
+        self.norm = nn.LayerNorm(text_width, elementwise_affine=False)
         self.network = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
         self.null = nn.Parameter(torch.zeros(width))
 
@@ -201,7 +207,7 @@ class TextPooling(nn.Module):
     ) -> Float[Tensor, "batch width"]:
         weight = mask[..., None].to(text.dtype)
         count = weight.sum(1)
-        mean = (self.network(text) * weight).sum(1) / count.clamp_min(1)
+        mean = (self.network(self.norm(text)) * weight).sum(1) / count.clamp_min(1)
         return torch.where(count > 0, mean, self.null.to(mean.dtype))
 
 
@@ -232,16 +238,21 @@ class PMDBlock(nn.Module):
         tokens = tokens + self.dropout(self.mixer(self.norm_mixer(tokens)))
         local = self.local(self.norm_local(tokens))
         local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
-        tokens = tokens + self.dropout(upsample(local, tokens.shape[1]))
+        tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.local.stride))
         styled = nn.functional.silu(self.adain(tokens, condition))
         return tokens + self.dropout(self.style(styled))
 
 
-def upsample(tokens: Float[Tensor, "batch shorter width"], frames: int) -> Float[Tensor, "batch frames width"]:
-    """Linear interpolation along time to the given number of frames."""
-    if tokens.shape[1] == frames:
-        return tokens
-    return nn.functional.interpolate(tokens.transpose(1, 2), size=frames, mode="linear").transpose(1, 2)
+def upsample(
+    tokens: Float[Tensor, "batch shorter width"], frames: int, *, stride: int
+) -> Float[Tensor, "batch frames width"]:
+    """Linear interpolation along time to ``frames``; token k lies on frame k * stride, as in the LIM."""
+    if stride == 1:
+        return tokens[:, :frames]
+    # One more token at the end gives the frames after the last one something to lean on.
+    padded = torch.cat((tokens, tokens[:, -1:]), 1).transpose(1, 2)
+    spread = nn.functional.interpolate(padded, size=tokens.shape[1] * stride + 1, mode="linear", align_corners=True)
+    return spread.transpose(1, 2)[:, :frames]
 
 
 class ParallelMambaDenoiser(nn.Module):
