@@ -12,6 +12,7 @@ from longdance.models.blocks import (
     Preconditioner,
     StepEmbedding,
     TemporalFilter,
+    attend_near_by,
     cosine_alpha_bar,
     rotary,
     sinusoids,
@@ -65,6 +66,30 @@ def test_attention_equals_the_formula_without_time(generator):
         weights = (query[..., cut] @ key[..., cut].transpose(-1, -2) / 2).softmax(-1)
         heads.append(weights @ value[..., cut])
     torch.testing.assert_close(found, layer.output(torch.cat(heads, -1)))
+
+
+@pytest.mark.parametrize(("frames", "everywhere"), [(9, 2), (12, 0), (10, 1)])
+def test_attention_near_by_equals_attention_with_a_mask(generator, frames, everywhere):
+    block = 3
+    query = torch.randn(2, 2, frames, 4, generator=generator, dtype=torch.float64)
+    key, value = torch.randn(2, 2, 2, frames + everywhere, 4, generator=generator, dtype=torch.float64)
+    own, other = torch.arange(frames) // block, torch.arange(frames + everywhere) // block
+    seen = (own[:, None] - other).abs() <= 1
+    seen[:, frames:] = True
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    torch.testing.assert_close(attend_near_by(query, key, value, block=block), expected)
+
+
+def test_attention_is_global_up_to_two_blocks_and_near_by_beyond(generator):
+    torch.manual_seed(3)
+    layer, plain = CrossAttention(8, 2, 0.0, block=4).eval(), attention()
+    plain.load_state_dict(layer.state_dict())
+    for frames, alike in ((8, True), (9, False)):
+        memory = torch.randn(1, frames + 2, 8, generator=generator)
+        tokens = torch.randn(1, frames, 8, generator=generator)
+        seconds = torch.arange(frames) / 30
+        near, far = layer(tokens, seconds, memory, seconds), plain(tokens, seconds, memory, seconds)
+        assert torch.allclose(near, far, atol=1e-6) == alike
 
 
 def test_attention_does_not_care_for_the_order_of_the_memory(generator):

@@ -107,12 +107,15 @@ def rotary(
 class CrossAttention(nn.Module):
     """Multi-head attention from motion tokens to condition tokens, with rotary time on both.
 
-    Tokens without a time (the diffusion step) come last in the memory and are left unrotated.
+    Tokens without a time (the diffusion step) come last in the memory and are left unrotated. With a ``block``,
+    sequences of more than two blocks of tokens, longer than any training window, attend near by: each block of queries
+    sees its own block of the music and the ones before and after, so time and memory grow linearly, and no time
+    difference occurs that training did not have.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, dropout: float, *, block: int | None = None):
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.block = heads, dropout, block
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -129,10 +132,48 @@ class CrossAttention(nn.Module):
         key, value = (split(t) for t in self.key_value(memory).chunk(2, -1))
         timed = len(memory_seconds)
         key = torch.cat((rotary(key[:, :, :timed], memory_seconds), key[:, :, timed:]), 2)
-        attended = nn.functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.dropout if self.training else 0.0
-        )
+        dropout = self.dropout if self.training else 0.0
+        if self.block is not None and len(seconds) == timed > 2 * self.block:
+            attended = attend_near_by(query, key, value, block=self.block, dropout=dropout)
+        else:
+            attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.output(attended.transpose(1, 2).flatten(-2))
+
+
+def attend_near_by(
+    query: Float[Tensor, "batch heads frames headdim"],
+    key: Float[Tensor, "batch heads memory headdim"],
+    value: Float[Tensor, "batch heads memory headdim"],
+    *,
+    block: int,
+    dropout: float = 0.0,
+) -> Float[Tensor, "batch heads frames headdim"]:
+    """Attention of each block of queries to the same block of the memory, its two neighbours, and all that follows.
+
+    The first ``frames`` tokens of the memory lie beside the queries in time; those after them are seen by every query.
+    """
+    batch, frames = query.shape[0], query.shape[2]
+    blocks = -(-frames // block)
+    blocked = lambda t: t.unflatten(2, (-1, block)).transpose(1, 2).flatten(0, 1)  # noqa: E731  (batch * blocks) first
+    pad = lambda t, before: nn.functional.pad(t, (0, 0, before, blocks * block - frames + before))  # noqa: E731
+
+    def neighbours(t: Tensor) -> Tensor:
+        beside = pad(t[:, :, :frames], block)
+        near = torch.cat([blocked(beside[:, :, i * block : (i + blocks) * block]) for i in range(3)], 2)
+        everywhere = t[:, :, frames:].repeat_interleave(blocks, 0)
+        return torch.cat((near, everywhere), 2)
+
+    position = torch.arange(-block, 2 * block, device=query.device)
+    position = position + block * torch.arange(blocks, device=query.device)[:, None]
+    seen = nn.functional.pad((position >= 0) & (position < frames), (0, key.shape[2] - frames), value=True)
+    attended = nn.functional.scaled_dot_product_attention(
+        blocked(pad(query, 0)),
+        neighbours(key),
+        neighbours(value),
+        attn_mask=seen.repeat(batch, 1)[:, None, None],
+        dropout_p=dropout,
+    )
+    return attended.unflatten(0, (batch, blocks)).transpose(1, 2).flatten(2, 3)[:, :, :frames]
 
 
 class AdaptiveInstanceNorm(nn.Module):

@@ -74,6 +74,9 @@ class PMDConfig(BaseModel):
     lim_stride: Count = 2
     """Down-sampling rate of the local information module."""
     attention_heads: Count = 4
+    attention_block: Count = 150
+    """Tokens, at the lower rate, beyond twice which attention looks only at its own and the neighbouring blocks; twice
+    150 are the ten seconds at 60 fps of the paper's windows."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
@@ -222,7 +225,9 @@ class PMDBlock(nn.Module):
         self.norm_local = nn.LayerNorm(width)
         self.local = LocalInformationModule(width, config.lim_stride)
         self.norm_attention = nn.LayerNorm(width)
-        self.attention = CrossAttention(width, config.attention_heads, config.dropout)
+        self.attention = CrossAttention(
+            width, config.attention_heads, config.dropout, block=config.attention_block
+        )
         self.adain = AdaptiveInstanceNorm(width, width)
         self.style = nn.Linear(width, width)
         self.dropout = nn.Dropout(config.dropout)
