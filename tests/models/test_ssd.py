@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from longdance.models import ssd
 from longdance.models.ssd import ssd_chunked, ssd_recurrent
 
 NAMES = ("x", "dt", "A", "B", "C", "initial_state")
@@ -67,7 +68,9 @@ def test_the_scan_is_a_masked_matrix(generator):
 @pytest.mark.parametrize(
     ("frames", "chunk"), [(13, 4), (12, 4), (13, 1), (13, 13), (13, 64), (1, 64), (65, 64), (7, 5)]
 )
-def test_chunks_equal_the_recurrence(frames, chunk, initial, generator):
+@pytest.mark.parametrize("working_set", [1, ssd.WORKING_SET])
+def test_chunks_equal_the_recurrence(frames, chunk, initial, working_set, generator, monkeypatch):
+    monkeypatch.setattr(ssd, "WORKING_SET", working_set)  # 1: every chunk is a stretch of its own
     tensors = inputs(generator, frames=frames)
     if not initial:
         del tensors["initial_state"]
@@ -76,8 +79,10 @@ def test_chunks_equal_the_recurrence(frames, chunk, initial, generator):
         torch.testing.assert_close(ours, oracle, atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("working_set", [1, ssd.WORKING_SET])
 @pytest.mark.parametrize("chunk", [4, 5, 64])
-def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, generator):
+def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, working_set, generator, monkeypatch):
+    monkeypatch.setattr(ssd, "WORKING_SET", working_set)
     tensors = inputs(generator)
     weights = [
         torch.randn(s, generator=generator, dtype=torch.float64) for s in ((2, 13, 3, 4), (2, 3, 5, 4))

@@ -21,14 +21,25 @@ from torch import Tensor, nn
 from longdance import __version__
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
+from longdance.files import atomic_write
 from longdance.models.pmd import Count, ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
-from longdance.motion.motion import atomic_write
 
 FORMAT = 1
 
-DENOISERS: dict[str, tuple[type[PMDConfig], type[nn.Module]]] = {"pmd": (PMDConfig, ParallelMambaDenoiser)}
-"""Kind of network to its configuration and class."""
+DENOISERS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {"pmd": (PMDConfig, ParallelMambaDenoiser)}
+"""Kind of network to its configuration and class. All take (noisy, step, conditions) and return clean motion."""
+
+
+def denoiser_name(network: BaseModel) -> str:
+    """Key in ``DENOISERS`` of a network's configuration."""
+    return next(name for name, (config, _) in DENOISERS.items() if type(network) is config)
+
+
+def build(network: BaseModel) -> nn.Module:
+    """A new network with random weights from its configuration."""
+    return DENOISERS[denoiser_name(network)][1](network)
+
 
 CHECKSUM = "tensors_sha256"
 """Key in ``config.json`` of the checksum of ``model.safetensors``; checkpoints without one are taken as they are."""
@@ -54,6 +65,8 @@ class CheckpointConfig(BaseModel):
     text_encoder: str
     genres: tuple[str, ...] = ()
     """Genres among the training dances."""
+    clean_edges: NonNegativeInt = 0
+    """Frames at either end of the noisy input that the network expects without noise (Lodge eq. 10)."""
     recipe: str = ""
     trained_steps: NonNegativeInt = 0
     licence: str = ""
@@ -76,7 +89,7 @@ class CheckpointConfig(BaseModel):
         return self
 
     @property
-    def network_config(self) -> PMDConfig:
+    def network_config(self) -> BaseModel:
         """``network``, checked."""
         return DENOISERS[self.denoiser][0].model_validate(self.network)
 
@@ -114,11 +127,12 @@ class Checkpoint:
         )
 
     def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
-        """Write the folder; ``half`` stores the network's tensors as float16."""
+        """Write the folder; ``half`` stores what was learnt as float16."""
         folder = Path(folder)
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if half:
-            tensors = {name: tensor.half() for name, tensor in tensors.items()}
+            learnt = {f"network.{name}" for name, _ in self.network.named_parameters()}
+            tensors = {name: tensor.half() if name in learnt else tensor for name, tensor in tensors.items()}
         tensors |= {
             "normaliser.mean": self.normaliser.mean,
             "normaliser.scale": self.normaliser.scale,
@@ -187,7 +201,7 @@ class Checkpoint:
         for name in ("normaliser.scale", "music.scale"):
             if not (tensors[name] > 0).all():
                 raise ValueError(f"expected positive numbers in {name}")
-        network = DENOISERS[config.denoiser][1](config.network_config)
+        network = build(config.network_config)
         network.load_state_dict(state)
         return cls(
             config,

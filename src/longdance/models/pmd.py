@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 from torch import Tensor, nn
 
 from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding, TemporalFilter
+from longdance.models.selective import SelectiveParameters
 from longdance.models.ssd import ssd_chunked
 
 
@@ -71,6 +72,10 @@ class PMDConfig(BaseModel):
     """Frames of the mixer's short convolution."""
     direction: Literal["forward", "bidirectional"] = "bidirectional"
     """Whether the scan runs over time once or in both directions."""
+    mixer: Literal["ssd", "sequential"] = "ssd"
+    """The parallel mamba module, or for the ablation the first Mamba's scan, frame by frame and channel by channel."""
+    local: bool = True
+    """Whether blocks have a local information module; without it they attend at the full rate (ablation)."""
     lim_stride: Count = 2
     """Down-sampling rate of the local information module."""
     attention_heads: Count = 4
@@ -84,7 +89,7 @@ class PMDConfig(BaseModel):
     """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
     diffusion_steps: Count = 1000
     """T, for preconditioning."""
-    chunk: Count = 64
+    chunk: Count = 32
     """Frames per chunk of the scan; changes speed, not results."""
 
     @model_validator(mode="after")
@@ -97,6 +102,23 @@ class PMDConfig(BaseModel):
                 f"expected attention_heads to split width {self.width} into even parts, got {self.attention_heads}"
             )
         return self
+
+
+class ShortConvolution(nn.Conv1d):
+    """A convolution of every channel with itself over a few frames, the earlier ones or those around."""
+
+    def __init__(self, channels: int, kernel: int, *, centred: bool):
+        super().__init__(channels, channels, kernel, groups=channels)
+        self.before = kernel // 2 if centred else kernel - 1
+
+    def forward(self, x: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
+        kernel, frames = self.kernel_size[0], x.shape[1]
+        padded = nn.functional.pad(x, (0, 0, self.before, kernel - 1 - self.before))
+        weight = self.weight[:, 0].to(x.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
+        result = self.bias.to(x.dtype).expand_as(x)
+        for offset in range(kernel):
+            result = result + padded[:, offset : offset + frames] * weight[:, offset]
+        return result
 
 
 class ParallelMambaModule(nn.Module):
@@ -112,7 +134,7 @@ class ParallelMambaModule(nn.Module):
         self.directions = 2 if config.direction == "bidirectional" else 1
         scan = 2 * config.state + config.heads
         self.input = nn.Linear(config.width, 2 * self.inner + self.directions * scan)
-        self.convolution = nn.Conv1d(self.inner, self.inner, config.kernel, groups=self.inner)
+        self.convolution = ShortConvolution(self.inner, config.kernel, centred=config.direction == "bidirectional")
         # A starts at -1 ... -16 and dt between 1 ms and 0.1, as in Mamba-2.
         self.log_decay = nn.Parameter(
             torch.linspace(1, 16, config.heads).log().repeat(self.directions).unflatten(0, (self.directions, -1))
@@ -127,7 +149,7 @@ class ParallelMambaModule(nn.Module):
         gate, x, scan = self.input(tokens).split(
             (self.inner, self.inner, self.directions * (2 * self.state + self.heads)), -1
         )
-        x = nn.functional.silu(self._short_convolution(x)).unflatten(-1, (self.heads, -1))
+        x = nn.functional.silu(self.convolution(x)).unflatten(-1, (self.heads, -1))
         scans = scan.chunk(self.directions, -1)
         y = self._scan(x, scans[0], 0)
         if self.directions == 2:  # the same scan over the reversed frames
@@ -144,16 +166,35 @@ class ParallelMambaModule(nn.Module):
         rate = -self.log_decay[direction].exp()
         return ssd_chunked(x, dt, rate, b_matrix, c_matrix, chunk=self.chunk)[0]
 
-    def _short_convolution(self, x: Tensor) -> Tensor:
-        kernel = self.convolution.kernel_size[0]
-        before = kernel - 1 if self.directions == 1 else kernel // 2  # causal, or centred
-        padded = nn.functional.pad(x, (0, 0, before, kernel - 1 - before))
-        weight = self.convolution.weight[:, 0].to(x.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
-        frames = x.shape[1]
-        result = self.convolution.bias.to(x.dtype).expand_as(x)
-        for offset in range(kernel):
-            result = result + padded[:, offset : offset + frames] * weight[:, offset]
-        return result
+
+class SequentialMambaModule(nn.Module):
+    """The first Mamba's mixer in the place of the PMM, everything around the scan being the same.
+
+    Source: Gu and Dao 2023, as in the row "w/o PMM" of EDMG's table 4.
+    """
+
+    def __init__(self, config: PMDConfig):
+        super().__init__()
+        self.inner = config.expand * config.width
+        self.input = nn.Linear(config.width, 2 * self.inner)
+        self.convolution = ShortConvolution(self.inner, config.kernel, centred=config.direction == "bidirectional")
+        directions = 2 if config.direction == "bidirectional" else 1
+        self.scans = nn.ModuleList(
+            SelectiveParameters(self.inner, config.width, config.state) for _ in range(directions)
+        )
+        self.skip = nn.Parameter(torch.ones(self.inner))
+        self.norm = nn.RMSNorm(self.inner)
+        self.output = nn.Linear(self.inner, config.width)
+
+    def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
+        gate, x = self.input(tokens).chunk(2, -1)
+        x = nn.functional.silu(self.convolution(x))
+        y = self.scans[0](x)
+        if len(self.scans) == 2:
+            y = y + self.scans[1](x.flip(1)).flip(1)
+        y = (y + x * self.skip.to(x.dtype)) * nn.functional.silu(gate)
+        y = nn.functional.rms_norm(y, (self.inner,), self.norm.weight.to(y.dtype), eps=1e-5)
+        return self.output(y)
 
 
 class LocalInformationModule(nn.Module):
@@ -221,9 +262,10 @@ class PMDBlock(nn.Module):
         super().__init__()
         width = config.width
         self.norm_mixer = nn.LayerNorm(width)
-        self.mixer = ParallelMambaModule(config)
+        self.mixer = (ParallelMambaModule if config.mixer == "ssd" else SequentialMambaModule)(config)
         self.norm_local = nn.LayerNorm(width)
-        self.local = LocalInformationModule(width, config.lim_stride)
+        self.local = LocalInformationModule(width, config.lim_stride) if config.local else nn.Identity()
+        self.stride = config.lim_stride if config.local else 1
         self.norm_attention = nn.LayerNorm(width)
         self.attention = CrossAttention(
             width, config.attention_heads, config.dropout, block=config.attention_block
@@ -243,7 +285,7 @@ class PMDBlock(nn.Module):
         tokens = tokens + self.dropout(self.mixer(self.norm_mixer(tokens)))
         local = self.local(self.norm_local(tokens))
         local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
-        tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.local.stride))
+        tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.stride))
         styled = nn.functional.silu(self.adain(tokens, condition))
         return tokens + self.dropout(self.style(styled))
 
@@ -295,13 +337,14 @@ class ParallelMambaDenoiser(nn.Module):
         step_vector = self.step(step)
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
         memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)
-        seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
+        memory_seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
+        seconds = memory_seconds if self.config.local else torch.arange(frames, device=noisy.device) / fps
         scale_in, skip, scale_out = self.precondition(step) if self.config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(noisy * scale_in)
         if self.config.aligned_music:
             tokens = tokens + aligned
         for block in self.blocks:
-            tokens = block(tokens, seconds, memory, seconds, condition)
+            tokens = block(tokens, seconds, memory, memory_seconds, condition)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
         clean = scale_out * self.output(self.norm(tokens)).float()

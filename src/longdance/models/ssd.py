@@ -16,6 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+WORKING_SET = 2**19
+"""Decays between pairs of frames, over all heads and chunks, that ``ssd_chunked`` holds at once on a CPU."""
+
 
 def ssd_recurrent(
     x: Float[Tensor, "batch frames heads headdim"],
@@ -61,10 +64,27 @@ def ssd_chunked(
 ]:
     """The same as ``ssd_recurrent`` by matrix products; time and memory grow linearly with the frames.
 
-    Cumulative sums and exponentials are taken in at least float32, whatever the dtype of ``x``.
+    Cumulative sums and exponentials are taken in at least float32, whatever the dtype of ``x``. Long sequences go
+    stretch by stretch, each starting from the state that the one before left, so that what is being worked on stays in
+    a CPU's caches.
     """
-    batch, frames, heads, headdim = x.shape
+    batch, frames, heads, _ = x.shape
     chunk = min(chunk, frames)
+    stretch = frames
+    if x.device.type == "cpu":
+        stretch = chunk * max(1, WORKING_SET // (batch * heads * chunk * chunk))
+    outputs, state = [], initial_state
+    for start in range(0, frames, stretch):
+        now = slice(start, start + stretch)
+        y, state = _scan_chunks(x[:, now], dt[:, now], A, B[:, now], C[:, now], state, chunk)
+        outputs.append(y)
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)), state
+
+
+def _scan_chunks(
+    x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor | None, chunk: int
+) -> tuple[Tensor, Tensor]:
+    batch, frames, heads, headdim = x.shape
     padding = -frames % chunk
     if padding:  # dt = 0 neither decays the state nor adds to it.
         x, dt, B, C = (
