@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from longdance.choreography.footing import CONTACT_ORDER as CONTACT_ORDER
+from longdance.choreography.footing import follow_feet, stances
 from longdance.choreography.timing import align_to_beats
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
-
-CONTACT_ORDER = ("left_ankle", "left_foot", "right_ankle", "right_foot")
-"""Joints of the contact labels that `refine` takes."""
 
 
 class RefineConfig(BaseModel):
@@ -23,9 +22,9 @@ class RefineConfig(BaseModel):
     cutoff: float | None = 5.0
     """Hertz of the zero-phase low-pass on root and rotations."""
     lock_feet: bool = True
-    """Whether feet in contact are held in place on the floor."""
-    contact_threshold: float = 0.3
-    """Predicted contact above which a foot joint stands."""
+    """Whether the root is led by standing feet, and these are held in place on the floor."""
+    contact_threshold: float = 0.5
+    """Predicted contact above which a foot joint stands whatever it does; others stand while low and slow."""
 
 
 def refine(
@@ -45,6 +44,9 @@ def refine(
     if config.meet_beats:  # after smoothing: noise pauses nowhere and everywhere
         motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:
-        standing = None if contacts is None else contacts > config.contact_threshold
+        motion = follow_feet(motion, contacts)
+        standing = stances(motion)
+        if contacts is not None:
+            standing |= contacts > config.contact_threshold
         motion = lock_feet(motion, standing)
     return motion
