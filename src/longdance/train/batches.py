@@ -4,13 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from longdance.data.store import Store, Take, centred
+from longdance.errors import InputError
 from longdance.features.text import resolve_prompt
+from longdance.models.checkpoint import Checkpoint
 from longdance.models.pmd import Conditions
+from longdance.motion.layout import Layout, Normaliser
 
 
 class BatchConfig(BaseModel):
@@ -43,6 +46,8 @@ class Batch(NamedTuple):
     valid: Bool[Tensor, "batch frames"]
     """False on frames that only pad a take shorter than the window."""
     conditions: Conditions
+    genre: Int[Tensor, " batch"]
+    """Index into the store's ``genres_of``."""
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same on another device."""
@@ -50,18 +55,89 @@ class Batch(NamedTuple):
             self.motion.to(device),
             self.valid.to(device),
             Conditions(*(field.to(device) for field in self.conditions)),
+            self.genre.to(device),
         )
 
 
-class BatchSource:
-    """Draws batches from a store's split; ``draw(step)`` always gives the same batch for the same step."""
+class Statistics(NamedTuple):
+    """What motion and music are normalised with."""
 
-    def __init__(self, store: Store, config: BatchConfig, *, split: str, text_encoder: str, seed: int):
+    normaliser: Normaliser
+    music_mean: np.ndarray
+    music_scale: np.ndarray
+
+    @classmethod
+    def of_store(cls, store: Store, layout: Layout, *, window: int) -> "Statistics":
+        """Those of the training takes; for another layout than the store's, over windows of ``window`` frames."""
+        if layout is store.layout:
+            return cls(store.normaliser, *store.music_statistics)
+        columns = columns_between(store.layout, layout)
+        rows = [
+            centred(np.array(store.motion_of(take)[begin : begin + window])[:, columns], layout)
+            for take in store.select("train")
+            if not take.variant  # the same poses at other tempi add nothing
+            for begin in range(0, take.frames, window)
+        ]
+        return cls(Normaliser.fit(np.concatenate(rows), layout), *store.music_statistics)
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> "Statistics":
+        """Those that a network was trained with, so that its training can go on."""
+        return cls(checkpoint.normaliser, checkpoint.music_mean.numpy(), checkpoint.music_scale.numpy())
+
+
+def columns_between(source: Layout, target: Layout) -> np.ndarray:
+    """(target.width,) columns of ``source`` features that make ``target`` features.
+
+    ``InputError`` if the source lacks a joint of the target or hangs it on another parent.
+    """
+    parents = lambda skeleton: {  # noqa: E731
+        name: skeleton.names[parent] if parent >= 0 else None
+        for name, parent in zip(skeleton.names, skeleton.parents, strict=True)
+    }
+    if not parents(target.skeleton).items() <= parents(source.skeleton).items():
+        raise InputError(f"expected motion in the layout {target.name}, got {source.name}; prepare the data again")
+    contact, rotations = source["contact"].start, source["rotations"].start
+    root = source["root_position"]
+    joints = [source.skeleton.index(name) for name in target.skeleton.names]
+    return np.array(
+        [contact + source.contact_joints.index(name) for name in target.contact_joints]
+        + list(range(root.start, root.stop))
+        + [rotations + 6 * joint + entry for joint in joints for entry in range(6)]
+    )
+
+
+def genres_of(store: Store) -> tuple[str, ...]:
+    """The genres of all takes, ``none`` among them, in alphabetical order."""
+    return tuple(sorted({take.genre for take in store.takes}))
+
+
+class BatchSource:
+    """Draws batches from a store's split; ``draw(step)`` always gives the same batch for the same step.
+
+    ``layout`` and ``statistics`` are the store's unless given.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: BatchConfig,
+        *,
+        split: str,
+        text_encoder: str,
+        seed: int,
+        layout: Layout | None = None,
+        statistics: Statistics | None = None,
+    ):
         self.store, self.config, self.seed = store, config, seed
+        self.layout = layout or store.layout
+        self.columns = columns_between(store.layout, self.layout)
         self.takes = store.select(split)
         self.probability = take_probabilities(self.takes, config)
-        self.normaliser = store.normaliser
-        self.music_mean, self.music_scale = store.music_statistics
+        self.genres = genres_of(store)
+        self.normaliser, self.music_mean, self.music_scale = statistics or Statistics.of_store(
+            store, self.layout, window=config.window
+        )
         # MFCC and chroma, where the features have them.
         self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
@@ -97,22 +173,39 @@ class BatchSource:
         return int(fraction * (max(take.frames - self.config.window, 0) + 1))
 
     def _collate(self, places: list[tuple[Take, int]], rng: np.random.Generator | None) -> Batch:
-        config, size = self.config, len(places)
-        channels = self.store.music.shape[1]
-        motion = np.empty((size, config.window, self.store.layout.width), np.float32)
-        music = np.empty((size, config.window, channels), np.float32)
-        valid = np.zeros((size, config.window), bool)
+        window, size = self.config.window, len(places)
+        motion = np.empty((size, window, self.layout.width), np.float32)
+        music = np.empty((size, window, self.store.music.shape[1]), np.float32)
+        valid = np.zeros((size, window), bool)
+        for row, (take, start) in enumerate(places):
+            cut = slice(start, start + window)
+            stretch = centred(np.array(self.store.motion_of(take)[cut])[:, self.columns], self.layout)
+            sound = self.store.music_of(take)[cut]
+            frames = len(stretch)
+            motion[row] = np.pad(stretch, ((0, window - frames), (0, 0)), mode="edge")
+            music[row] = np.pad(sound, ((0, window - frames), (0, 0)), mode="edge")
+            valid[row, :frames] = True
+        takes = [take for take, _ in places]
+        return Batch(
+            self.normaliser.normalise(torch.from_numpy(motion)),
+            torch.from_numpy(valid),
+            self.conditions(takes, music, rng),
+            torch.tensor([self.genres.index(take.genre) for take in takes]),
+        )
+
+    def conditions(
+        self,
+        takes: list[Take],
+        music: Float[np.ndarray, "batch frames music_channels"],
+        rng: np.random.Generator | None,
+    ) -> Conditions:
+        """Music features as they are in the store, and the takes' words; dropped at random if there is an ``rng``."""
+        config, size = self.config, len(takes)
+        music = (music - self.music_mean) / self.music_scale
         text = np.zeros((size, self.tokens, self.text_width), np.float32)
         text_mask = np.zeros((size, self.tokens), bool)
         keep_music = np.ones(size, bool)
-        for row, (take, start) in enumerate(places):
-            cut = slice(start, start + config.window)
-            stretch = centred(np.array(self.store.motion_of(take)[cut]), self.store.layout)
-            sound = (self.store.music_of(take)[cut] - self.music_mean) / self.music_scale
-            frames = len(stretch)
-            motion[row] = np.pad(stretch, ((0, config.window - frames), (0, 0)), mode="edge")
-            music[row] = np.pad(sound, ((0, config.window - frames), (0, 0)), mode="edge")
-            valid[row, :frames] = True
+        for row, take in enumerate(takes):
             prompt = self.prompts[take.genre, take.movements]
             text[row, : len(prompt)] = prompt
             text_mask[row, : len(prompt)] = True
@@ -124,12 +217,7 @@ class BatchSource:
                 text_mask[row, 1:] &= np.array(kept) >= config.drop_movement
                 if timbre < config.drop_timbre:
                     music[row, :, self.timbre] = 0.0
-        tensors = (torch.from_numpy(a) for a in (music.clip(-4, 4), text, text_mask, keep_music))
-        return Batch(
-            self.normaliser.normalise(torch.from_numpy(motion)),
-            torch.from_numpy(valid),
-            Conditions(*tensors),
-        )
+        return Conditions(*(torch.from_numpy(a) for a in (music.clip(-4, 4), text, text_mask, keep_music)))
 
 
 def take_probabilities(takes: list[Take], config: BatchConfig) -> np.ndarray:

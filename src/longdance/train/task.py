@@ -1,0 +1,96 @@
+"""What the training loop must be told about a kind of training: its settings, its networks, its data and its losses."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from longdance.data.store import Store
+from longdance.models.checkpoint import Checkpoint
+
+KEPT = "network"
+"""The network whose weights are averaged, validated and kept; others only help to train it."""
+
+Losses = dict[str, dict[str, Tensor]]
+"""Name of a network to the terms of its loss, the sum to be lowered under ``total``."""
+
+
+class TrainingConfig(BaseModel, ABC):
+    """A whole run. ``longdance train RECIPE key=value`` overrides any field, nested ones by dots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    steps: int = 100_000
+    """Optimiser steps."""
+    learning_rate: float = 2e-4
+    """Of the kept network."""
+    warmup: int = 0
+    """Steps over which the learning rate rises from zero."""
+    cooldown: float = 0.0
+    """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    ema: float = 0.999
+    """Decay of the running average of the weights; the average is what is used."""
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    validate_every: int = 500
+    """Steps between validations."""
+    checkpoint_every: int = 100
+    """Steps between checkpoints."""
+    seed: int = 0
+
+    @abstractmethod
+    def task(self, store: Store) -> "Task":
+        """What these settings train on a store; ``InputError`` where the two do not belong together."""
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """Training examples; the loop only moves them to the device."""
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same on another device."""
+        ...
+
+
+class Task(ABC):
+    """A kind of training. The loop knows nothing else about what is trained."""
+
+    networks: Mapping[str, nn.Module]
+    """What is trained, ``KEPT`` first. In every step they are updated one after the other, in this order."""
+
+    @abstractmethod
+    def optimiser(self, name: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimiser of one network, with its highest learning rate."""
+
+    @abstractmethod
+    def draw(self, step: int, *, rank: int) -> Batch:
+        """The batch of a training step, a pure function of step and rank."""
+
+    @abstractmethod
+    def validation(self) -> Sequence[Batch]:
+        """The same batches every time; empty if there is nothing to validate on."""
+
+    @abstractmethod
+    def losses(
+        self,
+        networks: Mapping[str, nn.Module],
+        batch: Batch,
+        generator: torch.Generator,
+        autocast: Callable[[], AbstractContextManager],
+    ) -> Losses:
+        """The losses of all ``networks`` (those of the task, or their averages) on a batch.
+
+        All randomness comes from ``generator``, on the CPU. Each network's loss must send gradients into that network
+        alone, and must not need its weights after an earlier one's update: the loop goes backward through one loss
+        after the other. ``autocast`` opens the stretch that may be computed with less precision.
+        """
+
+    @abstractmethod
+    def as_checkpoint(self, network: nn.Module, step: int) -> Checkpoint:
+        """What a user needs of the run: the kept network with all that is needed to use it."""
