@@ -18,7 +18,7 @@ from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.motion.motion import Motion
-from longdance.train.loop import as_checkpoint
+from longdance.train.denoising import as_checkpoint
 from longdance.train.recipes import tiny
 
 
