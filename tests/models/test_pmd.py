@@ -10,6 +10,7 @@ from longdance.models.pmd import (
     ParallelMambaDenoiser,
     ParallelMambaModule,
     PMDConfig,
+    SequentialMambaModule,
     upsample,
 )
 
@@ -171,9 +172,52 @@ def test_the_short_convolution_is_torchs_grouped_one(generator):
     torch.manual_seed(0)
     x = torch.randn(2, 9, 32, generator=generator)
     for direction, padding in (("forward", (2, 0)), ("bidirectional", (1, 1))):
-        mixer = ParallelMambaModule(small(direction=direction))
-        expected = mixer.convolution(torch.nn.functional.pad(x.transpose(1, 2), padding)).transpose(1, 2)
-        torch.testing.assert_close(mixer._short_convolution(x), expected)
+        convolution = ParallelMambaModule(small(direction=direction)).convolution
+        padded = torch.nn.functional.pad(x.transpose(1, 2), padding)
+        expected = torch.nn.functional.conv1d(padded, convolution.weight, convolution.bias, groups=32)
+        torch.testing.assert_close(convolution(x), expected.transpose(1, 2))
+
+
+ABLATIONS = (
+    {"local": False},
+    {"mixer": "sequential"},
+    {"direction": "forward"},
+    {"mixer": "sequential", "local": False},
+)
+
+
+@pytest.mark.parametrize("changes", ABLATIONS, ids=str)
+def test_ablations_take_any_length_and_learn_in_all_their_parts(changes, generator):
+    network = denoiser(**changes)
+    for frames in (1, 5, 20):
+        noisy = torch.randn(2, frames, 7, generator=generator)
+        found = network(noisy, torch.tensor([3, 700]), conditions(generator, batch=2, frames=frames))
+        assert found.shape == noisy.shape
+    found.square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    # The null embeddings have nothing to do while music and text are there.
+    assert {name for name, found in gradients.items() if found is None or not found.any()} == {
+        name for name in gradients if name.endswith("null")
+    }
+
+
+@torch.no_grad()
+def test_a_sequential_mixer_in_one_direction_does_not_look_ahead(generator):
+    torch.manual_seed(0)
+    for direction, sees in (("forward", False), ("bidirectional", True)):
+        mixer = SequentialMambaModule(small(direction=direction))
+        tokens = torch.randn(1, 9, 16, generator=generator)
+        changed = tokens.clone()
+        changed[:, 6:] += 1
+        assert torch.allclose(mixer(tokens)[:, :6], mixer(changed)[:, :6], atol=1e-6) != sees
+
+
+def test_the_plain_network_has_no_trace_of_the_ablations():
+    names = set(denoiser().state_dict())
+    assert not [name for name in names if "scans" in name or "stride" in name]
+    assert "blocks.0.local.convolution.weight" in names
+    assert "blocks.0.mixer.convolution.weight" in names
+    assert not [name for name in denoiser(local=False).state_dict() if "local.convolution" in name]
 
 
 @torch.no_grad()
