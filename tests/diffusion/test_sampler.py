@@ -145,6 +145,17 @@ def test_ddpm_draws_fresh_noise_from_the_generator_alone():
 
 
 @rules
+def test_rows_with_generators_of_their_own_do_not_depend_on_the_batch(rule):
+    def rows(seeds):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        start = randn_like(torch.empty(len(seeds), 4, 3), generators)
+        return sample(gaussian, start, schedule=SCHEDULE, rule=rule(), steps=5, generator=generators)
+
+    torch.testing.assert_close(rows([3, 8, 5])[1:2], rows([8]))
+    assert not torch.equal(rows([3]), rows([8]))
+
+
+@rules
 def test_a_fresh_rule_knows_nothing_of_earlier_runs(rule):
     assert rule() is not rule()
     run(lambda noisy, step: noisy * 0 + 9, rule(), 5)

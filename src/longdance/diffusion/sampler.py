@@ -18,6 +18,8 @@ from longdance.diffusion.noise import NoiseSchedule
 
 Predictor = Callable[[Tensor, int], Tensor]
 """(noisy (batch, frames, features), step) -> predicted clean motion, guidance included."""
+Random = torch.Generator | Sequence[torch.Generator]
+"""Where noise comes from: one generator, or one for each row, so that a row's noise does not depend on the others."""
 
 
 @runtime_checkable
@@ -32,7 +34,7 @@ class StepRule(Protocol):
         schedule: NoiseSchedule,
         step: int,
         next_step: int,
-        generator: torch.Generator,
+        generator: Random,
     ) -> Tensor: ...
 
 
@@ -102,7 +104,7 @@ def sample(
     schedule: NoiseSchedule,
     rule: StepRule,
     steps: int,
-    generator: torch.Generator,
+    generator: Random,
     constraints: Sequence[Constraint] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "batch frames features"]:
@@ -122,7 +124,9 @@ def sample(
     return noisy
 
 
-def randn_like(tensor: Tensor, generator: torch.Generator) -> Tensor:
+def randn_like(tensor: Tensor, generator: Random) -> Tensor:
     """Standard normal noise drawn on the generator's device, so that a seed means the same on every device."""
+    if not isinstance(generator, torch.Generator):
+        return torch.stack([randn_like(row, own) for row, own in zip(tensor, generator, strict=True)])
     noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype, device=generator.device)
     return noise.to(tensor.device)
