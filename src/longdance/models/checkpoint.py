@@ -128,7 +128,6 @@ class Checkpoint:
 
     def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
         """Write the folder; ``half`` stores what was learnt as float16."""
-        folder = Path(folder)
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         if half:
             learnt = {f"network.{name}" for name, _ in self.network.named_parameters()}
@@ -139,15 +138,7 @@ class Checkpoint:
             "music.mean": self.music_mean,
             "music.scale": self.music_scale,
         }
-        stored = tensors_to_bytes({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
-        record = self.config.model_dump() | {CHECKSUM: hashlib.sha256(stored).hexdigest()}
-        # Both are complete before either takes its place. Should only one get there, the checksum tells.
-        with (
-            atomic_write(folder / "config.json") as config_file,
-            atomic_write(folder / "model.safetensors") as tensors_file,
-        ):
-            tensors_file.write_bytes(stored)
-            config_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_folder(Path(folder), self.config.model_dump(), tensors)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Checkpoint":
@@ -157,28 +148,14 @@ class Checkpoint:
         by another version of the format.
         """
         folder = Path(folder)
-        try:
-            record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            stored = (folder / "model.safetensors").read_bytes()
-        except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8 nor JSON
-            raise InputError(
-                f"{folder}: expected a checkpoint (config.json and model.safetensors): {error}"
-            ) from error
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise InputError(f"{folder}: expected checkpoint format {FORMAT}; train again or update longdance")
-        checksum = hashlib.sha256(stored).hexdigest()
-        if record.pop(CHECKSUM, checksum) != checksum:
-            raise InputError(
-                f"{folder}: expected model.safetensors as saved with config.json, got a damaged one or that of another "
-                "save; try again if a training is writing them right now, or copy both files once more"
-            )
+        record, tensors = read_folder(folder)
         try:
             config = CheckpointConfig.model_validate(record)
         except ValidationError as error:
             raise InputError(f"{folder}/config.json: cannot be used with this version of longdance: {error}") from error
         try:
-            return cls._from_tensors(config, {name: t.float() for name, t in tensors_from_bytes(stored).items()})
-        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a dtype unknown to torch
+            return cls._from_tensors(config, tensors)
+        except (ValueError, RuntimeError) as error:
             raise InputError(f"{folder}/model.safetensors: does not fit config.json: {error}") from error
 
     @classmethod
@@ -195,9 +172,7 @@ class Checkpoint:
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if shapes != {name: (width,) for name, width in statistics.items()}:
             raise ValueError(f"expected vectors of the lengths {statistics}, got shapes {shapes}")
-        for name, tensor in (state | tensors).items():
-            if not torch.isfinite(tensor).all():
-                raise ValueError(f"expected finite numbers in {name}; the training may have diverged")
+        finite_state(state | tensors)
         for name in ("normaliser.scale", "music.scale"):
             if not (tensors[name] > 0).all():
                 raise ValueError(f"expected positive numbers in {name}")
@@ -210,3 +185,48 @@ class Checkpoint:
             tensors["music.mean"],
             tensors["music.scale"],
         )
+
+
+def write_folder(folder: Path, record: dict, tensors: dict[str, Tensor]) -> None:
+    """Write ``config.json`` and ``model.safetensors``, tied together by a checksum."""
+    stored = tensors_to_bytes({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
+    record = record | {CHECKSUM: hashlib.sha256(stored).hexdigest()}
+    # Both are complete before either takes its place. Should only one get there, the checksum tells.
+    with (
+        atomic_write(folder / "config.json") as config_file,
+        atomic_write(folder / "model.safetensors") as tensors_file,
+    ):
+        tensors_file.write_bytes(stored)
+        config_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_folder(folder: Path) -> tuple[dict, dict[str, Tensor]]:
+    """The record, without the checksum, and the tensors, as float32, of a checkpoint folder of any kind.
+
+    ``InputError`` if it is none, is damaged, or was made by another version of the format.
+    """
+    try:
+        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        stored = (folder / "model.safetensors").read_bytes()
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: neither UTF-8 nor JSON
+        raise InputError(f"{folder}: expected a checkpoint (config.json and model.safetensors): {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise InputError(f"{folder}: expected checkpoint format {FORMAT}; train again or update longdance")
+    checksum = hashlib.sha256(stored).hexdigest()
+    if record.pop(CHECKSUM, checksum) != checksum:
+        raise InputError(
+            f"{folder}: expected model.safetensors as saved with config.json, got a damaged one or that of another "
+            "save; try again if a training is writing them right now, or copy both files once more"
+        )
+    try:
+        return record, {name: tensor.float() for name, tensor in tensors_from_bytes(stored).items()}
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a dtype unknown to torch
+        raise InputError(f"{folder}/model.safetensors: does not fit config.json: {error}") from error
+
+
+def finite_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors; ``ValueError`` where one holds something else than finite numbers."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"expected finite numbers in {name}; the training may have diverged")
+    return tensors
