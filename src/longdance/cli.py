@@ -90,6 +90,7 @@ def generate(
     genre: Annotated[str | None, typer.Option(help="See `longdance catalogue`.")] = None,
     movement: Annotated[list[str] | None, typer.Option(help="A movement of the genre; may be repeated.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Free words about the dance.")] = None,
+    score: Annotated[Path | None, typer.Option(help="A timeline of what to dance when; see docs/score.md.")] = None,
     start: Annotated[float, typer.Option(min=0, help="Second of the song to begin at.")] = 0.0,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest of the song if not given.")] = None,
     bpm: Annotated[float | None, typer.Option(min=20, max=400, help="Tempo, if the tracker gets it wrong.")] = None,
@@ -100,6 +101,7 @@ def generate(
     text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Any of npz,bvh,mp4.")] = "npz,bvh,mp4",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
@@ -122,7 +124,9 @@ def generate(
 
     from longdance.choreography.edmg import DEFAULT_REFINEMENT, Guidance
     from longdance.choreography.pretrained import load
+    from longdance.choreography.score import Score
 
+    written = None if score is None else Score.load(score)
     dancer = load(model)
     results, failed, names = [], [], set()
     for number, path in enumerate(files, start=1):
@@ -137,6 +141,7 @@ def generate(
                     genre=genre,
                     movement=movement or None,
                     prompt=prompt,
+                    score=written,
                     start=start,
                     seconds=seconds,
                     bpm=bpm,
@@ -146,6 +151,7 @@ def generate(
                     sampler=sampler,
                     guidance=Guidance(music_guidance, text_guidance),
                     refinement=DEFAULT_REFINEMENT if refine else None,
+                    device=device,
                     progress=progress,
                 )
                 if fps is not None:

@@ -4,38 +4,29 @@ Source: EDMG section 3.2; windows beyond the trained length as in `windows`.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from longdance.choreography.longform import Progress, Sampling, stretches
 from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
-from longdance.choreography.windows import Stitcher, WindowPlan
+from longdance.choreography.score import Score
+from longdance.choreography.timeline import Timeline
+from longdance.choreography.windows import WindowPlan
 from longdance.data.catalogue import load_catalogue
-from longdance.diffusion.constraints import Constraint
-from longdance.diffusion.guidance import guided
-from longdance.diffusion.noise import NoiseSchedule
-from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
+from longdance.diffusion.guidance import Guidance
+from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt, resolve_prompt
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions
 from longdance.motion.motion import Motion
-
-Progress = Callable[[int, int, str], None]
-
-
-class Guidance(NamedTuple):
-    """How strongly music and text lead; 1 is the plain conditional model."""
-
-    music: float = 1.5
-    text: float = 6.0
-
 
 UNSEEN_GENRE_WEIGHT = 3
 """How many times more the genre's description counts beside words that training did not have."""
@@ -55,6 +46,8 @@ class EDMG:
     """Windows that go through the network at once; bounds memory."""
     stretch: int = 24
     """Windows that are denoised together; longer dances are made stretch by stretch."""
+    _copies: dict[str, Checkpoint] = field(default_factory=dict, init=False, repr=False)
+    """The checkpoint on other devices, by device."""
 
     @property
     def fps(self) -> float:
@@ -68,6 +61,7 @@ class EDMG:
         genre: str | None = None,
         movement: str | Sequence[str] | None = None,
         prompt: str | None = None,
+        score: str | os.PathLike | Score | None = None,
         start: float = 0.0,
         seconds: float | None = None,
         bpm: float | None = None,
@@ -77,29 +71,42 @@ class EDMG:
         sampler: str = "dpm2m",
         guidance: Guidance = DEFAULT_GUIDANCE,
         refinement: RefineConfig | None = DEFAULT_REFINEMENT,
+        device: str = "auto",
         progress: Progress | None = None,
     ) -> Motion:
         """Dance to a song, or to the part of it from ``start`` for ``seconds``.
 
         ``genre`` and ``movement`` are names of the catalogue, ``prompt`` free text; without any, the music alone leads.
+        ``score`` (a file, or one that was read) says what to dance when; the words then fill its gaps. ``device`` is
+        cpu, cuda, cuda:N or auto: cuda where there is one.
+
         The same inputs and seed give the same dance on the same device. ``progress(done, total, what)`` may raise
         ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
         """
-        if sampler not in STEP_RULES:
-            raise InputError(f"expected a sampler among {', '.join(STEP_RULES)}, got {sampler!r}")
-        if not 1 <= steps <= self.checkpoint.config.diffusion_steps:
-            raise InputError(f"expected 1 to {self.checkpoint.config.diffusion_steps} steps, got {steps}")
-        if not 0 <= seed < 2**63:
-            raise InputError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
+        sampling = self.sampling(seed=seed, steps=steps, sampler=sampler)
+        checkpoint = self.on(device)
         text = self._prompt(genre, movement, prompt)
+        if score is not None and not isinstance(score, Score):
+            score = Score.load(score)
+        prompts = score.prompts(self._prompt) if score is not None else []
+        if score is not None and any(score.words):
+            text, prompt = self._prompt(*score.words), score.words.text
         if not isinstance(song, Song):
             song = Song.load(song, bpm=bpm, beat_offset=beat_offset, start=start, seconds=seconds)
         elif start or (seconds, bpm, beat_offset) != (None, None, None):
             raise InputError("expected start, seconds, bpm and beat_offset where the Song is loaded, not beside it")
         frames = max(1, song.frames(self.fps))
+        timeline, notes = Timeline.whole(frames, text, guidance, prompt=prompt), text.notes
+        if score is not None:
+            timeline, left_out = score.on(
+                song, checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=guidance
+            )
+            said = [note for span in timeline.spans for note in span.text.notes]
+            notes = tuple(dict.fromkeys((*said, *left_out)))
+        plan = self.plan(frames)
         tracks, gaps = [], []
-        for track, gap in self._stretches(
-            song, text, frames, seed=seed, steps=steps, sampler=sampler, guidance=guidance, progress=progress
+        for track, gap in stretches(
+            checkpoint, self._music(song, plan.frames), timeline, plan, sampling=sampling, progress=progress
         ):
             tracks.append(track)
             gaps.append(gap)
@@ -118,12 +125,41 @@ class EDMG:
             "tempo_bpm": round(float(song.tempo_bpm), 3),
             "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / self.fps],
             "seam_gap": max(gaps),
-            "notes": list(text.notes),
+            "notes": list(notes),
         }
+        if score is not None:
+            meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}
         motion = self.checkpoint.layout.decode(features, self.fps, meta=meta)
         if refinement is not None:
             motion = refine(motion, self._contacts(features), refinement, beat_times=meta["beat_times"])
         return motion
+
+    def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
+        """How to draw a dance; ``InputError`` for values out of range."""
+        if sampler not in STEP_RULES:
+            raise InputError(f"expected a sampler among {', '.join(STEP_RULES)}, got {sampler!r}")
+        if not 1 <= steps <= self.checkpoint.config.diffusion_steps:
+            raise InputError(f"expected 1 to {self.checkpoint.config.diffusion_steps} steps, got {steps}")
+        if not 0 <= seed < 2**63:
+            raise InputError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
+        return Sampling(seed=seed, steps=steps, sampler=sampler, rows=self.rows, stretch=self.stretch)
+
+    def plan(self, frames: int) -> WindowPlan:
+        """The windows of a dance of so many frames."""
+        window = self.checkpoint.config.window
+        return WindowPlan.cover(frames, window=window, overlap=int(window * self.overlap))
+
+    def on(self, device: str) -> Checkpoint:
+        """The checkpoint on a device, copied there once; ``InputError`` for devices that this computer lacks."""
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if name == "cpu":
+            return self.checkpoint
+        usable = re.fullmatch(r"cuda(:\d{1,3})?", name) is not None and torch.cuda.is_available()
+        if not usable or int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
+            raise InputError(f"expected the device cpu, or cuda where there is one, got {device!r}; try auto")
+        if name not in self._copies:
+            self._copies[name] = self.checkpoint.to(name)
+        return self._copies[name]
 
     def _contacts(self, features: np.ndarray) -> np.ndarray:
         """(frames, 4) predicted contacts in the order of ``refine``, whatever the layout's own order."""
@@ -135,7 +171,7 @@ class EDMG:
         config = self.checkpoint.config
         movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
         text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder)
-        if text.genre is not None and (prompt or not _all_trained(text.movements)):
+        if text.genre is not None and (prompt or not _trained_movements().issuperset(text.movements)):
             # What training never said may mean anything to the network: the genre outweighs it.
             genre_rows = np.repeat(text.embeddings[:1], UNSEEN_GENRE_WEIGHT, axis=0)
             text = replace(text, embeddings=np.concatenate((genre_rows, text.embeddings)))
@@ -143,87 +179,6 @@ class EDMG:
             note = f"{self.name} was not trained on {text.genre}; it knows {', '.join(config.genres)}"
             text = replace(text, notes=(*text.notes, note))
         return text
-
-    def _stretches(
-        self,
-        song: Song,
-        text: TextPrompt,
-        frames: int,
-        *,
-        seed: int,
-        steps: int,
-        sampler: str,
-        guidance: Guidance,
-        progress: Progress | None,
-    ) -> Iterator[tuple[np.ndarray, float]]:
-        """Denormalised features of one stretch after the other, (frames, width), and the largest gap at its seams."""
-        config, layout = self.checkpoint.config, self.checkpoint.layout
-        generator = torch.Generator().manual_seed(seed)
-        schedule = NoiseSchedule.cosine(config.diffusion_steps)
-        plan = WindowPlan.cover(frames, window=config.window, overlap=int(config.window * self.overlap))
-        music = self._music(song, plan.frames)
-        root = layout["root_position"]
-        done, total = 0, plan.count * steps
-        previous: Tensor | None = None
-        for first in range(0, plan.count, self.stretch):
-            part = WindowPlan(min(self.stretch, plan.count - first), plan.window, plan.overlap)
-            begin = first * plan.hop
-            sound = part.cut(music[begin : begin + part.frames])
-            stitcher = Stitcher(part, layout, self.checkpoint.normaliser)
-            noise = randn_like(torch.empty(part.frames, layout.width), generator)
-            constraints = [stitcher.constraint()]
-            origin = torch.zeros(3)
-            if previous is not None:  # begin with the frames that the stretch before ended with
-                origin = previous[0, root] * torch.tensor([1.0, 0.0, 1.0])
-                constraints.append(self._continuation(previous, origin, part))
-            predict = guided(
-                self._denoise,
-                self._conditions(sound, text),
-                music_weight=guidance.music,
-                text_weight=guidance.text,
-                rows=self.rows,
-            )
-            predictions: list[Tensor] = []
-
-            def remember(noisy: Tensor, step: int, predict=predict, predictions=predictions) -> Tensor:
-                predictions[:] = [predict(noisy, step)]
-                return predictions[0]
-
-            def advance(step: int, _: int, before=done, count=part.count) -> None:
-                if progress is not None:
-                    progress(before + step * count, total, "denoising")
-
-            with torch.no_grad():
-                windows = sample(
-                    remember,
-                    part.cut(noise),
-                    schedule=schedule,
-                    rule=STEP_RULES[sampler](),
-                    steps=steps,
-                    generator=generator,
-                    constraints=constraints,
-                    progress=advance,
-                )
-                track, _ = stitcher.join(windows)
-                gap = stitcher.gap(predictions[0])
-            done += part.count * steps
-            track[:, root] += origin
-            previous = track[-plan.overlap :] if plan.overlap else None
-            # The overlap with the next stretch comes back, unchanged, at that stretch's beginning.
-            last = first + part.count == plan.count
-            kept = part.frames if last else part.frames - plan.overlap
-            yield track[:kept].numpy(), gap
-
-    def _continuation(self, previous: Tensor, origin: Tensor, part: WindowPlan) -> Constraint:
-        """The first window of a stretch starts with ``previous`` (overlap, width), seen from ``origin``."""
-        layout = self.checkpoint.layout
-        moved = previous.clone()
-        moved[:, layout["root_position"]] -= origin
-        value = torch.zeros(part.count, part.window, layout.width)
-        mask = torch.zeros(part.count, part.window, 1)
-        value[0, : part.overlap] = self.checkpoint.normaliser.normalise(moved)
-        mask[0, : part.overlap] = 1
-        return Constraint(mask=mask, value=value)
 
     def _music(self, song: Song, frames: int) -> Tensor:
         """(frames, channels) normalised features; beyond the song's end the last frame goes on."""
@@ -237,27 +192,8 @@ class EDMG:
         features = np.pad(features, ((0, max(0, frames - len(features))), (0, 0)), mode="edge")[:frames]
         return self.checkpoint.normalise_music(torch.from_numpy(features))
 
-    def _conditions(self, sound: Tensor, text: TextPrompt) -> Conditions:
-        count, tokens = len(sound), max(1, len(text.embeddings))
-        embeddings = torch.zeros(count, tokens, self.checkpoint.network.config.text_width)
-        mask = torch.zeros(count, tokens, dtype=torch.bool)
-        if len(text.embeddings):
-            embeddings[:] = torch.from_numpy(text.embeddings)
-            mask[:] = True
-        return Conditions(sound, embeddings, mask, torch.ones(count, dtype=torch.bool))
 
-    def _denoise(self, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cpu_multiplies_bf16()):
-            return self.checkpoint.network(noisy, step, conditions)
-
-
-def _all_trained(movements: Sequence[str]) -> bool:
-    """Whether every named movement occurs in training clips."""
-    trained = {m.name for genre in load_catalogue().values() for m in genre.movements if m.trained}
-    return trained.issuperset(movements)
-
-
-def cpu_multiplies_bf16() -> bool:
-    """Whether this CPU has bf16 products in hardware, where they are several times faster than float32."""
-    asks = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public: other versions may lack it
-    return bool(asks is not None and asks())
+@lru_cache(maxsize=1)
+def _trained_movements() -> frozenset[str]:
+    """Names of the movements that occur in training clips."""
+    return frozenset(m.name for genre in load_catalogue().values() for m in genre.movements if m.trained)

@@ -1,6 +1,7 @@
 """Classifier-free guidance with separate weights for music and text."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,13 @@ from torch import Tensor
 from longdance.models.pmd import Conditions
 
 Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
+
+
+class Guidance(NamedTuple):
+    """How strongly music and text lead; 1 is the plain conditional model."""
+
+    music: float = 1.5
+    text: float = 6.0
 
 
 def guided(

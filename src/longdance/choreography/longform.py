@@ -1,0 +1,205 @@
+"""Dances longer than a window: stretches of windows that are denoised together, one stretch after the other.
+
+Each stretch begins with the frames that the one before ended with, so that memory is bounded whatever the length.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from longdance.choreography.timeline import Timeline, follow, pose_constraints
+from longdance.choreography.windows import Stitcher, WindowPlan
+from longdance.diffusion.constraints import Constraint
+from longdance.diffusion.noise import NoiseSchedule
+from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
+from longdance.models.checkpoint import Checkpoint
+from longdance.models.pmd import Conditions
+from longdance.motion.layout import Layout
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a dance is drawn, whatever it is."""
+
+    seed: int = 0
+    steps: int = 20
+    sampler: str = "dpm2m"
+    rows: int = 16
+    """Windows that go through the network at once; bounds memory."""
+    stretch: int = 24
+    """Windows that are denoised together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What of a dance is given and must stay: features in metres and 6D rotations, where the mask is 1.
+
+    Horizontal positions are those of the dance; each window's own origin is taken off where it is known.
+    """
+
+    track: Float[Tensor, "frames features"]
+    mask: Float[Tensor, "frames features"]
+
+    def to(self, device: torch.device | str) -> "Held":
+        """The same on another device."""
+        return Held(self.track.to(device), self.mask.to(device))
+
+
+def stretches(
+    checkpoint: Checkpoint,
+    music: Float[Tensor, "frames music_channels"],
+    timeline: Timeline,
+    plan: WindowPlan,
+    *,
+    sampling: Sampling,
+    held: Held | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Denormalised features of one stretch after the other, (frames, width), and the largest gap at its seams.
+
+    ``music`` is normalised and, like ``held``, as long as ``plan``. Everything is computed where the checkpoint lies;
+    noise is drawn on the CPU, so that a seed means the same dance everywhere.
+    """
+    layout, device = checkpoint.layout, checkpoint.normaliser.mean.device
+    generator = torch.Generator().manual_seed(sampling.seed)
+    schedule = NoiseSchedule.cosine(checkpoint.config.diffusion_steps)
+    music = music.to(device)
+    root = layout["root_position"]
+    done, total = 0, plan.count * sampling.steps
+    previous: Tensor | None = None
+    for first in range(0, plan.count, sampling.stretch):
+        part = WindowPlan(min(sampling.stretch, plan.count - first), plan.window, plan.overlap)
+        begin = first * plan.hop
+        stitcher = Stitcher(part, layout, checkpoint.normaliser)
+        noise = randn_like(torch.empty(part.frames, layout.width), generator)
+        constraints = [stitcher.constraint()]
+        origin = torch.zeros(3, device=device)
+        if previous is not None:  # begin with the frames that the stretch before ended with
+            origin = previous[0, root] * torch.tensor([1.0, 0.0, 1.0], device=device)
+            constraints.append(_continuation(checkpoint, previous, origin, part))
+        given = None
+        if held is not None:
+            frames = slice(begin, begin + part.frames)
+            anchor = None if previous is None else origin
+            given = _Anchored(Held(held.track[frames], held.mask[frames]).to(device), stitcher, layout, anchor)
+            constraints.append(given.constraint())
+        constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
+        predict = follow(
+            timeline,
+            partial(denoise, checkpoint),
+            part.cut(music[begin : begin + part.frames]),
+            part,
+            begin=begin,
+            text_width=checkpoint.network.config.text_width,
+            horizontal=(root.start, root.start + 2),
+            rows=sampling.rows,
+        )
+        predictions: list[Tensor] = []
+
+        def remember(noisy: Tensor, step: int, predict=predict, predictions=predictions) -> Tensor:
+            predictions[:] = [predict(noisy, step)]
+            return predictions[0]
+
+        def advance(step: int, _: int, before=done, count=part.count) -> None:
+            if progress is not None:
+                progress(before + step * count, total, "denoising")
+
+        with torch.no_grad():
+            windows = sample(
+                remember,
+                part.cut(noise).to(device),
+                schedule=schedule,
+                rule=STEP_RULES[sampling.sampler](),
+                steps=sampling.steps,
+                generator=generator,
+                constraints=constraints,
+                progress=advance,
+            )
+            track, _ = stitcher.join(windows)
+            gap = stitcher.gap(predictions[0])
+            if given is not None:
+                origin = given.origin(windows)
+        done += part.count * sampling.steps
+        track[:, root] += origin
+        previous = track[-plan.overlap :] if plan.overlap else None
+        # The overlap with the next stretch comes back, unchanged, at that stretch's beginning.
+        last = first + part.count == plan.count
+        kept = part.frames if last else part.frames - plan.overlap
+        yield track[:kept].cpu().numpy(), gap
+
+
+def _continuation(checkpoint: Checkpoint, previous: Tensor, origin: Tensor, part: WindowPlan) -> Constraint:
+    """The first window of a stretch starts with ``previous`` (overlap, width), seen from ``origin``."""
+    layout = checkpoint.layout
+    moved = previous.clone()
+    moved[:, layout["root_position"]] -= origin
+    value = torch.zeros(part.count, part.window, layout.width, device=previous.device)
+    mask = torch.zeros(part.count, part.window, 1, device=previous.device)
+    value[0, : part.overlap] = checkpoint.normaliser.normalise(moved)
+    mask[0, : part.overlap] = 1
+    return Constraint(mask=mask, value=value)
+
+
+@dataclass(frozen=True, eq=False)
+class _Anchored:
+    """Held frames of one stretch, seen from each window's own origin."""
+
+    held: Held
+    stitcher: Stitcher
+    layout: Layout
+    anchor: Tensor | None
+    """(3,) the first window's origin where it is known."""
+
+    def origin(self, windows: Tensor) -> Tensor:
+        """(3,) metres from the dance's origin to the first window's, height zero.
+
+        Where the first window's first frame is held, it lies above that; otherwise the first held frame decides.
+        """
+        if self.anchor is not None:
+            return self.anchor
+        root = self.layout["root_position"]
+        flat = torch.tensor([1.0, 0.0, 1.0], device=windows.device)
+        places = self.held.mask[:, root.start].nonzero()
+        if not len(places):
+            return torch.zeros(3, device=windows.device)
+        frame, plan = int(places[0, 0]), self.stitcher.plan
+        place = self.held.track[frame, root]
+        if frame:
+            window = min(frame // plan.hop, plan.count - 1)
+            inside = self.stitcher.normaliser.denormalise(windows[window, frame - window * plan.hop])[root]
+            place = place - inside
+            place[[0, 2]] -= self.stitcher.offsets(windows)[window]
+        return place * flat
+
+    def value(self, windows: Tensor) -> Tensor:
+        """(windows, window, width) the held features as each window should see them."""
+        root = self.layout["root_position"].start
+        moved = self.stitcher.plan.cut(self.held.track).clone()
+        moved[..., [root, root + 2]] -= (self.origin(windows)[[0, 2]] + self.stitcher.offsets(windows))[:, None]
+        return self.stitcher.normaliser.normalise(moved)
+
+    def constraint(self) -> Constraint:
+        """Holds at every noise level."""
+        return Constraint(mask=self.stitcher.plan.cut(self.held.mask), value=self.value)
+
+
+def denoise(checkpoint: Checkpoint, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
+    """The network's prediction, in bf16 where the device multiplies it in hardware."""
+    kind = noisy.device.type
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=multiplies_bf16(kind)):
+        return checkpoint.network(noisy, step, conditions)
+
+
+def multiplies_bf16(kind: str) -> bool:
+    """Whether a kind of device (cpu, cuda) has bf16 products in hardware, several times faster than float32."""
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    asks = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public: other versions may lack it
+    return kind == "cpu" and bool(asks is not None and asks())
