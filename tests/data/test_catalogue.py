@@ -174,4 +174,4 @@ def test_every_name_finds_its_own_entry():
 def test_texts_are_distinct_and_include_every_wording():
     texts = catalogue_texts()
     assert len(texts) == len(set(texts))
-    assert {wording for movement in MOVEMENTS for wording in movement.phrasings} <= set(texts)
+    assert {text for movement in MOVEMENTS for text in (movement.text, movement.name)} <= set(texts)

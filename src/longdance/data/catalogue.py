@@ -4,11 +4,15 @@ Names, aliases and written descriptions live in one JSON file per genre; this mo
 entries by name, and says which catalogue movements a dataset's label text names. How texts become numbers
 belongs to ``longdance.features.text``.
 
-A file holds ``name``, ``title`` (as shown to people), ``aliases``, ``trained`` (a model was trained on this
-genre), ``hidden`` (not offered to users), ``clips`` (open clips per split), ``description``, ``movements``
-(each with ``name``, ``aliases``, ``description``, ``counts`` or null, ``clips``) and ``labels``: for every
-label text of the open data, split at commas, the movements that it names. Label texts map only to what
-their words say.
+A file holds ``name``, ``title`` (as shown to people), ``aliases``, ``aist_code`` (the genre's code in AIST++
+file names, or null), ``trained`` (the open training data shows this genre), ``hidden`` (not offered to users),
+``clips`` (open clips per split), ``description``, ``movements`` (each with ``name``, ``aliases``,
+``description``, ``counts`` or null, ``fundamental``, ``clips``) and ``labels``: for every label text of the open
+data, split at commas, the movements that it names. Label texts map only to what their words say.
+
+The ten genres with an ``aist_code`` have as many fundamental movements as EDMG's Table 1 counts. What the open
+data labels but no dancer calls a fundamental movement (whole routines, moods) is kept beside them with
+``fundamental`` false.
 """
 
 import json
@@ -22,6 +26,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from longdance.errors import InputError
 
 # Below this similarity a name counts as a different word, above it as a slip of the keyboard.
@@ -30,6 +36,9 @@ TYPO_SIMILARITY = 0.8
 TYPO_MARGIN = 0.05
 SUGGESTIONS = 4
 Entry = TypeVar("Entry")
+
+
+_SCHEMA = ConfigDict(strict=True, extra="forbid")
 
 
 class ClipCounts(NamedTuple):
@@ -42,7 +51,9 @@ class ClipCounts(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """A fundamental movement of a genre."""
+    """A movement of a genre, as catalogued."""
+
+    __pydantic_config__ = _SCHEMA
 
     genre: str
     name: str
@@ -51,6 +62,8 @@ class Movement:
     """What the body does."""
     counts: int | None
     """Counts (beats) of one performance, where that is meaningful."""
+    fundamental: bool
+    """Whether it belongs to the genre's vocabulary; if not, it is a label of the open data, such as a routine."""
     clips: ClipCounts
     """Clips of the open data labelled with it."""
 
@@ -64,19 +77,18 @@ class Movement:
         """The sentence that stands for the movement in a text condition."""
         return f"{_capital(self.name)}: {self.description}"
 
-    @property
-    def phrasings(self) -> tuple[str, ...]:
-        """Every catalogued wording: the full text, the name, the aliases."""
-        return (self.text, self.name, *self.aliases)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Genre:
-    """A dance genre with its fundamental movements."""
+    """A dance genre with its movements."""
+
+    __pydantic_config__ = _SCHEMA
 
     name: str
     title: str
     aliases: tuple[str, ...]
+    aist_code: str | None
+    """What AIST++ calls it in file names, such as ``gBR``; None for genres that it does not have."""
     description: str
     trained: bool
     """Whether the open training clips show it."""
@@ -85,6 +97,7 @@ class Genre:
     clips: ClipCounts
     """Clips of the open data."""
     movements: tuple[Movement, ...]
+    """The fundamental ones, and what else the open data labels."""
     labels: Mapping[str, tuple[str, ...]] = field(hash=False)
     """Label text of the open data to the names of the movements that it names."""
 
@@ -94,9 +107,9 @@ class Genre:
         return f"{_capital(self.title)}: {self.description}"
 
     @property
-    def phrasings(self) -> tuple[str, ...]:
-        """Every catalogued wording: the full text, the name, the title, the aliases."""
-        return tuple(dict.fromkeys((self.text, self.name, self.title, *self.aliases)))
+    def fundamentals(self) -> tuple[Movement, ...]:
+        """The fundamental movements, as Table 1 of EDMG counts them."""
+        return tuple(movement for movement in self.movements if movement.fundamental)
 
     def movement(self, name: str) -> Movement:
         """The movement of exactly this canonical name; ``KeyError`` where there is none."""
@@ -104,6 +117,9 @@ class Genre:
             if movement.name == name:
                 return movement
         raise KeyError(name)
+
+
+_GENRE = TypeAdapter(Genre)
 
 
 class GenreMatch(NamedTuple):
@@ -120,6 +136,7 @@ class MovementMatch(NamedTuple):
     corrected: bool
 
 
+@lru_cache(maxsize=8192)
 def normalise_name(name: str) -> str:
     """Lower case, without accents, punctuation as single spaces: the form in which names are compared."""
     plain = unicodedata.normalize("NFKD", name)
@@ -131,12 +148,34 @@ def normalise_name(name: str) -> str:
 def load_catalogue() -> Mapping[str, Genre]:
     """Every genre by its canonical name, in alphabetical order, hidden ones included."""
     folder = files("longdance") / "assets" / "catalogue"
-    genres = {}
-    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-        if entry.name.endswith(".json"):
-            genre = _read_genre(json.loads(entry.read_text(encoding="utf-8")))
-            genres[genre.name] = genre
-    return MappingProxyType(genres)
+    entries = sorted((item for item in folder.iterdir() if item.name.endswith(".json")), key=lambda item: item.name)
+    genres = [read_genre(entry.read_text(encoding="utf-8"), entry.name) for entry in entries]
+    return MappingProxyType({genre.name: genre for genre in genres})
+
+
+def read_genre(text: str, file_name: str) -> Genre:
+    """The genre that a catalogue file's text describes.
+
+    ``InputError`` naming the file where it is not JSON, lacks a key or has one too many, has a value of another
+    type, repeats a name, or maps a label to a movement that it does not have.
+    """
+    try:
+        record = json.loads(text)
+        for item in record["movements"]:
+            item["genre"] = record["name"]
+        genre = _GENRE.validate_json(json.dumps(record))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        told = "; ".join(_told(part) for part in error.errors()) if isinstance(error, ValidationError) else repr(error)
+        raise InputError(
+            f"{file_name}: expected a genre of the catalogue, got {told}; try the fields of another file"
+        ) from error
+    words = [normalise_name(word) for item in genre.movements for word in (item.name, *item.aliases)]
+    if repeated := sorted({word for word in words if words.count(word) > 1 or not word}):
+        raise InputError(f"{file_name}: expected each name and alias once, got {', '.join(map(repr, repeated))} again")
+    known = {item.name for item in genre.movements}
+    if strangers := sorted({name for names in genre.labels.values() for name in names} - known):
+        raise InputError(f"{file_name}: expected labels that name its movements, got {', '.join(map(repr, strangers))}")
+    return genre
 
 
 def genre_names() -> tuple[str, ...]:
@@ -145,13 +184,9 @@ def genre_names() -> tuple[str, ...]:
 
 
 def catalogue_texts() -> tuple[str, ...]:
-    """Every distinct wording in the catalogue, in a fixed order: these have shipped embeddings."""
-    texts: dict[str, None] = {}
-    for genre in load_catalogue().values():
-        texts.update(dict.fromkeys(genre.phrasings))
-        for movement in genre.movements:
-            texts.update(dict.fromkeys(movement.phrasings))
-    return tuple(texts)
+    """The text and the name of every genre and movement, in a fixed order: these have shipped embeddings."""
+    entries = [entry for genre in load_catalogue().values() for entry in (genre, *genre.movements)]
+    return tuple(dict.fromkeys(text for entry in entries for text in (entry.text, entry.name)))
 
 
 def find_genre(name: str, *, include_hidden: bool = False) -> GenreMatch:
@@ -187,12 +222,24 @@ def find_movements(name: str, genre: Genre | None = None) -> tuple[MovementMatch
     return (own,)
 
 
+def preferred_movement(matches: Iterable[MovementMatch], name: str) -> MovementMatch | None:
+    """The one of several genres' movements that ``name`` says best, or None where that is a toss-up.
+
+    Movements that training clips show go before others, canonical names before aliases; a single one must be
+    left at either step.
+    """
+    left = list(matches)
+    wanted = normalise_name(name)
+    for better in (lambda item: item.trained, lambda item: normalise_name(item.name) == wanted):
+        if len(left) > 1:
+            left = [match for match in left if better(match.movement)] or left
+    return left[0] if len(left) == 1 else None
+
+
 def nearest_movements(name: str, genre: Genre | None = None) -> tuple[str, ...]:
     """Names of the few movements spelt most like ``name``, of one genre or of all that users see."""
     genres = [item for item in load_catalogue().values() if not item.hidden] if genre is None else [genre]
-    return _nearest(
-        name, [(item.name, (item.name, *item.aliases)) for each in genres for item in each.movements]
-    )
+    return _nearest(name, [(item.name, (item.name, *item.aliases)) for each in genres for item in each.movements])
 
 
 def movements_of_label(genre: str, label: str) -> tuple[str, ...]:
@@ -223,29 +270,9 @@ def _movement_of(genre: Genre, name: str) -> MovementMatch | None:
     return None if found is None else MovementMatch(*found)
 
 
-def _read_genre(record: Mapping) -> Genre:
-    """A genre from its JSON record."""
-    return Genre(
-        name=record["name"],
-        title=record["title"],
-        aliases=tuple(record["aliases"]),
-        description=record["description"],
-        trained=record["trained"],
-        hidden=record["hidden"],
-        clips=ClipCounts(**record["clips"]),
-        movements=tuple(
-            Movement(
-                genre=record["name"],
-                name=item["name"],
-                aliases=tuple(item["aliases"]),
-                description=item["description"],
-                counts=item["counts"],
-                clips=ClipCounts(**item["clips"]),
-            )
-            for item in record["movements"]
-        ),
-        labels={label: tuple(names) for label, names in record["labels"].items()},
-    )
+def _told(problem: Mapping) -> str:
+    """One complaint of the schema check: where, what."""
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
 
 
 def _capital(text: str) -> str:
@@ -290,10 +317,7 @@ def _find(name: str, entries: Iterable[tuple[Entry, tuple[str, ...]]]) -> tuple[
             if form in words:
                 return entry, False
     scored = sorted(
-        (
-            (max(_typing_similarity(wanted, word) for word in words), index)
-            for index, (_, words) in enumerate(entries)
-        ),
+        ((max(_typing_similarity(wanted, word) for word in words), index) for index, (_, words) in enumerate(entries)),
         key=lambda pair: -pair[0],
     )
     if not scored or scored[0][0] < TYPO_SIMILARITY:
@@ -307,9 +331,7 @@ def _nearest(name: str, entries: Iterable[tuple[str, tuple[str, ...]]]) -> tuple
     """Names of the entries with the most similar spelling, best first."""
     wanted = normalise_name(name)
     scores = {
-        title: max(
-            SequenceMatcher(None, wanted, normalise_name(word), autojunk=False).ratio() for word in words
-        )
+        title: max(SequenceMatcher(None, wanted, normalise_name(word), autojunk=False).ratio() for word in words)
         for title, words in entries
     }
     return tuple(sorted(scores, key=lambda title: -scores[title])[:SUGGESTIONS])
