@@ -35,6 +35,18 @@ DEFAULT_REFINEMENT = RefineConfig()
 
 
 @dataclass(frozen=True, eq=False)
+class Commission:
+    """A dance to be made: everything but the denoising."""
+
+    song: Song
+    frames: int
+    timeline: Timeline
+    sampling: Sampling
+    meta: dict
+    """The record of the dance as far as it is known beforehand."""
+
+
+@dataclass(frozen=True, eq=False)
 class EDMG:
     """A Parallel Mamba Denoiser with everything around it."""
 
@@ -83,8 +95,32 @@ class EDMG:
         The same inputs and seed give the same dance on the same device. ``progress(done, total, what)`` may raise
         ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
         """
+        commission = self.commission(
+            song, genre=genre, movement=movement, prompt=prompt, score=score, start=start, seconds=seconds, bpm=bpm,
+            beat_offset=beat_offset, seed=seed, steps=steps, sampler=sampler, guidance=guidance,
+        )  # fmt: skip
+        features, found = self._dance(commission, self.on(device), progress)
+        return self.deliver(commission, features, refinement=refinement, found=found)
+
+    def commission(
+        self,
+        song: str | os.PathLike | Song,
+        *,
+        genre: str | None = None,
+        movement: str | Sequence[str] | None = None,
+        prompt: str | None = None,
+        score: str | os.PathLike | Score | None = None,
+        start: float = 0.0,
+        seconds: float | None = None,
+        bpm: float | None = None,
+        beat_offset: float | None = None,
+        seed: int = 0,
+        steps: int = 20,
+        sampler: str = "dpm2m",
+        guidance: Guidance = DEFAULT_GUIDANCE,
+    ) -> Commission:
+        """What is asked for, understood and checked: words, song and timeline; arguments as of ``generate``."""
         sampling = self.sampling(seed=seed, steps=steps, sampler=sampler)
-        checkpoint = self.on(device)
         text = self._prompt(genre, movement, prompt)
         if score is not None and not isinstance(score, Score):
             score = Score.load(score)
@@ -99,18 +135,10 @@ class EDMG:
         timeline, notes = Timeline.whole(frames, text, guidance, prompt=prompt), text.notes
         if score is not None:
             timeline, left_out = score.on(
-                song, checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=guidance
+                song, self.checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=guidance
             )
             said = [note for span in timeline.spans for note in span.text.notes]
             notes = tuple(dict.fromkeys((*said, *left_out)))
-        plan = self.plan(frames)
-        tracks, gaps = [], []
-        for track, gap in stretches(
-            checkpoint, self._music(song, plan.frames), timeline, plan, sampling=sampling, progress=progress
-        ):
-            tracks.append(track)
-            gaps.append(gap)
-        features = np.concatenate(tracks)[:frames]
         meta = {
             "model": self.name,
             "seed": seed,
@@ -124,15 +152,34 @@ class EDMG:
             "guidance": {"music": guidance.music, "text": guidance.text},
             "tempo_bpm": round(float(song.tempo_bpm), 3),
             "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / self.fps],
-            "seam_gap": max(gaps),
             "notes": list(notes),
         }
         if score is not None:
             meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}
-        motion = self.checkpoint.layout.decode(features, self.fps, meta=meta)
+        return Commission(song, frames, timeline, sampling, meta)
+
+    def deliver(
+        self, commission: Commission, features: np.ndarray, *, refinement: RefineConfig | None, found: dict
+    ) -> Motion:
+        """The refined motion of denormalised features (frames, width), with its record; ``found`` goes into that."""
+        motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
         if refinement is not None:
-            motion = refine(motion, self._contacts(features), refinement, beat_times=meta["beat_times"])
+            motion = refine(motion, self._contacts(features), refinement, beat_times=commission.meta["beat_times"])
         return motion
+
+    def _dance(
+        self, commission: Commission, checkpoint: Checkpoint, progress: Progress | None
+    ) -> tuple[np.ndarray, dict]:
+        """Denormalised features (frames, width), and what there is to say of them."""
+        plan = self.plan(commission.frames)
+        music = self._music(commission.song, plan.frames)
+        tracks, gaps = [], []
+        for track, gap in stretches(
+            checkpoint, music, commission.timeline, plan, sampling=commission.sampling, progress=progress
+        ):
+            tracks.append(track)
+            gaps.append(gap)
+        return np.concatenate(tracks)[: commission.frames], {"seam_gap": max(gaps)}
 
     def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
         """How to draw a dance; ``InputError`` for values out of range."""
