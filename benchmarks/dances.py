@@ -8,23 +8,19 @@ trained on real training clips alone. Needs a prepared store of the open data; t
 
 import argparse
 import json
-import os
-import platform
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-import torch
+from common import genre_classifier, real_dances, songs_in, write_report
 
 from longdance.choreography.edmg import EDMG, Guidance
 from longdance.choreography.pretrained import load
 from longdance.choreography.windows import WindowPlan
 from longdance.data.store import Store
 from longdance.features.song import Song
-from longdance.metrics.genre import GenreClassifier, windows_of
 from longdance.metrics.report import describe
-from longdance.motion.motion import Motion, atomic_write
+from longdance.motion.motion import Motion
 
 PROMPTS = (
     ("salsa", "partner salsa"),
@@ -41,15 +37,6 @@ BOUNDS = {
     "still_share": (0.0, 2.0),
 }
 """Allowed ratio to the training dances (median; mean for the share of still half-seconds)."""
-
-
-def real_dances(store: Store, split: str) -> dict[str, tuple[str, Motion]]:
-    """Every dance of a split as captured: clip name to genre and motion."""
-    return {
-        take.clip: (take.genre, store.layout.decode(store.motion_of(take), store.fps))
-        for take in store.select(split, original=True)
-        if take.genre != "none"
-    }
 
 
 def reference(dances: dict[str, tuple[str, Motion]]) -> dict:
@@ -125,12 +112,7 @@ def seams(dance: Motion, model: EDMG) -> dict[str, float]:
 
 def genre_check(model: EDMG, songs: list[Song], train: dict, *, guidance: Guidance, seeds: int, seconds: float):
     """Share of dances whose prompted genre the classifier names, and the confusion table."""
-    windows, labels = [], []
-    for genre, motion in train.values():
-        for window in windows_of(motion.joints(), motion.fps):
-            windows.append(window)
-            labels.append(genre)
-    classifier = GenreClassifier.fit(windows, labels, model.fps)
+    classifier = genre_classifier(train)
     confusion: dict[str, dict[str, int]] = {}
     for genre in model.checkpoint.config.genres:
         for song in songs:
@@ -165,7 +147,7 @@ def main() -> None:
     train = real_dances(store, "train")
     real = reference(train)
     print("reference", json.dumps(real["all"]), real["root_height"], flush=True)
-    paths = sorted(p for p in arguments.songs.iterdir() if p.suffix in {".ogg", ".mp3", ".wav", ".flac"})
+    paths = songs_in(arguments.songs)
     rows = []
     for path in paths:
         song = Song.load(path, seconds=arguments.seconds)
@@ -184,9 +166,6 @@ def main() -> None:
     )
     print(json.dumps(genres), flush=True)
     report = {
-        "date": date.today().isoformat(),
-        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "torch": torch.__version__,
         "model": model.checkpoint.config.recipe,
         "trained_steps": model.checkpoint.config.trained_steps,
         "guidance": guidance._asdict(),
@@ -194,8 +173,7 @@ def main() -> None:
         "dances": rows,
         "genres": genres,
     }
-    with atomic_write(arguments.out) as temporary:
-        temporary.write_text(json.dumps(report, indent=1))
+    write_report(arguments.out, report)
 
 
 if __name__ == "__main__":

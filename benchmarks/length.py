@@ -1,4 +1,4 @@
-"""How time grows with length: one denoising step of the paper-sized PMD over 150 to 2400 frames.
+"""How time grows with length: one denoising step of the paper-sized PMD over 150 to 4800 frames.
 
     OMP_NUM_THREADS=2 python benchmarks/length.py -o benchmarks/results/length.json
 
@@ -6,20 +6,16 @@ Median and spread of several repetitions after a warm-up, float32. Linear cost m
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
-from datetime import date
 from pathlib import Path
 
 import torch
+from common import write_report
 
 from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
-from longdance.motion.motion import atomic_write
 
-FRAMES = (150, 300, 600, 1200, 2400)
+FRAMES = (150, 300, 600, 1200, 2400, 4800)
 
 
 def seconds_per_step(network: ParallelMambaDenoiser, frames: int, *, repeats: int) -> list[float]:
@@ -55,19 +51,17 @@ def main() -> None:
             rows[frames] = {"median": statistics.median(times), "fastest": min(times), "slowest": max(times)}
             print(frames, rows[frames], flush=True)
     ratio = rows[2400]["median"] / rows[600]["median"]
-    print(f"t(2400) / t(600) = {ratio:.2f}")
+    longer = rows[4800]["median"] / rows[1200]["median"]
+    print(f"t(2400) / t(600) = {ratio:.2f}, t(4800) / t(1200) = {longer:.2f}")
     report = {
-        "date": date.today().isoformat(),
-        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
         "network": network.config.model_dump(),
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds_per_step": rows,
         "ratio_2400_600": ratio,
+        "ratio_4800_1200": longer,
     }
-    with atomic_write(arguments.out) as temporary:
-        temporary.write_text(json.dumps(report, indent=1))
+    write_report(arguments.out, report)
 
 
 if __name__ == "__main__":

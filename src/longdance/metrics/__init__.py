@@ -22,6 +22,7 @@ from longdance.metrics.physical import (
     still_share,
 )
 from longdance.metrics.report import describe
+from longdance.metrics.retrieval import RetrievalEvaluator, multimodal_distance, r_precision
 from longdance.metrics.rhythm import (
     beat_alignment,
     beat_alignment_test,
@@ -30,6 +31,7 @@ from longdance.metrics.rhythm import (
 
 __all__ = [
     "GenreClassifier",
+    "RetrievalEvaluator",
     "beat_alignment",
     "beat_alignment_test",
     "describe",
@@ -45,8 +47,10 @@ __all__ = [
     "mean_jerk",
     "mean_joint_speed",
     "motion_beats",
+    "multimodal_distance",
     "physical_body_contact",
     "physical_foot_contact",
+    "r_precision",
     "root_height_range",
     "still_share",
 ]
