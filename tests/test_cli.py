@@ -165,3 +165,24 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
     assert time.perf_counter() - clock < 10
+
+
+def test_takes_of_one_name_are_numbered_in_one_file(tmp_path):
+    still = Motion(np.zeros((30, 3)), np.tile(np.eye(3), (30, 24, 1, 1)), fps=30)
+    for folder in "ab":
+        still.save(tmp_path / folder / "dance.npz")
+    result = run("export", tmp_path / "a" / "dance.npz", tmp_path / "b" / "dance.npz", "-o", tmp_path / "takes.glb")
+    assert result.exit_code == 0, result.output
+    assert b'"name":"dance-2"' in (tmp_path / "takes.glb").read_bytes()
+
+
+def test_a_song_beside_the_dance_is_found_and_its_stretch_written(tmp_path, songs):
+    meta = {"song": "fast.wav", "start": 0.5}
+    still = Motion(np.zeros((30, 3)), np.tile(np.eye(3), (30, 24, 1, 1)), fps=30, meta=meta)
+    still.save(tmp_path / "dance.npz")
+    alone = run("export", tmp_path / "dance.npz", "-o", tmp_path / "out" / "d.bvh", "--wav")
+    assert isinstance(alone.exception, InputError)
+    (tmp_path / "fast.wav").write_bytes((songs / "fast.wav").read_bytes())
+    result = run("export", tmp_path / "dance.npz", "-o", tmp_path / "out" / "d.bvh", "--wav")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["d.bvh", "d.wav"]

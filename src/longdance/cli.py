@@ -6,7 +6,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,18 +103,20 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Any of npz,bvh,mp4.")] = "npz,bvh,mp4",
+    formats: Annotated[
+        str, typer.Option("--format", help="Any of npz,bvh,mp4,glb,vrma,fbx,usd,amass,html.")
+    ] = "npz,bvh,mp4",
+    wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of results for machines.")] = False,
 ) -> None:
     """Dance to songs: one dance each, the whole song unless told otherwise."""
-    from longdance.export.formats import FORMATS
+    from longdance.export.endings import FORMATS, file_ending, is_format
 
     endings = tuple(part.strip().lower() for part in formats.split(",") if part.strip())
-    if out is not None and out.suffix.lower().removeprefix(".") in FORMATS:
-        endings, single = (out.suffix.lower().removeprefix("."),), out
-    else:
-        single = None
+    single = out if out is not None and is_format(out) else None
+    if single is not None:
+        endings = FORMATS[:1]
     wrong = [ending for ending in endings if ending not in FORMATS]
     if wrong or not endings:
         raise typer.BadParameter(f"expected formats among {', '.join(FORMATS)}, got {formats!r}")
@@ -126,12 +128,12 @@ def generate(
     from longdance.choreography.pretrained import load
     from longdance.choreography.score import Score
 
-    written = None if score is None else Score.load(score)
+    choreography = None if score is None else Score.load(score)
     dancer = load(model)
     results, failed, names = [], [], set()
     for number, path in enumerate(files, start=1):
         folder = single.parent if single else song_folder(out, path, many=len(files) > 1, taken=names)
-        targets = [single] if single else [folder / f"{folder_stem(path)}.{ending}" for ending in endings]
+        targets = [single] if single else [folder / f"{folder_stem(path)}.{file_ending(ending)}" for ending in endings]
         label = path.name if len(files) == 1 else f"[{number}/{len(files)}] {path.name}"
         try:
             with progress_bar(label, quiet=as_json) as progress:
@@ -141,7 +143,7 @@ def generate(
                     genre=genre,
                     movement=movement or None,
                     prompt=prompt,
-                    score=written,
+                    score=choreography,
                     start=start,
                     seconds=seconds,
                     bpm=bpm,
@@ -157,14 +159,17 @@ def generate(
                 if fps is not None:
                     dance = dance.resample(fps)
                 from longdance.export.formats import export
+                from longdance.export.takes import ExportOptions
 
+                written: list[Path] = []
                 for target in targets:
-                    export(dance, target, song_path=path, progress=progress)
+                    options = ExportOptions(wav=wav)
+                    written += export(dance, target, options=options, song_path=path, progress=progress)
         except (InputError, OSError) as error:
             failed.append(str(error))
             say(f"{path}: skipped: {error}" if str(path) not in str(error) else f"skipped: {error}")
             continue
-        result = {"song": str(path), "files": [str(target) for target in targets], **facts(dance)}
+        result = {"song": str(path), "files": [str(file) for file in dict.fromkeys(written)], **facts(dance)}
         results.append(result)
         if not as_json:
             report(result, dance.meta)
@@ -193,12 +198,18 @@ def song_folder(out: Path | None, song: Path, *, many: bool, taken: set[str]) ->
     """Where a song's dances go; songs of the same name get numbered folders."""
     if out is not None and not many:
         return out
-    name, number = folder_stem(song), 1
-    while name in taken:
-        number += 1
-        name = f"{folder_stem(song)}-{number}"
+    name = unused(folder_stem(song), taken)
     taken.add(name)
     return (out or Path("dances")) / name
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """The name, with a number behind it if it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def folder_stem(song: Path) -> str:
@@ -292,19 +303,37 @@ def train(
 
 @app.command()
 def export(
-    dance: Annotated[Path, typer.Argument(help="A dance (.npz or .bvh).")],
+    dances: Annotated[list[Path], typer.Argument(metavar="DANCE...", help="A dance (.npz or .bvh); several as takes.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; its ending names the format.")],
-    song: Annotated[Path | None, typer.Option(help="The song, for videos with sound.")] = None,
+    song: Annotated[Path | None, typer.Option(help="The song; found beside the dance if not given.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the dance's if not given.")] = None,
+    naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo or vrm.")] = "smpl",
+    up: Annotated[str | None, typer.Option(help="Upward axis, y or z; the format's own if not given.")] = None,
+    unit: Annotated[str | None, typer.Option(help="m or cm; the format's own if not given.")] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="No travel: the pelvis stays above a spot.")] = False,
+    root_bone: Annotated[bool, typer.Option("--root-bone", help="A bone on the floor carries the travel.")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
+    mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
+    wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
 ) -> None:
     """Write a dance in another format."""
     from longdance.export.formats import export as write
+    from longdance.export.sound import find_song
+    from longdance.export.takes import ExportOptions
     from longdance.motion.motion import Motion
 
-    motion = Motion.load(dance)
+    options = ExportOptions(
+        naming=naming, up=up, fps=fps, in_place=in_place, root_bone=root_bone, loop=loop, mesh=mesh, unit=unit, wav=wav
+    )
+    motions: dict[str, Motion] = {}
+    for path in dances:
+        name = unused(path.stem if len(dances) > 1 else out.stem, motions)
+        motions[name] = Motion.load(path)
+    song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
     with progress_bar(out.name) as progress:
-        write(motion.resample(fps) if fps else motion, out, song_path=song, progress=progress)
-    typer.echo(out)
+        written = write(motions, out, options=options, song_path=song, progress=progress)
+    for path in written:
+        typer.echo(path)
 
 
 @app.command()

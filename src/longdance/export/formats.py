@@ -1,52 +1,119 @@
 """Writing a dance in a format named by the file's ending."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from longdance.errors import InputError
-from longdance.motion.bvh import save_bvh
+from longdance.export.amass import save_amass
+from longdance.export.endings import format_of, stem_of
+from longdance.export.glb import save_glb, save_vrma
+from longdance.export.naming import NAMINGS
+from longdance.export.sound import beat_times, save_stretch, song_start
+from longdance.export.takes import ExportOptions, Take, as_take, body, bvh_file, common_takes, prepared
+from longdance.motion.bvh import write_bvh
 from longdance.motion.motion import Motion
 
-FORMATS = ("npz", "bvh", "mp4")
-"""Endings that can be written."""
+WITH_SOUND = ("mp4", "html")
+"""Formats that hold the song; beside all others it can be put as WAV."""
+
+SEVERAL_TAKES = ("glb", "fbx")
+"""Formats that hold several dances as animations to choose from."""
+
+UP_AXES = {"bvh": ("y", "z"), "fbx": ("y", "z"), "usd": ("y", "z"), "amass": ("z",)}
+"""Upward axes of a format, the usual one first; of all others y."""
+
+UNITS = {"bvh": ("m", "cm"), "fbx": ("cm",), "usd": ("m",)}
+"""Units of a format, the usual one first; of all others metres."""
+
+PLAIN = ("npz", "amass", "mp4")
+"""Formats whose skeleton is fixed: no other names, no bone on the floor."""
+
 
 
 def export(
-    motion: Motion,
+    motion: Motion | Mapping[str, Motion],
     path: str | os.PathLike,
     *,
+    options: ExportOptions | None = None,
     song_path: str | os.PathLike | None = None,
     progress: Callable[[int, int, str], None] | None = None,
-) -> None:
-    """Write ``motion`` to ``path``; videos get the sound of ``song_path`` if given.
+) -> list[Path]:
+    """Write a dance, or several takes by name where the format can hold them; the files written are returned.
 
-    The stretch of the song and the beats come from the dance's ``meta``. ``InputError`` for an ending that is none of
-    ``FORMATS``. A failed or cancelled export leaves no file.
+    The ending of ``path`` names the format. Videos, web pages and the WAV of ``options.wav`` get the sound of
+    ``song_path``; the stretch of the song and the beats come from the dance's ``meta``. ``InputError`` for an ending
+    that is none of ``FORMATS``, and for options that the format cannot do. A failed or cancelled export leaves no
+    file.
     """
-    path = Path(path)
-    ending = path.suffix.lower().removeprefix(".")
-    if ending == "npz":
-        motion.save(path)
-    elif ending == "bvh":
-        save_bvh(motion, path)
-    elif ending == "mp4":
+    path, options = Path(path), options or ExportOptions()
+    form = format_of(path)
+    up, unit = _checked(form, options, path)
+    stem = stem_of(path)
+    motions = {stem: motion} if isinstance(motion, Motion) else dict(motion)
+    if not motions:
+        raise InputError(f"{path}: expected a dance to write, got none")
+    if len(motions) > 1 and form not in SEVERAL_TAKES:
+        raise InputError(f"{path}: expected one dance, got {len(motions)}; {', '.join(SEVERAL_TAKES)} hold several")
+    if options.wav and form not in WITH_SOUND and (song_path is None or len(motions) > 1):
+        raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")
+    motions = {name: prepared(each, options) for name, each in motions.items()}
+    first = next(iter(motions.values()))
+    if form == "npz":
+        first.save(path)
+    elif form == "amass":
+        save_amass(first, path)
+    elif form == "mp4":
         from longdance.export.video import render_video
 
         render_video(
-            motion,
+            first,
             path,
             song_path=song_path,
-            start=float(motion.meta.get("start", 0.0)),
-            beat_times=motion.meta.get("beat_times") or None,
-            title=_title(motion),
+            start=song_start(first),
+            beat_times=beat_times(first) or None,
+            title=title_of(first),
             progress=progress,
         )
     else:
-        raise InputError(f"{path}: expected a file ending among {', '.join(FORMATS)}, got {path.suffix or 'none'}")
+        takes = common_takes([as_take(each, options, name=name, up=up) for name, each in motions.items()])
+        _write_takes(form, path, takes, first, options, up, unit)
+    written = [path]
+    if options.wav and song_path is not None and form not in WITH_SOUND:
+        beside = path.with_name(f"{stem}.wav")
+        save_stretch(first, song_path, beside)
+        written.append(beside)
+    return written
 
 
-def _title(motion: Motion) -> str | None:
+def _write_takes(
+    form: str, path: Path, takes: list[Take], motion: Motion, options: ExportOptions, up: str, unit: str
+) -> None:
+    if form == "bvh":
+        write_bvh(bvh_file(takes[0], scale=100.0 if unit == "cm" else 1.0), path)
+    elif form == "vrma":
+        save_vrma(takes[0], path)
+    elif form == "glb":
+        save_glb(takes, body(motion, takes[0]) if options.mesh else None, path)
+
+
+def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
+    """The upward axis and the unit to write; ``InputError`` for what the format cannot do."""
+    chosen = []
+    for what, wanted, table in (("up axis", options.up, UP_AXES), ("unit", options.unit, UNITS)):
+        possible = table.get(form, ("y",) if table is UP_AXES else ("m",))
+        if wanted is not None and wanted not in possible:
+            raise InputError(f"{path}: expected the {what} {' or '.join(possible)}, as {form} has it, got {wanted}")
+        chosen.append(wanted or possible[0])
+    if options.naming not in NAMINGS:
+        raise InputError(f"expected a naming among {', '.join(NAMINGS)}, got {options.naming!r}")
+    if form in PLAIN and (options.naming != "smpl" or options.root_bone):
+        raise InputError(f"{path}: expected plain joints, as {form} has them; leave out naming and root bone")
+    return chosen[0], chosen[1]
+
+
+def title_of(motion: Motion) -> str | None:
     """Genre and movements, as a caption."""
-    words = [motion.meta.get("genre"), *motion.meta.get("movements", ())]
-    return ", ".join(word for word in words if word) or None
+    movements = motion.meta.get("movements")
+    words = [motion.meta.get("genre"), *(movements if isinstance(movements, list | tuple) else ())]
+    return ", ".join(word for word in words if word and isinstance(word, str)) or None

@@ -333,38 +333,64 @@ def save_bvh(motion: Motion, path: str | os.PathLike, *, scale: float = 1.0) -> 
     The joints keep the skeleton's names and rest pose; head, hands and toes get End Sites.
     """
     skeleton = motion.skeleton
+    offsets = skeleton.offsets * scale
+    positions = np.repeat(offsets[None], motion.frames, axis=0)
+    positions[:, 0] = motion.root_position * scale
+    ends = end_sites(skeleton)
+    bvh = BvhFile(
+        names=skeleton.names,
+        parents=skeleton.parents,
+        offsets=offsets,
+        channels=(MOVING_CHANNELS, *[TURNING_CHANNELS] * (len(skeleton) - 1)),
+        end_parents=tuple(ends),
+        end_offsets=np.array(list(ends.values())).reshape(-1, 3) * scale,
+        positions=positions,
+        rotations=motion.rotations,
+        fps=motion.fps,
+    )
+    write_bvh(bvh, path)
+
+
+TURNING_CHANNELS = ("zrotation", "xrotation", "yrotation")
+MOVING_CHANNELS = ("xposition", "yposition", "zposition", *TURNING_CHANNELS)
+
+
+def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
+    """Write a file as it is, in its own units, axes and channels; the frame time carries the true frame rate.
+
+    Every joint that turns needs three rotation channels.
+    """
     text: list[str] = ["HIERARCHY"]
-    order: list[int] = []
+    columns: list[np.ndarray] = []
 
     def write(joint: int, depth: int) -> None:
         indent = "\t" * depth
-        order.append(joint)
-        offset = skeleton.offsets[joint] * scale
-        position = "6 Xposition Yposition Zposition" if joint == 0 else "3"
-        text.append(f"{indent}{'JOINT' if joint else 'ROOT'} {skeleton.names[joint]}")
+        channels = bvh.channels[joint]
+        order = "".join(channel[0] for channel in channels if channel.endswith("rotation")).upper()
+        if order:
+            rotations = torch.from_numpy(np.ascontiguousarray(bvh.rotations[:, joint]))
+            angles = np.rad2deg(rot.euler_from_matrix(rotations, order).numpy())
+        for channel in channels:
+            axis = channel[0]
+            at_axis = bvh.positions[:, joint, "xyz".index(axis)]
+            columns.append(at_axis if channel.endswith("position") else angles[:, order.index(axis.upper())])
+        shown = " ".join(channel.capitalize() for channel in channels)
+        text.append(f"{indent}{'ROOT' if bvh.parents[joint] < 0 else 'JOINT'} {bvh.names[joint]}")
         text.append(f"{indent}{{")
-        text.append(f"{indent}\tOFFSET {_numbers(offset)}")
-        text.append(f"{indent}\tCHANNELS {position} Zrotation Xrotation Yrotation")
-        for child in skeleton.children[joint]:
-            write(child, depth + 1)
-        if not skeleton.children[joint]:
-            end = _end_site(skeleton, joint) * scale
-            text.extend(
-                (
-                    f"{indent}\tEnd Site",
-                    f"{indent}\t{{",
-                    f"{indent}\t\tOFFSET {_numbers(end)}",
-                    f"{indent}\t}}",
-                )
-            )
+        text.append(f"{indent}\tOFFSET {_numbers(bvh.offsets[joint])}")
+        text.append(f"{indent}\tCHANNELS {len(channels)} {shown}".rstrip())
+        for child, parent in enumerate(bvh.parents):
+            if parent == joint:
+                write(child, depth + 1)
+        for end, parent in zip(bvh.end_offsets, bvh.end_parents, strict=True):
+            if parent == joint:
+                inner = f"{indent}\t"
+                text.extend((f"{inner}End Site", f"{inner}{{", f"{inner}\tOFFSET {_numbers(end)}", f"{inner}}}"))
         text.append(f"{indent}}}")
 
     write(0, 0)
-    angles = rot.euler_from_matrix(torch.from_numpy(motion.rotations[:, order]), "ZXY")
-    rows = np.concatenate(
-        (motion.root_position * scale, np.rad2deg(angles.numpy()).reshape(motion.frames, -1)), axis=1
-    )
-    text.extend(("MOTION", f"Frames: {motion.frames}", f"Frame Time: {1 / motion.fps:.10f}"))
+    rows = np.stack(columns, axis=1)
+    text.extend(("MOTION", f"Frames: {bvh.frames}", f"Frame Time: {1 / bvh.fps:.10f}"))
     row_format = " ".join(["%.6f"] * rows.shape[1])
     text.extend(row_format % tuple(row) for row in rows.tolist())
     with atomic_write(path) as temporary:
@@ -373,6 +399,11 @@ def save_bvh(motion: Motion, path: str | os.PathLike, *, scale: float = 1.0) -> 
 
 def _numbers(values: np.ndarray) -> str:
     return " ".join(f"{value:.6f}" for value in values)
+
+
+def end_sites(skeleton: Skeleton) -> dict[int, np.ndarray]:
+    """For every joint without a child, where its bone ends (metres): crown, fingertips, tip of the toes."""
+    return {joint: _end_site(skeleton, joint) for joint, below in enumerate(skeleton.children) if not below}
 
 
 def _end_site(skeleton: Skeleton, joint: int) -> np.ndarray:

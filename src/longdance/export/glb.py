@@ -1,0 +1,193 @@
+"""GLB, the binary form of glTF 2.0: skeleton, skinned mannequin, one animation per take.
+
+Also VRMA, which is a GLB without mesh that says which joint is which bone of a VRM humanoid.
+Source: Khronos, glTF 2.0 specification; VRM Consortium, VRMC_vrm_animation 1.0.
+"""
+
+import json
+import os
+import struct
+
+import numpy as np
+import torch
+
+from longdance import __version__
+from longdance.export.naming import NAMINGS
+from longdance.export.takes import Body, Take
+from longdance.files import atomic_write
+from longdance.motion import rotations as rot
+from longdance.motion.skeleton import SMPL24
+
+FLOAT, USHORT, UBYTE, UINT = 5126, 5123, 5121, 5125
+_TYPES = {FLOAT: np.float32, USHORT: np.uint16, UBYTE: np.uint8, UINT: np.uint32}
+VERTEX_DATA, INDEX_DATA = 34962, 34963
+_SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
+
+
+class GlbBuilder:
+    """A glTF document and its binary chunk, to which arrays are added one by one."""
+
+    def __init__(self, document: dict | None = None, chunk: bytes = b""):
+        self.document = {} if document is None else document
+        self._parts = [chunk]
+        self._length = len(chunk)
+
+    def add_bytes(self, data: bytes, *, target: int | None = None) -> int:
+        """Index of a new buffer view; it starts at a multiple of four bytes."""
+        gap = -self._length % 4
+        view = {"buffer": 0, "byteOffset": self._length + gap, "byteLength": len(data)}
+        if target is not None:
+            view["target"] = target
+        self._parts += [b"\0" * gap, data]
+        self._length += gap + len(data)
+        views = self.document.setdefault("bufferViews", [])
+        views.append(view)
+        return len(views) - 1
+
+    def add_array(self, values: np.ndarray, kind: int = FLOAT, *, target: int | None = None, bounds=False) -> int:
+        """Index of a new accessor for (count, ...) values; matrices are given as (count, 4, 4), row by row."""
+        array = np.ascontiguousarray(values, dtype=_TYPES[kind])
+        stored = array.swapaxes(-1, -2) if array.ndim == 3 else array  # glTF stores columns
+        accessor = {
+            "bufferView": self.add_bytes(np.ascontiguousarray(stored).tobytes(), target=target),
+            "componentType": kind,
+            "count": len(array),
+            "type": _SHAPES[array.shape[1:]],
+        }
+        if bounds:
+            low, high = array.min(0), array.max(0)
+            accessor |= {"min": np.atleast_1d(low).tolist(), "max": np.atleast_1d(high).tolist()}
+        accessors = self.document.setdefault("accessors", [])
+        accessors.append(accessor)
+        return len(accessors) - 1
+
+    def content(self) -> bytes:
+        """The whole file."""
+        chunk = b"".join(self._parts)
+        chunk += b"\0" * (-len(chunk) % 4)
+        buffers = self.document.setdefault("buffers", [{}])
+        buffers[0]["byteLength"] = len(chunk)
+        text = json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 4)
+        total = 12 + 8 + len(text) + 8 + len(chunk)
+        head = struct.pack("<4sII", b"glTF", 2, total)
+        return b"".join(
+            (head, struct.pack("<I4s", len(text), b"JSON"), text, struct.pack("<I4s", len(chunk), b"BIN\0"), chunk)
+        )
+
+
+def glb_bytes(takes: list[Take], figure: Body | None) -> bytes:
+    """A GLB file with an animation for every take; all takes are on one skeleton, y up."""
+    return _build(takes, figure).content()
+
+
+def save_glb(takes: list[Take], figure: Body | None, path: str | os.PathLike) -> None:
+    """Write ``glb_bytes`` to a file."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(glb_bytes(takes, figure))
+
+
+def save_vrma(take: Take, path: str | os.PathLike) -> None:
+    """Write one take as a VRM animation, which any VRM avatar can play."""
+    builder = _build([take], None)
+    vrm = NAMINGS["vrm"]
+    bones = {vrm[SMPL24.names[smpl]]: {"node": joint} for joint, smpl in enumerate(take.smpl_joints) if smpl >= 0}
+    builder.document["extensionsUsed"] = ["VRMC_vrm_animation"]
+    builder.document["extensions"] = {"VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}}}
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(builder.content())
+
+
+def _build(takes: list[Take], figure: Body | None) -> GlbBuilder:
+    builder, first = GlbBuilder(), takes[0]
+    nodes = []
+    for joint, name in enumerate(first.names):
+        node = {"name": name, "translation": np.round(first.offsets[joint], 7).tolist()}
+        children = [child for child, parent in enumerate(first.parents) if parent == joint]
+        nodes.append(node | ({"children": children} if children else {}))
+    builder.document |= {
+        "asset": {"version": "2.0", "generator": f"longdance {__version__}"},
+        "scene": 0,
+        "scenes": [{"name": "dance", "nodes": [0]}],
+        "nodes": nodes,
+    }
+    if figure is not None:
+        _add_body(builder, figure, first)
+    for take in takes:
+        tracks = [(joint, "translation", track) for joint, track in take.translations.items()]
+        tracks += [(joint, "rotation", take.rotations[:, joint]) for joint in range(len(take.names))]
+        add_animation(builder, take.name, take.fps, tracks)
+    return builder
+
+
+def add_animation(builder: GlbBuilder, name: str, fps: float, tracks: list[tuple[int, str, np.ndarray]]) -> None:
+    """Add an animation of nodes: rows (node, "translation" or "rotation", (frames, 3) or (frames, 3, 3))."""
+    frames = len(tracks[0][2])
+    times = builder.add_array(np.arange(frames) / fps, bounds=True)
+    samplers, channels = [], []
+    for node, path, track in tracks:
+        values = track if path == "translation" else _quaternions(track)
+        channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
+        samplers.append({"input": times, "output": builder.add_array(values), "interpolation": "LINEAR"})
+    animation = {
+        "name": name,
+        "samplers": samplers,
+        "channels": channels,
+        "extras": {"fps": fps, "frames": frames, "seconds": frames / fps},
+    }
+    builder.document.setdefault("animations", []).append(animation)
+
+
+def _quaternions(rotations: np.ndarray) -> np.ndarray:
+    """(frames, 4) as x, y, z, w, without changes of sign from frame to frame."""
+    quaternions = rot.quaternion_from_matrix(torch.from_numpy(np.ascontiguousarray(rotations))).numpy()
+    flips = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
+    signs = np.where(np.cumsum(np.concatenate(([False], flips))) % 2, -1.0, 1.0)
+    return (quaternions * signs[:, None])[:, [1, 2, 3, 0]]
+
+
+def _add_body(builder: GlbBuilder, figure: Body, take: Take) -> None:
+    """A skinned mesh node beside the joints."""
+    document = builder.document
+    inverse = np.tile(np.eye(4), (len(take.names), 1, 1))
+    inverse[:, :3, 3] = -take.rest_positions
+    # Bones of weight zero are bone 0, as the standard demands.
+    bones = np.where(figure.weights > 0, figure.bones, 0)
+    attributes = {
+        "POSITION": builder.add_array(figure.vertices, target=VERTEX_DATA, bounds=True),
+        "NORMAL": builder.add_array(figure.normals, target=VERTEX_DATA),
+        "TEXCOORD_0": builder.add_array(figure.uvs, target=VERTEX_DATA),
+        "JOINTS_0": builder.add_array(bones, UBYTE, target=VERTEX_DATA),
+        "WEIGHTS_0": builder.add_array(figure.weights, target=VERTEX_DATA),
+    }
+    kind = USHORT if len(figure.vertices) < 65535 else UINT
+    indices = builder.add_array(figure.faces.reshape(-1), kind, target=INDEX_DATA)
+    document |= {
+        "images": [{"name": "mannequin", "mimeType": "image/png", "bufferView": builder.add_bytes(figure.texture)}],
+        # Linear without mipmaps, clamped: the picture is a table of colours, its far ends must not mix.
+        "samplers": [{"magFilter": 9729, "minFilter": 9729, "wrapS": 33071, "wrapT": 33071}],
+        "textures": [{"source": 0, "sampler": 0}],
+        "materials": [
+            {
+                "name": "mannequin",
+                "pbrMetallicRoughness": {
+                    "baseColorTexture": {"index": 0},
+                    "metallicFactor": 0.0,
+                    "roughnessFactor": 0.75,
+                },
+            }
+        ],
+        "meshes": [
+            {"name": "mannequin", "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
+        ],
+        "skins": [
+            {
+                "name": "mannequin",
+                "joints": list(range(len(take.names))),
+                "skeleton": 0,
+                "inverseBindMatrices": builder.add_array(inverse),
+            }
+        ],
+    }
+    document["nodes"].append({"name": "mannequin", "mesh": 0, "skin": 0})
+    document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)

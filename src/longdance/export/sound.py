@@ -1,0 +1,55 @@
+"""The stretch of a song that belongs to a dance: beside an animation file, or inside another file."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from longdance.errors import InputError
+from longdance.features.audio import decode, write_audio
+from longdance.motion.motion import Motion
+
+SOUND_RATE = 48000
+"""Hertz of written sound."""
+
+
+def song_start(motion: Motion) -> float:
+    """Second of the song at which the dance begins; ``InputError`` where ``meta`` holds no such number."""
+    start = motion.meta.get("start", 0.0)
+    if not isinstance(start, int | float) or isinstance(start, bool) or not 0 <= start < math.inf:
+        raise InputError(f"expected seconds under start in the dance's meta, got {start!r}")
+    return float(start)
+
+
+def beat_times(motion: Motion) -> list[float]:
+    """Seconds of the beats after the first frame, none that the dance does not last to see."""
+    beats = motion.meta.get("beat_times") or []
+    if not isinstance(beats, list) or not all(isinstance(beat, int | float) for beat in beats):
+        raise InputError("expected a list of seconds under beat_times in the dance's meta")
+    return [float(beat) for beat in beats if 0 <= beat < motion.seconds]
+
+
+def song_stretch(motion: Motion, song_path: str | os.PathLike) -> np.ndarray:
+    """(samples, channels) at ``SOUND_RATE``: exactly as long as the dance, silent after the song's end."""
+    wanted = round(motion.seconds * SOUND_RATE)
+    samples = decode(song_path, sample_rate=SOUND_RATE, mono=False, start=song_start(motion), seconds=motion.seconds)[
+        :wanted
+    ]
+    return np.pad(samples, ((0, wanted - len(samples)), (0, 0)))
+
+
+def save_stretch(motion: Motion, song_path: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Write the stretch of the song as WAV. ``InputError`` if that would overwrite the song itself."""
+    path = Path(path)
+    if path.exists() and Path(song_path).exists() and path.samefile(song_path):
+        raise InputError(f"{path}: expected another name than the song's for its stretch; write to another folder")
+    write_audio(path, song_stretch(motion, song_path), SOUND_RATE)
+
+
+def find_song(motion: Motion, folders: list[Path]) -> Path | None:
+    """The song that the dance's ``meta`` names, if one of the folders has it."""
+    name = motion.meta.get("song")
+    if not isinstance(name, str) or not name or name != os.path.basename(name) or "\0" in name:
+        return None
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
