@@ -209,12 +209,12 @@ class Score:
         _refuse_disorder(self.name, list(zip(self.entries, begins, ends, strict=True)))
         snapped = []
         for entry, begin, end in zip(self.entries, begins, ends, strict=True):
-            if begin >= song.seconds:
-                snapped.append((begin, end))
-                continue
             # Where two entries touch, the change is the later one's beginning.
             follower = next((other for other, at in zip(self.entries, begins, strict=True) if at == end), entry)
-            snapped.append((snap(begin, song, entry.snap), snap(end, song, follower.snap)))
+            inside = begin < song.seconds
+            snapped.append((snap(begin, song, entry.snap) if inside else begin, snap(end, song, follower.snap)))
+        # Units mix, so what overlaps by less than the way to the beat is meant to touch.
+        _refuse_overlaps(self.name, [(entry, *times) for entry, times in zip(self.entries, snapped, strict=True)])
         return snapped
 
     def _posed(self, pose: KeyPose, song: Song, layout: Layout, fps: float) -> PlacedPose:
@@ -266,11 +266,15 @@ def _time_at(marks: np.ndarray, index: float, song: Song, *, beats: int = 1) -> 
 
 
 def _refuse_disorder(name: str, timed: list[tuple[Entry, float, float]]) -> None:
-    """``InputError`` for an entry that ends before it begins, and for two that overlap."""
+    """``InputError`` for an entry that ends before it begins."""
     for entry, begin, end in timed:
         if end <= begin:
             got = entry.end or "the next entry"
             raise InputError(f"{name}, line {entry.line}, field 'to': expected a time after {entry.begin}, got {got}")
+
+
+def _refuse_overlaps(name: str, timed: list[tuple[Entry, float, float]]) -> None:
+    """``InputError`` for two entries of which one begins before the other has ended."""
     timed = sorted(timed, key=lambda item: item[1])
     for (entry, _, end), (other, begin, _) in pairwise(timed):
         if begin < end - 1e-6:
@@ -347,6 +351,7 @@ class _Reader:
                 if entry.end is not None and entry.begin.unit == entry.end.unit == same
             ]
             _refuse_disorder(self.name, timed)
+            _refuse_overlaps(self.name, timed)
         return Score(
             name=self.name,
             entries=entries,

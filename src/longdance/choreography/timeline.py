@@ -152,8 +152,8 @@ def follow(
     """Predictor of clean windows, the first at frame ``begin``, that follows the timeline.
 
     Every window is predicted once for each text that has a share in it, in full, as in training; predictions are then
-    mixed frame by frame. What comes later goes on from where the earlier has got to: its ``horizontal`` features are
-    shifted so that both agree across the change. Windows with one text cost what they did without a timeline.
+    mixed frame by frame, features that are places on the floor (``horizontal``) step by step. Windows with one text
+    cost what they did without a timeline.
 
     Source: Petrovich et al. 2024 (STMC), section 3.2, in time alone. Differs: texts share a window's whole context.
     """
@@ -168,8 +168,8 @@ def follow(
     predictors = []
     for guidance, chosen in groups.items():
         index = torch.tensor(chosen, device=sound.device)
-        conditions = _conditions(sound[window_of[index]], [items[row][1].text for row in chosen], text_width)
-        predict = guided(denoiser, conditions, music_weight=guidance.music, text_weight=guidance.text, rows=rows)
+        asked = conditions(sound[window_of[index]], [items[row][1].text for row in chosen], text_width)
+        predict = guided(denoiser, asked, music_weight=guidance.music, text_weight=guidance.text, rows=rows)
         predictors.append((index, predict))
     if len(items) == plan.count and len(predictors) == 1:
         return predictors[0][1]
@@ -197,17 +197,15 @@ def _mixed(
     """One window from the predictions for its texts, in the order of time."""
     if len(predictions) == 1:
         return predictions[0]
-    columns = list(horizontal)
-    predictions = predictions.clone()
-    for later in range(1, len(predictions)):
-        both = (weights[later - 1] * weights[later])[:, None]
-        apart = predictions[later - 1][:, columns] - predictions[later][:, columns]
-        shift = (both * apart).sum(0) / both.sum().clamp_min(1e-9)
-        predictions[later][:, columns] += shift
-    return (weights[..., None] * predictions).sum(0)
+    mixed = (weights[..., None] * predictions).sum(0)
+    # Paths are mixed as steps: the later text goes on from where the earlier one has got to.
+    steps = (weights[:, 1:, None] * predictions[..., list(horizontal)].diff(dim=1)).sum(0)
+    for column, step in zip(horizontal, steps.unbind(-1), strict=True):
+        mixed[1:, column] = mixed[0, column] + step.cumsum(0)
+    return mixed
 
 
-def _conditions(sound: Tensor, texts: Sequence[TextPrompt], text_width: int) -> Conditions:
+def conditions(sound: Tensor, texts: Sequence[TextPrompt], text_width: int) -> Conditions:
     """One row of music and one text each; shorter texts are padded with tokens that are masked."""
     tokens = max(1, *(len(text.embeddings) for text in texts))
     embeddings = torch.zeros(len(texts), tokens, text_width)
