@@ -56,6 +56,8 @@ class Song:
     """True where no beat was found, as in silence: the beats are then an even grid of 120 BPM."""
     sample_rate: int = audio.ANALYSIS_SAMPLE_RATE
     """Hertz, the rate of analysis, whatever the rate of the file."""
+    decode: Callable[[int], np.ndarray] = field(kw_only=True, repr=False)
+    """Mono samples `(samples,)` at a sample rate, decoded anew: for encoders that listen at a rate of their own."""
 
     @classmethod
     def load(
@@ -78,8 +80,11 @@ class Song:
         def blocks() -> Iterable[np.ndarray]:
             return audio.stream_blocks(path, block_seconds=_BLOCK_SECONDS, start=start, seconds=seconds)
 
+        def decode(sample_rate: int) -> np.ndarray:
+            return audio.decode(path, sample_rate=sample_rate, start=start, seconds=seconds)
+
         offset = None if beat_offset is None else beat_offset - start
-        return _measure(blocks, str(Path(path)), bpm=bpm, beat_offset=offset, start=float(start))
+        return _measure(blocks, str(Path(path)), decode, bpm=bpm, beat_offset=offset, start=float(start))
 
     @classmethod
     def from_samples(
@@ -106,8 +111,8 @@ class Song:
             )
         if not np.isfinite(samples).all():
             raise InputError(f"expected finite samples of {name}, got NaN or infinity; try another file")
-        mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-        mono = audio.resample(mono, sample_rate, audio.ANALYSIS_SAMPLE_RATE)
+        given = samples if samples.ndim == 1 else samples.mean(axis=1)
+        mono = audio.resample(given, sample_rate, audio.ANALYSIS_SAMPLE_RATE)
         block = round(_BLOCK_SECONDS * audio.ANALYSIS_SAMPLE_RATE)
 
         def blocks() -> Iterable[np.ndarray]:
@@ -116,6 +121,7 @@ class Song:
         return _measure(
             blocks,
             name,
+            lambda rate: audio.resample(given, sample_rate, rate),
             bpm=bpm,
             beat_offset=beat_offset,
             beat_times=beat_times,
@@ -192,6 +198,7 @@ class Song:
 def _measure(
     blocks: Callable[[], Iterable[np.ndarray]],
     name: str,
+    decode: Callable[[int], np.ndarray],
     *,
     bpm: float | None = None,
     beat_offset: float | None = None,
@@ -249,6 +256,7 @@ def _measure(
         spectra=spectra,
         start=start,
         tempo_is_guess=guess,
+        decode=decode,
     )
 
 

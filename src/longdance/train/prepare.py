@@ -1,7 +1,7 @@
 """``longdance prepare``: a data set on disk into a prepared store.
 
 Dances without music get soundtracks composed on beats that are estimated from the movement, so that the features are
-computed from audio by the same code that serves a user's song.
+computed from audio by the same code that serves a user's song. Dances with music keep it.
 """
 
 import hashlib
@@ -9,18 +9,21 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
+from longdance.data import aistpp, bvh_folder, finedance
 from longdance.data import open as open_data
 from longdance.data.catalogue import movements_of_label
+from longdance.data.paired import Listing, PairedClip
 from longdance.data.store import is_prepared, write_store
 from longdance.errors import InputError
 from longdance.features.beats import beats_of_motion
@@ -35,6 +38,9 @@ from longdance.motion.motion import Motion, atomic_write
 VERSION = 2
 """Raised whenever prepared numbers change, so that old stores are made again."""
 
+TABLE_SHARE = 0.7
+"""Share of the takes in EDMG's table 1 from which on a genre counts as complete, and is brought to that number."""
+
 OPEN_LICENCE = (
     "Motion from mocap.cs.cmu.edu (created with funding from NSF EIA-0196217; do not resell the data itself) and from "
     "G1 Moves (CC BY 4.0, Experiential Technologies, dancers Jasmine Coro and Mitch Chaiet). Soundtracks composed by "
@@ -42,15 +48,20 @@ OPEN_LICENCE = (
 )
 
 
-class PrepareSettings(BaseModel):
-    """What a store of the open data holds."""
+class StoreSettings(BaseModel):
+    """What every store holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fps: float = 30.0
+    fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     """Frames per second of motion and music features."""
     layout: str = "smpl24"
     music_encoder: str = "rhythm"
+
+
+class PrepareSettings(StoreSettings):
+    """What a store of the open data holds."""
+
     variants: int = 6
     """Copies of each training clip, each with a soundtrack of its own; all but the first at another tempo."""
     mirrored: bool = True
@@ -64,15 +75,65 @@ class PrepareSettings(BaseModel):
     seed: int = 0
 
 
+class BVHSettings(PrepareSettings):
+    """What a store of the user's own BVH files holds; soundtracks are for the files without a song."""
+
+    held_out: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    """Share of each genre's clips for validation, and again for test."""
+
+
+class AISTPPSettings(StoreSettings):
+    """What a store of AIST++ holds. Defaults are the paper's (EDMG section 4.1) but for the music encoder."""
+
+    fps: Annotated[float, Field(gt=0, le=240)] = 60.0
+    music_encoder: str = "librosa35"
+    """The paper's is jukebox."""
+    mirrored: bool = False
+    """Whether every training take also appears with left and right swapped."""
+    window_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Length of the takes; shorter dances are repeated to it, longer ones cut."""
+    windows: Literal["table1", "consecutive"] = "table1"
+    """Either as many takes per genre as EDMG's table 1 counts, spread evenly over its sequences, or simply one after
+    the other."""
+
+
+class FineDanceSettings(StoreSettings):
+    """What a store of FineDance holds: whole dances."""
+
+    music_encoder: str = "librosa35"
+    mirrored: bool = False
+    """Whether every training take also appears with left and right swapped."""
+    split: Literal["genre", "dancer"] = "genre"
+    """FineDance@Genre, on which the papers report, or FineDance@Dancer."""
+
+
+PairedSettings = AISTPPSettings | FineDanceSettings | BVHSettings
+
+
 class Outcome(NamedTuple):
     """What preparing did: how many clips were read, which were not and why, or that nothing was to do."""
 
     clips: int
     failed: list[str]
     unchanged: bool = False
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing."""
 
 
 Progress = Callable[[int, int, str], None]
+Part = tuple[list[dict], np.ndarray, np.ndarray]
+"""Records of takes, with starts relative to the part's motion rows and music rows."""
+
+
+class Job(NamedTuple):
+    """Work for one process: some clips into one file."""
+
+    part: str
+    """Name of the file."""
+    clips: tuple[str, ...]
+    work: Callable[..., tuple[Part, dict[str, str]]]
+    """Gives the part, and for clips that cannot be used the reasons."""
+    arguments: tuple
 
 
 def prepare_open(
@@ -89,18 +150,196 @@ def prepare_open(
     where it stopped. Broken clips are left out and named.
     """
     settings = settings or PrepareSettings()
-    source, folder = Path(source), Path(folder)
+    source = Path(source)
+    _check(settings)
+    labels = open_data.read_labels(source)
+    samples = source / "music" / "samples_cc0"
+    samples_folder = samples if samples.is_dir() else None
+    return _prepare(
+        [Job(label.clip, (label.clip,), _open_clip, (label, settings, samples_folder)) for label in labels],
+        folder,
+        source=source,
+        settings=settings,
+        licence=OPEN_LICENCE,
+        files=[source / "labels.csv", *(label.path for label in labels)],
+        workers=workers,
+        progress=progress,
+    )
+
+
+def prepare_aistpp(
+    source: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    settings: AISTPPSettings | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read AIST++ (see ``longdance.data.aistpp`` for the folder) into a store of takes of ten seconds.
+
+    As with ``prepare_open`` a second run does nothing, a run cut short goes on, broken files are left out and named.
+    Where the whole data set is there, ``notes`` put the number of takes of each genre beside EDMG's table 1.
+    """
+    settings = settings or AISTPPSettings()
+    _check(settings)
+    frames = round(settings.window_seconds * settings.fps)
+    return _prepare_paired(
+        aistpp.list_clips(source),
+        aistpp.read_motion,
+        folder,
+        source=source,
+        settings=settings,
+        licence=aistpp.LICENCE,
+        least_frames=frames,
+        cut=lambda parts: _aistpp_takes(parts, frames, settings),
+        workers=workers,
+        progress=progress,
+    )
+
+
+def prepare_finedance(
+    source: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    settings: FineDanceSettings | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read FineDance (see ``longdance.data.finedance`` for the folder) into a store of whole dances.
+
+    As with ``prepare_open`` a second run does nothing, a run cut short goes on, broken files are left out and named.
+    """
+    settings = settings or FineDanceSettings()
+    _check(settings)
+    return _prepare_paired(
+        finedance.list_clips(source, rule=settings.split),
+        finedance.read_motion,
+        folder,
+        source=source,
+        settings=settings,
+        licence=finedance.LICENCE,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def prepare_bvh(
+    source: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    settings: BVHSettings | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read a folder of BVH files, with or without songs (see ``longdance.data.bvh_folder``), into a store.
+
+    As with ``prepare_open`` a second run does nothing, a run cut short goes on, broken files are left out and named.
+    """
+    settings = settings or BVHSettings()
+    _check(settings)
+    return _prepare_paired(
+        bvh_folder.list_clips(source, held_out=settings.held_out),
+        bvh_folder.read_motion,
+        folder,
+        source=source,
+        settings=settings,
+        licence=bvh_folder.LICENCE,
+        workers=workers,
+        progress=progress,
+    )
+
+
+class Dataset(NamedTuple):
+    """A data set that ``longdance prepare`` knows."""
+
+    settings: type[StoreSettings]
+    prepare: Callable[..., Outcome]
+
+
+DATASETS = {
+    "open": Dataset(PrepareSettings, prepare_open),
+    "aistpp": Dataset(AISTPPSettings, prepare_aistpp),
+    "finedance": Dataset(FineDanceSettings, prepare_finedance),
+    "bvh": Dataset(BVHSettings, prepare_bvh),
+}
+
+
+def _check(settings: StoreSettings) -> None:
     if settings.layout not in LAYOUTS:
         raise InputError(f"expected a layout among {', '.join(LAYOUTS)}, got {settings.layout!r}")
     if settings.music_encoder not in MUSIC_ENCODERS:
         raise InputError(
             f"expected a music encoder among {', '.join(MUSIC_ENCODERS)}, got {settings.music_encoder!r}"
         )
-    labels = open_data.read_labels(source)
-    samples = source / "music" / "samples_cc0"
-    fingerprint = _fingerprint(settings, [source / "labels.csv", *(label.path for label in labels)])
+
+
+def _prepare_paired(
+    listing: Listing,
+    read: Callable[[Path], Motion],
+    folder: str | os.PathLike,
+    *,
+    source: str | os.PathLike,
+    settings: PairedSettings,
+    licence: str,
+    least_frames: int = 1,
+    cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
+    workers: int | None,
+    progress: Progress | None,
+) -> Outcome:
+    """Listed clips into a store: one job per song, so that each is listened to once; one per clip without a song."""
+    groups: dict[str, list[PairedClip]] = {}
+    for clip in listing.clips:
+        groups.setdefault(f"{clip.song}" if clip.song else f"{clip.clip} alone", []).append(clip)
+    jobs = []
+    for key, clips in groups.items():
+        names = tuple(clip.clip for clip in clips)
+        part = hashlib.sha256(key.encode()).hexdigest()[:24]
+        if clips[0].song is None and isinstance(settings, PrepareSettings):
+            jobs.append(Job(part, names, _lone_clip, (clips[0], read, settings)))
+        else:
+            jobs.append(Job(part, names, _clips_of_song, (clips, read, settings, least_frames)))
+    return _prepare(
+        jobs,
+        folder,
+        source=source,
+        settings=settings,
+        licence=licence,
+        files=[path for clip in listing.clips for path in (clip.path, clip.song) if path is not None],
+        labels=[(c.clip, c.split, c.genre, c.movements, c.start) for c in listing.clips],
+        failed=listing.failed,
+        notes=listing.notes,
+        cut=cut,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def _prepare(
+    jobs: list[Job],
+    folder: str | os.PathLike,
+    *,
+    source: str | os.PathLike,
+    settings: StoreSettings,
+    licence: str,
+    files: list[Path],
+    labels: Iterable[object] = (),
+    failed: dict[str, str] | None = None,
+    notes: Iterable[str] = (),
+    cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
+    workers: int | None,
+    progress: Progress | None,
+) -> Outcome:
+    """Do the jobs that are not yet done, and write the store from their parts.
+
+    ``failed`` are clips that are known not to be usable; ``labels`` is what else the result depends on.
+    """
+    folder, failed = Path(folder), dict(failed or {})
+    clips = sum(len(job.clips) for job in jobs)
+    fingerprint = _fingerprint(settings, files, labels)
     if is_prepared(folder, fingerprint):
-        return Outcome(len(labels), [], unchanged=True)
+        return Outcome(clips, [], unchanged=True)
+    encoder = MUSIC_ENCODERS[settings.music_encoder]
+    encoder.check()
 
     parts_folder = folder / "parts"
     marker = parts_folder / "fingerprint"
@@ -108,67 +347,222 @@ def prepare_open(
         shutil.rmtree(parts_folder, ignore_errors=True)
         parts_folder.mkdir(parents=True)
         marker.write_text(fingerprint)
-
-    failed: dict[str, str] = {}
-    waiting = [label for label in labels if not (parts_folder / f"{label.clip}.npz").is_file()]
-    done = len(labels) - len(waiting)
+    waiting = [job for job in jobs if not (parts_folder / f"{job.part}.npz").is_file()]
+    done = clips - sum(len(job.clips) for job in waiting)
+    if encoder.heavy:
+        workers = 1
     # Forking a process in which torch has started threads can hang: start fresh ones.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_one_thread) as pool:
-        jobs = {
-            pool.submit(_prepare_clip, label, settings, samples if samples.is_dir() else None, parts_folder): label
-            for label in waiting
-        }
+    initializer = None if encoder.heavy else _one_thread
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=initializer) as pool:
+        running = {pool.submit(_do, job, parts_folder): job for job in waiting}
         try:
-            for job in as_completed(jobs):
-                label, done = jobs[job], done + 1
+            for future in as_completed(running):
+                job = running[future]
+                done += len(job.clips)
                 try:
-                    job.result()
+                    future.result()
                 except InputError as error:
-                    failed[label.clip] = str(error)
+                    failed.update(dict.fromkeys(job.clips, str(error)))
                 if progress is not None:
-                    progress(done, len(labels), label.clip)
+                    progress(done, clips, job.clips[0])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    parts = [
-        _load_part(parts_folder / f"{label.clip}.npz") for label in labels if label.clip not in failed
-    ]
+    parts = []
+    for job in jobs:
+        path = parts_folder / f"{job.part}.npz"
+        if path.is_file():
+            part, unusable = _load_part(path)
+            parts.append(part)
+            failed.update(unusable)
+    names = {record["clip"] for records, *_ in parts for record in records}
     if not any(record["split"] == "train" for records, *_ in parts for record in records):
-        raise InputError(f"{source}: expected at least one readable training clip, found none")
+        reasons = "".join(f"\n  {clip}: {why}" for clip, why in list(failed.items())[:3])
+        raise InputError(f"{source}: expected at least one readable training clip, found none{reasons}")
+    notes = list(notes)
+    if cut is not None:
+        parts, found = cut(parts)
+        notes += found
     write_store(
         folder,
         fps=settings.fps,
         layout=LAYOUTS[settings.layout],
         music_encoder=settings.music_encoder,
         fingerprint=fingerprint if not failed else f"{fingerprint}-incomplete",
-        licence=OPEN_LICENCE,
+        licence=licence,
         settings=settings.model_dump(),
         parts=parts,
     )
     shutil.rmtree(parts_folder, ignore_errors=True)
-    return Outcome(len(parts), [f"{clip}: {why}" for clip, why in failed.items()])
+    return Outcome(len(names), [f"{clip}: {why}" for clip, why in failed.items()], notes=tuple(notes))
 
 
-def _prepare_clip(
-    label: open_data.ClipLabel, settings: PrepareSettings, samples: Path | None, parts_folder: Path
-) -> None:
-    """Every take of one clip into ``parts_folder``."""
-    layout = LAYOUTS[settings.layout]
-    rng = np.random.default_rng([settings.seed, *label.clip.encode()])
+def _do(job: Job, parts_folder: Path) -> None:
+    """One job's part into its file."""
+    (records, motion, music), failed = job.work(*job.arguments)
+    with atomic_write(parts_folder / f"{job.part}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file, records=np.array(json.dumps(records)), failed=np.array(json.dumps(failed)), motion=motion, music=music
+        )
+
+
+def _clips_of_song(
+    clips: list[PairedClip], read: Callable[[Path], Motion], settings: PairedSettings, least_frames: int
+) -> tuple[Part, dict[str, str]]:
+    """The takes of all clips that were danced to one song; a clip's first frame is the song's first.
+
+    Clips shorter than ``least_frames`` are repeated to that length, and their music with them.
+    """
+    layout, fps = LAYOUTS[settings.layout], settings.fps
+    song = Song.load(clips[0].song)
+    heard = MUSIC_ENCODERS[settings.music_encoder](song, fps)
+    failed: dict[str, str] = {}
+    records, motions, musics = [], [], [heard]
+    repeated: dict[tuple[int, int], int] = {}
+    rows, music_rows = 0, len(heard)
+    for clip in clips:
+        try:
+            motion = read(clip.path)
+            skip = round(clip.start * fps)
+            motion = _on_skeleton(motion.slice(round(clip.start * motion.fps), motion.frames), settings.layout)
+            motion = motion.resample(fps)
+            frames = min(motion.frames, len(heard) - skip)
+            if frames < fps:
+                raise InputError(
+                    f"{clip.path}: expected at least a second of dance with music, got {motion.frames} frames of dance "
+                    f"and {len(heard) - skip} of {clip.song}; try another file"
+                )
+        except InputError as error:
+            failed[clip.clip] = str(error)
+            continue
+        motion, music_start = motion.slice(0, frames), skip
+        beats = song.beat_times - skip / fps
+        beats = beats[(beats >= 0) & (beats < frames / fps)]
+        if frames < least_frames:
+            motion = repeat_motion(motion, least_frames)
+            turns = -(-least_frames // frames)
+            beats = (beats + np.arange(turns)[:, None] * frames / fps).ravel()
+            beats = beats[beats < least_frames / fps]
+            if (skip, frames) not in repeated:
+                repeated[skip, frames] = music_rows
+                musics.append(np.tile(heard[skip : skip + frames], (turns, 1))[:least_frames])
+                music_rows += least_frames
+            music_start = repeated[skip, frames]
+        for mirrored in (False, True) if clip.split == "train" and settings.mirrored else (False,):
+            records.append(
+                {
+                    "clip": clip.clip,
+                    "split": clip.split,
+                    "genre": clip.genre,
+                    "movements": clip.movements,
+                    "frames": motion.frames,
+                    "start": rows,
+                    "music_start": music_start,
+                    "mirrored": mirrored,
+                    "variant": 0,
+                    "beat_times": tuple(round(float(t), 4) for t in beats),
+                }
+            )
+            motions.append(layout.encode(motion.mirror() if mirrored else motion))
+            rows += motion.frames
+    encoded = np.concatenate(motions) if motions else np.zeros((0, layout.width), np.float32)
+    return (records, encoded, np.concatenate(musics)), failed
+
+
+def repeat_motion(motion: Motion, frames: int) -> Motion:
+    """The motion over and over up to ``frames`` frames, as EDMG section 4.1 does with short dances.
+
+    The path goes on from where it stopped: a dancer who would be set back to the start leaps in no time.
+    """
+    turns = -(-frames // motion.frames)
+    step = (motion.root_position[-1] - motion.root_position[0]) * np.array([1.0, 0.0, 1.0])
+    root = np.concatenate([motion.root_position + turn * step for turn in range(turns)])
+    rotations = np.tile(motion.rotations, (turns, 1, 1, 1))
+    return replace(motion, root_position=root[:frames], rotations=rotations[:frames])
+
+
+def _aistpp_takes(parts: list[Part], window: int, settings: AISTPPSettings) -> tuple[list[Part], list[str]]:
+    """Clips cut into takes of one window each, and the number of takes per genre beside EDMG's table 1."""
+    clips = [record for records, *_ in parts for record in records]
+    starts = {id(record): aistpp.consecutive_windows(record["frames"], window) for record in clips}
+    notes = []
+    for code, entry in aistpp.GENRES.items():
+        own = [record for record in clips if record["clip"].startswith(code) and not record["mirrored"]]
+        if not own:
+            continue
+        count = sum(len(starts[id(record)]) for record in own)
+        if settings.windows == "table1" and count >= TABLE_SHARE * entry.windows:
+            # In the order of names: a song's file name must not decide what is kept.
+            own.sort(key=lambda record: record["clip"])
+            spread = aistpp.spread_windows([record["frames"] for record in own], window, entry.windows)
+            chosen = {record["clip"]: begins for record, begins in zip(own, spread, strict=True)}
+            for record in clips:
+                if record["clip"] in chosen:
+                    starts[id(record)] = chosen[record["clip"]]
+            count = sum(map(len, spread))
+        notes.append(f"{entry.title}: {count} takes (EDMG's table 1: {entry.windows})")
+    cut = []
+    for records, motion, music in parts:
+        takes = [_cut(record, begin, window, settings.fps) for record in records for begin in starts[id(record)]]
+        cut.append((takes, motion, music))
+    kept = Counter(record["split"] for records, *_ in cut for record in records)
+    notes.append("takes: " + ", ".join(f"{count} {split}" for split, count in kept.items()))
+    return cut, notes
+
+
+def _cut(record: dict, begin: int, frames: int, fps: float) -> dict:
+    """The record of a stretch of a take."""
+    beats = np.array(record["beat_times"]) - begin / fps
+    return {
+        **record,
+        "frames": frames,
+        "start": record["start"] + begin,
+        "music_start": record["music_start"] + begin,
+        "beat_times": tuple(round(float(t), 4) for t in beats[(beats >= 0) & (beats < frames / fps)]),
+    }
+
+
+def _lone_clip(
+    clip: PairedClip, read: Callable[[Path], Motion], settings: PrepareSettings
+) -> tuple[Part, dict[str, str]]:
+    """The takes of a clip that came without music."""
+    return _composed(clip.clip, clip.split, clip.genre, clip.movements, read(clip.path), settings, None), {}
+
+
+def _open_clip(
+    label: open_data.ClipLabel, settings: PrepareSettings, samples: Path | None
+) -> tuple[Part, dict[str, str]]:
+    """The takes of a clip of the open data."""
+    movements = movements_of_label(label.genre, label.movement)
     source = open_data.read_clip(label)
-    if label.genre != "none":
+    return _composed(label.clip, label.split, label.genre, movements, source, settings, samples), {}
+
+
+def _composed(
+    clip: str,
+    split: str,
+    genre: str,
+    movements: tuple[str, ...],
+    source: Motion,
+    settings: PrepareSettings,
+    samples: Path | None,
+) -> Part:
+    """Every take of one clip with composed soundtracks."""
+    layout = LAYOUTS[settings.layout]
+    rng = np.random.default_rng([settings.seed, *clip.encode()])
+    if genre != "none":
         source = without_still_ends(source)
     beats = beats_of_motion(source.joints(), source.fps)
     downbeat = _strongest_phase(beats.strength)
-    training = label.split == "train"
+    training = split == "train"
     records, motions, musics = [], [], []
     rows = music_rows = 0
     for variant in range(settings.variants if training else 1):
         speed = 1.0 if variant == 0 else float(rng.uniform(settings.slowest, settings.fastest))
         motion = _on_skeleton(replace(source, fps=source.fps * speed).resample(settings.fps), settings.layout)
         times = beats.beat_times / speed
-        style = label.genre
+        style = genre
         if rng.random() >= settings.own_style or style not in STYLES:
             style = sorted(STYLES)[rng.integers(len(STYLES))]
         samples_track = compose(
@@ -183,7 +577,7 @@ def _prepare_clip(
         song = Song.from_samples(
             samples_track,
             MONO_SAMPLE_RATE,
-            name=f"{label.clip} {variant}",
+            name=f"{clip} {variant}",
             beat_times=times,
             downbeat_times=times[downbeat::4],
         )
@@ -192,10 +586,10 @@ def _prepare_clip(
             features = layout.encode(motion.mirror() if mirrored else motion)
             records.append(
                 {
-                    "clip": label.clip,
-                    "split": label.split,
-                    "genre": label.genre,
-                    "movements": movements_of_label(label.genre, label.movement),
+                    "clip": clip,
+                    "split": split,
+                    "genre": genre,
+                    "movements": movements,
                     "frames": motion.frames,
                     "start": rows,
                     "music_start": music_rows,
@@ -208,13 +602,7 @@ def _prepare_clip(
             rows += motion.frames
         musics.append(music)
         music_rows += motion.frames
-    with atomic_write(parts_folder / f"{label.clip}.npz") as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            records=np.array(json.dumps(records)),
-            motion=np.concatenate(motions),
-            music=np.concatenate(musics),
-        )
+    return records, np.concatenate(motions), np.concatenate(musics)
 
 
 def without_still_ends(motion: Motion, *, threshold: float = 0.12, margin: float = 0.4) -> Motion:
@@ -255,20 +643,26 @@ def _fit_length(music: np.ndarray, frames: int) -> np.ndarray:
     return np.concatenate((music, np.repeat(music[-1:], frames - len(music), axis=0)))
 
 
-def _load_part(path: Path) -> tuple[list[dict], np.ndarray, np.ndarray]:
+def _load_part(path: Path) -> tuple[Part, dict[str, str]]:
     with np.load(path, allow_pickle=False) as file:
         records = json.loads(str(file["records"]))
         for record in records:
             record["movements"] = tuple(record["movements"])
             record["beat_times"] = tuple(record["beat_times"])
-        return records, file["motion"], file["music"]
+        return (records, file["motion"], file["music"]), json.loads(str(file["failed"]))
 
 
-def _fingerprint(settings: PrepareSettings, files: list[Path]) -> str:
+def _fingerprint(settings: StoreSettings, files: Iterable[Path], labels: Iterable[object]) -> str:
     digest = hashlib.sha256(f"{VERSION} {settings.model_dump_json()}".encode())
-    for path in files:
+    for path in dict.fromkeys(files):  # a song may have many dances
         digest.update(path.name.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"missing")
+        if not path.is_file():
+            digest.update(b"missing")
+            continue
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for label in labels:
+        digest.update(repr(label).encode())
     return digest.hexdigest()
 
 
