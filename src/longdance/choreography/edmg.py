@@ -26,6 +26,7 @@ from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt, resolve_prompt
 from longdance.models.checkpoint import Checkpoint
+from longdance.models.trm import Refiner
 from longdance.motion.motion import Motion
 
 UNSEEN_GENRE_WEIGHT = 3
@@ -58,6 +59,8 @@ class EDMG:
     """Windows that go through the network at once; bounds memory."""
     stretch: int = 24
     """Windows that are denoised together; longer dances are made stretch by stretch."""
+    refiner: Refiner | None = None
+    """The Temporal Refinement Module, if the model has one."""
     _copies: dict[str, Checkpoint] = field(default_factory=dict, init=False, repr=False)
     """The checkpoint on other devices, by device."""
 
@@ -164,7 +167,8 @@ class EDMG:
         """The refined motion of denormalised features (frames, width), with its record; ``found`` goes into that."""
         motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
         if refinement is not None:
-            motion = refine(motion, self._contacts(features), refinement, beat_times=commission.meta["beat_times"])
+            beats = commission.meta["beat_times"]
+            motion = refine(motion, self._contacts(features), refinement, beat_times=beats, refiner=self.refiner)
         return motion
 
     def _dance(
