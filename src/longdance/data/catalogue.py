@@ -284,7 +284,7 @@ def _without_suffix(name: str) -> str:
     return re.sub(r"(?<=\w) (dance|dancing|style|moves?|steps?)$", "", name)
 
 
-def _typing_slips(left: str, right: str) -> int:
+def typing_slips(left: str, right: str) -> int:
     """Fewest letters inserted, dropped, replaced or swapped with a neighbour that make one name the other.
 
     Source: Damerau 1964, in the restricted form in which no place is edited twice.
@@ -305,7 +305,7 @@ def _typing_similarity(left: str, right: str) -> float:
     longest = max(len(left), len(right), 1)
     if 1 - abs(len(left) - len(right)) / longest < TYPO_SIMILARITY:
         return 0.0
-    return 1 - _typing_slips(left, right) / longest
+    return 1 - typing_slips(left, right) / longest
 
 
 def _find(name: str, entries: Iterable[tuple[Entry, tuple[str, ...]]]) -> tuple[Entry, bool] | None:
