@@ -4,7 +4,9 @@ Used by the tests and by ``check_exports.py``. Each returns joint places by name
 the frame rate that the file states.
 """
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +132,122 @@ def read_amass(path: Path, names: tuple[str, ...], parents: tuple[int, ...], off
         places.append(places[parent] + world[parent] @ offsets[joint])
         world.append(world[parent] @ turns[:, joint])
     return {name: place @ Y_UP.T for name, place in zip(names, places, strict=True)}, fps
+
+
+# --- FBX ----------------------------------------------------------------------------------------------------
+
+
+def parse_fbx(path: Path) -> list:
+    """The node tree of a binary FBX file of a version below 7.5: rows (name, properties, children)."""
+    data = path.read_bytes()
+    assert data[:18] == b"Kaydara FBX Binary"
+    plain = {"Y": "<h", "C": "<?", "I": "<i", "F": "<f", "D": "<d", "L": "<q"}
+    arrays = {"f": "<f4", "d": "<f8", "l": "<i8", "i": "<i4", "b": "?"}
+
+    def value(at):
+        kind, at = chr(data[at]), at + 1
+        if kind in plain:
+            return struct.unpack_from(plain[kind], data, at)[0], at + struct.calcsize(plain[kind])
+        if kind in arrays:
+            count, packed, size = struct.unpack_from("<III", data, at)
+            raw = data[at + 12 : at + 12 + size]
+            return np.frombuffer(zlib.decompress(raw) if packed else raw, arrays[kind], count), at + 12 + size
+        (size,) = struct.unpack_from("<I", data, at)
+        return data[at + 4 : at + 4 + size], at + 4 + size
+
+    def nodes(at, stop):
+        found = []
+        while at < stop:
+            end, count, _, name_size = struct.unpack_from("<IIIB", data, at)
+            if end == 0:
+                break
+            at += 13
+            name, at = data[at : at + name_size].decode(), at + name_size
+            values = []
+            for _ in range(count):
+                item, at = value(at)
+                values.append(item)
+            found.append((name, values, nodes(at, end)))
+            at = end
+        return found
+
+    return nodes(27, len(data))
+
+
+def _child(children: list, name: str):
+    return next((row for row in children if row[0] == name), (name, [], []))
+
+
+def _table(children: list) -> dict[str, list]:
+    """A Properties70 list by name."""
+    return {row[1][0].decode(): row[1][4:] for row in _child(children, "Properties70")[2]}
+
+
+class Fbx:
+    """The models of a parsed FBX file, evaluated at every key of one animation stack; y up, metres."""
+
+    def __init__(self, path: Path, stack: int = 0):
+        roots = parse_fbx(path)
+        objects = {row[1][0]: row for row in _child(roots, "Objects")[2]}
+        settings = _table(_child(roots, "GlobalSettings")[2])
+        self.settings = {name: values[0] for name, values in settings.items()}
+        links = [(row[1][1], row[1][2], (row[1][3:] or [b""])[0].decode()) for row in _child(roots, "Connections")[2]]
+        stacks = [number for number, row in objects.items() if row[0] == "AnimationStack"]
+        self.stack_names = [_title(objects[number]) for number in stacks]
+        layers = {child for child, parent, _ in links if parent == stacks[stack]}
+        curve_nodes = {child for child, parent, _ in links if parent in layers}
+        self.times = np.zeros(1)
+        tracks: dict[tuple[int, str], np.ndarray] = {}
+        for child, parent, property_name in links:
+            if child in curve_nodes and property_name:
+                curves = {p: objects[c][2] for c, above, p in links if above == child}
+                columns = [_child(curves[f"d|{axis}"], "KeyValueFloat")[1][0] for axis in "XYZ"]
+                tracks[parent, property_name] = np.stack(columns, 1).astype(np.float64)
+                self.times = _child(curves["d|X"], "KeyTime")[1][0] / 46186158000
+        frames = len(self.times)
+        models = {number: row for number, row in objects.items() if row[0] == "Model"}
+        above = {child: parent for child, parent, _ in links if child in models and (parent in models or not parent)}
+        self.world: dict[int, np.ndarray] = {0: np.tile(np.eye(4), (frames, 1, 1))}
+
+        def world(number: int) -> np.ndarray:
+            if number not in self.world:
+                rows = _table(models[number][2])
+                place = tracks.get((number, "Lcl Translation"), np.array([rows.get("Lcl Translation", [0, 0, 0])]))
+                turn = tracks.get((number, "Lcl Rotation"), np.array([rows.get("Lcl Rotation", [0, 0, 0])]))
+                before = Rotation.from_euler("xyz", rows.get("PreRotation", [0, 0, 0]), degrees=True).as_matrix()
+                local = np.tile(np.eye(4), (frames, 1, 1))
+                stretch = np.array(rows.get("Lcl Scaling", [1, 1, 1]))
+                local[:, :3, :3] = before @ Rotation.from_euler("xyz", turn, degrees=True).as_matrix() * stretch
+                local[:, :3, 3] = place
+                self.world[number] = world(above.get(number, 0)) @ local
+            return self.world[number]
+
+        unit = self.settings["UnitScaleFactor"] / 100
+        turn = Y_UP if self.settings["UpAxis"] == 2 else np.eye(3)
+        self.places = {_title(models[number]): world(number)[:, :3, 3] * unit @ turn.T for number in models}
+        self.objects, self.links, self.unit, self.turn = objects, links, unit, turn
+
+    def joints(self) -> Read:
+        """Places of all models; the frame rate of the settings."""
+        return self.places, float(self.settings["CustomFrameRate"])
+
+    def skinned(self, frame: int) -> np.ndarray:
+        """(vertices, 3) of the only mesh at one key, by its clusters."""
+        geometry = next(row for row in self.objects.values() if row[0] == "Geometry")
+        points = np.pad(_child(geometry[2], "Vertices")[1][0].reshape(-1, 3), ((0, 0), (0, 1)), constant_values=1.0)
+        moved, total = np.zeros((len(points), 3)), np.zeros(len(points))
+        for number, row in self.objects.items():
+            if row[0] != "Deformer" or row[1][2] != b"Cluster":
+                continue
+            bone = next(child for child, parent, _ in self.links if parent == number)
+            indices, weights = (_child(row[2], name)[1][0] for name in ("Indexes", "Weights"))
+            # Transform takes the mesh into the bone's own space; matrices are for row vectors.
+            matrix = self.world[bone][frame] @ _child(row[2], "Transform")[1][0].reshape(4, 4).T
+            moved[indices] += weights[:, None] * (points[indices] @ matrix.T)[:, :3]
+            total[indices] += weights
+        np.testing.assert_allclose(total, 1, atol=1e-6)
+        return moved * self.unit @ self.turn.T
+
+
+def _title(row) -> str:
+    return row[1][1].split(b"\x00\x01")[0].decode()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tools.export_readers import Glb, read_amass, read_bvhio, read_pybvh
+from tools.export_readers import Fbx, Glb, read_amass, read_bvhio, read_pybvh
 
 from longdance.errors import InputError
 from longdance.export.endings import FORMATS, format_of
@@ -138,6 +138,40 @@ def test_vrma_names_every_bone_that_a_vrm_must_have(dance, tmp_path):
     assert required <= set(bones)
     assert glb.gltf.nodes[bones["leftLowerLeg"]["node"]].name == "left_knee"
     assert_places(glb.joints()[0], dance)
+
+
+# --- FBX ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+@pytest.mark.parametrize("root_bone", [False, True])
+def test_fbx_joints_and_skin_by_another_reader(dance, tmp_path, up, root_bone):
+    export(dance, tmp_path / "dance.fbx", options=ExportOptions(naming="mixamo", up=up, root_bone=root_bone))
+    fbx = Fbx(tmp_path / "dance.fbx")
+    found, fps = fbx.joints()
+    assert_places(found, dance, "mixamo")
+    assert fps == dance.fps
+    np.testing.assert_allclose(fbx.times, np.arange(dance.frames) / dance.fps, atol=1e-9)
+    joints, rotations = dance.forward_kinematics()
+    wanted = mannequin(SMPL24).pose(joints[30], rotations[30])
+    np.testing.assert_allclose(fbx.skinned(30), wanted, atol=ACCURACY)
+
+
+def test_fbx_takes_are_stacks_of_their_own(dance, tmp_path):
+    other = dance.mirror()
+    export({"one": dance, "two": other}, tmp_path / "takes.fbx", options=ExportOptions(mesh=False))
+    for number, motion in enumerate((dance, other)):
+        fbx = Fbx(tmp_path / "takes.fbx", number)
+        assert fbx.stack_names == ["one", "two"]
+        assert_places(fbx.joints()[0], motion)
+
+
+@pytest.mark.parametrize(("fps", "mode"), [(30, 6), (60, 3), (120, 1), (24, 11), (24000 / 1001, 14), (59, 14)])
+def test_fbx_states_its_frame_rate(dance, tmp_path, fps, mode):
+    export(replace(dance, fps=fps), tmp_path / "dance.fbx", options=ExportOptions(mesh=False))
+    settings = Fbx(tmp_path / "dance.fbx").settings
+    assert settings["TimeMode"] == mode
+    assert settings["CustomFrameRate"] == pytest.approx(fps)
 
 
 # --- AMASS --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 from longdance.errors import InputError
 from longdance.export.amass import save_amass
 from longdance.export.endings import format_of, stem_of
+from longdance.export.fbx import save_fbx
 from longdance.export.glb import save_glb, save_vrma
 from longdance.export.naming import NAMINGS
 from longdance.export.sound import beat_times, save_stretch, song_start
@@ -93,8 +94,12 @@ def _write_takes(
         write_bvh(bvh_file(takes[0], scale=100.0 if unit == "cm" else 1.0), path)
     elif form == "vrma":
         save_vrma(takes[0], path)
-    elif form == "glb":
-        save_glb(takes, body(motion, takes[0]) if options.mesh else None, path)
+    else:
+        figure = body(motion, takes[0], up=up) if options.mesh else None
+        if form == "glb":
+            save_glb(takes, figure, path)
+        elif form == "fbx":
+            save_fbx(takes, figure, path, up=up)
 
 
 def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
