@@ -22,12 +22,20 @@ from longdance import __version__
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.files import atomic_write
+from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
+from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
+from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
 from longdance.models.pmd import Count, ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
 
 FORMAT = 1
 
-DENOISERS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {"pmd": (PMDConfig, ParallelMambaDenoiser)}
+DENOISERS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
+    "pmd": (PMDConfig, ParallelMambaDenoiser),
+    "lodge-global": (GlobalDenoiserConfig, GlobalDenoiser),
+    "lodge-local": (LocalDenoiserConfig, LocalDenoiser),
+    "edge": (EDGEDenoiserConfig, EDGEDenoiser),
+}
 """Kind of network to its configuration and class. All take (noisy, step, conditions) and return clean motion."""
 
 

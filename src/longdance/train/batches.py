@@ -67,16 +67,19 @@ class Statistics(NamedTuple):
     music_scale: np.ndarray
 
     @classmethod
-    def of_store(cls, store: Store, layout: Layout, *, window: int) -> "Statistics":
-        """Those of the training takes; for another layout than the store's, over windows of ``window`` frames."""
-        if layout is store.layout:
+    def of_store(cls, store: Store, layout: Layout, *, stretch: int | None = None) -> "Statistics":
+        """Those of the training takes, root position relative to each stretch's start.
+
+        Stretches are five seconds, or ``stretch`` frames.
+        """
+        if layout is store.layout and stretch is None:
             return cls(store.normaliser, *store.music_statistics)
-        columns = columns_between(store.layout, layout)
+        columns, stretch = columns_between(store.layout, layout), stretch or round(5 * store.fps)
         rows = [
-            centred(np.array(store.motion_of(take)[begin : begin + window])[:, columns], layout)
+            centred(np.array(store.motion_of(take)[begin : begin + stretch])[:, columns], layout)
             for take in store.select("train")
             if not take.variant  # the same poses at other tempi add nothing
-            for begin in range(0, take.frames, window)
+            for begin in range(0, take.frames, stretch)
         ]
         return cls(Normaliser.fit(np.concatenate(rows), layout), *store.music_statistics)
 
@@ -135,9 +138,7 @@ class BatchSource:
         self.takes = store.select(split)
         self.probability = take_probabilities(self.takes, config)
         self.genres = genres_of(store)
-        self.normaliser, self.music_mean, self.music_scale = statistics or Statistics.of_store(
-            store, self.layout, window=config.window
-        )
+        self.normaliser, self.music_mean, self.music_scale = statistics or Statistics.of_store(store, self.layout)
         # MFCC and chroma, where the features have them.
         self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
@@ -152,24 +153,19 @@ class BatchSource:
         """The batch of a training step, with conditions dropped at random."""
         rng = np.random.default_rng([self.seed, step, rank])
         chosen = rng.choice(len(self.takes), size=self.config.size, p=self.probability)
-        return self._collate(
-            [(self.takes[i], self._start(self.takes[i], rng.random())) for i in chosen], rng
-        )
+        return self._collate([(self.takes[i], self._start(self.takes[i], rng.random())) for i in chosen], rng)
 
     def fixed(self) -> list[Batch]:
         """All windows of the split one after the other, nothing dropped: for validation."""
-        window = self.config.window
-        places = [
-            (take, start)
-            for take in self.takes
-            for start in range(0, max(take.frames - window, 0) + 1, window)
-        ]
-        return [
-            self._collate(places[i : i + self.config.size], None)
-            for i in range(0, len(places), self.config.size)
-        ]
+        places = [(take, start) for take in self.takes for start in self._starts(take)]
+        return [self._collate(places[i : i + self.config.size], None) for i in range(0, len(places), self.config.size)]
+
+    def _starts(self, take: Take) -> list[int]:
+        """Starts of the windows that cover a take."""
+        return list(range(0, max(take.frames - self.config.window, 0) + 1, self.config.window))
 
     def _start(self, take: Take, fraction: float) -> int:
+        """Start of a window, from the first possible one (0) to the last (1)."""
         return int(fraction * (max(take.frames - self.config.window, 0) + 1))
 
     def _collate(self, places: list[tuple[Take, int]], rng: np.random.Generator | None) -> Batch:

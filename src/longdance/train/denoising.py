@@ -42,12 +42,8 @@ class DenoisingTask(Task):
         self.layout: Layout = LAYOUTS[config.layout]
         self.networks: dict[str, nn.Module] = {KEPT: build(config.network)}
         self.schedule = NoiseSchedule.cosine(config.diffusion_steps)
-        self.statistics = statistics or self.measure()
+        self.statistics = statistics or Statistics.of_store(store, self.layout)
         self.sources = {split: self.source(split) for split in ("train", "val") if store.select(split)}
-
-    def measure(self) -> Statistics:
-        """What motion and music are normalised with."""
-        return Statistics.of_store(self.store, self.layout, window=self.config.batch.window)
 
     def source(self, split: str) -> BatchSource:
         """Batches of a split."""
@@ -82,14 +78,24 @@ class DenoisingTask(Task):
         autocast: Callable[[], AbstractContextManager],
     ) -> Losses:
         """``compare`` of a batch noised to random steps."""
+        predicted, importance = self.predict(networks[KEPT], batch, generator, autocast)
+        return {KEPT: self.compare(predicted, batch, importance)}
+
+    def predict(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        generator: torch.Generator,
+        autocast: Callable[[], AbstractContextManager],
+    ) -> tuple[Tensor, Tensor]:
+        """The clean motion of a batch noised to random steps, and how much each of its windows counts."""
         step = torch.randint(self.schedule.steps, (len(batch.motion),), generator=generator)
         noise = torch.randn(batch.motion.shape, generator=generator)
         on_device = step.to(batch.motion.device)
         noisy = self.disturb(batch.motion, on_device, noise.to(batch.motion.device))
         with autocast():
-            predicted = networks[KEPT](noisy, on_device, batch.conditions)
-        importance = self.schedule.importance(step, cap=self.config.importance_cap).to(batch.motion.device)
-        return {KEPT: self.compare(predicted, batch, importance)}
+            predicted = network(noisy, on_device, batch.conditions)
+        return predicted, self.schedule.importance(step, cap=self.config.importance_cap).to(batch.motion.device)
 
     def disturb(self, motion: Tensor, step: Tensor, noise: Tensor) -> Tensor:
         """What the network gets to see of a motion. Source: EDMG eq. 3, Lodge eq. 1."""
@@ -142,7 +148,7 @@ def as_checkpoint(
 ) -> Checkpoint:
     """What a user needs of a run: the averaged network and the statistics of its data (the store's if not given)."""
     layout = LAYOUTS[config.layout]
-    normaliser, mean, scale = statistics or Statistics.of_store(store, layout, window=config.batch.window)
+    normaliser, mean, scale = statistics or Statistics.of_store(store, layout)
     genres = {take.genre for take in store.select("train")} - {"none"}
     return Checkpoint(
         CheckpointConfig(

@@ -6,9 +6,13 @@ Every recipe's docstring tells the command, hardware, duration and what to expec
 from collections.abc import Callable
 
 from longdance.diffusion.losses import EDMGLossWeights
+from longdance.models.lodge_global import GlobalDenoiserConfig
+from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
 from longdance.train.batches import BatchConfig
+from longdance.train.edge import edge_aistpp, edge_open
 from longdance.train.edmg import EDMGConfig
+from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig
 from longdance.train.task import TrainingConfig
 
 
@@ -74,8 +78,54 @@ def edmg_aistpp() -> EDMGConfig:
     return EDMGConfig(recipe="edmg-aistpp", network=PMDConfig(), batch=BatchConfig(window=600), steps=130_000)
 
 
+def lodge_global_open() -> LodgeGlobalConfig:
+    """Lodge's global stage on the open data: `longdance train lodge-global-open --data STORE -o RUN/global`."""
+    return LodgeGlobalConfig(
+        recipe="lodge-global-open",
+        network=GlobalDenoiserConfig(
+            music_channels=7, width=256, depth=6, feedforward=512, attention_heads=4, music_stride=16,
+            frames_per_token=4, dropout=0.0, precondition=True,
+        ),
+        batch=BatchConfig(size=64, window=1024),
+        importance_cap=4.0,
+        music_encoder="rhythm",
+        steps=1500,
+        learning_rate=1e-3,
+        warmup=50,
+        cooldown=0.3,
+        ema=0.995,
+        validate_every=250,
+        checkpoint_every=50,
+    )  # fmt: skip
+
+
+def lodge_local_open() -> LodgeLocalConfig:
+    """Lodge's local stage on the open data: `longdance train lodge-local-open --data STORE -o RUN/local-first`."""
+    return LodgeLocalConfig(
+        recipe="lodge-local-open",
+        network=LocalDenoiserConfig(
+            music_channels=7, width=256, depth=5, feedforward=512, attention_heads=4, music_layers=1, music_stride=2,
+            frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True, refine_depth=1,
+        ),
+        batch=BatchConfig(size=16, window=256),
+        importance_cap=4.0,
+        music_encoder="rhythm",
+        steps=1500,
+        learning_rate=1e-3,
+        warmup=50,
+        cooldown=0.3,
+        ema=0.995,
+        validate_every=250,
+        checkpoint_every=50,
+    )  # fmt: skip
+
+
 RECIPES: dict[str, Callable[[], TrainingConfig]] = {
     "tiny": tiny,
     "edmg-open": edmg_open,
     "edmg-aistpp": edmg_aistpp,
+    "lodge-global-open": lodge_global_open,
+    "lodge-local-open": lodge_local_open,
+    "edge-open": edge_open,
+    "edge-aistpp": edge_aistpp,
 }
