@@ -1,27 +1,56 @@
-"""Models by name: the shipped ones, and any folder that holds a run or a checkpoint."""
+"""Models by name: the shipped ones, and any folder that holds a run or a checkpoint.
+
+What a folder holds decides what is loaded: one checkpoint is a model of one stage, two in ``global`` and ``local`` are
+a Lodge.
+"""
 
 import os
 from pathlib import Path
 
+from longdance.choreography.edge import EDGE
 from longdance.choreography.edmg import EDMG
+from longdance.choreography.lodge import GLOBAL, LOCAL, Lodge
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint
 
+DANCERS: dict[str, type[EDMG]] = {"edge": EDGE}
+"""Kinds of denoisers that dance otherwise than EDMG's."""
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 def shipped() -> tuple[str, ...]:
     """Names of the models whose weights come with the package."""
-    return tuple(sorted(path.parent.name for path in WEIGHTS.glob("*/config.json")))
+    return tuple(sorted({folder.name for folder in WEIGHTS.glob("*") if parts_of(folder)}))
 
 
-def load(name: str | os.PathLike = "edmg") -> EDMG:
-    """A shipped model by name, or the model in a folder (a training run, or a checkpoint).
+def parts_of(folder: Path) -> tuple[Path, ...]:
+    """The checkpoints that make the model in a folder: one, or Lodge's two; none for a folder without a model."""
+    if (folder / "config.json").is_file():
+        return (folder,)
+    stages = (folder / GLOBAL, folder / LOCAL)
+    return stages if all((stage / "config.json").is_file() for stage in stages) else ()
+
+
+def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge:
+    """A shipped model by name, or the model in a folder (a training run, a checkpoint, or both stages of a Lodge).
 
     ``InputError`` for a name or folder that holds none.
     """
     folder = WEIGHTS / str(name) if str(name) in shipped() else Path(name)
-    if not (folder / "config.json").is_file():
+    parts = parts_of(folder)
+    if not parts:
         known = " or ".join((*shipped(), "a folder with a trained model"))
         raise InputError(f"{name}: expected {known}")
-    return EDMG(Checkpoint.load(folder), name=Path(name).name)
+    if len(parts) > 1:
+        return Lodge.load(folder, name=Path(name).name)
+    checkpoint = _usable_alone(Checkpoint.load(folder), folder)
+    return DANCERS.get(checkpoint.config.denoiser, EDMG)(checkpoint, name=Path(name).name)
+
+
+def _usable_alone(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    if checkpoint.config.denoiser == "lodge-global":
+        raise InputError(
+            f"{folder}: expected a model that dances; a global stage only makes primitives. Put it in a folder as "
+            f"{GLOBAL}, a local stage beside it as {LOCAL}, and load that"
+        )
+    return checkpoint
