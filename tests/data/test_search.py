@@ -1,5 +1,7 @@
 """Movements are found by words of their names and descriptions, unfinished and misspelt ones too."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_words_of_names_and_descriptions_find_movements(typed, expected):
 
 def test_what_fits_more_words_goes_first():
     hits = search("one hand floor circle", 50)
-    assert all(before.score >= after.score for before, after in zip(hits, hits[1:], strict=False))
+    assert all(before.score >= after.score for before, after in pairwise(hits))
     assert hits[0].movement.genre == "breaking"
 
 
