@@ -6,7 +6,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 import json
 import logging
 import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,9 @@ from longdance import __version__
 from longdance.errors import InputError, LongdanceError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from longdance.data.catalogue import Genre, Movement
     from longdance.motion.motion import Motion
 
 app = typer.Typer(
@@ -253,25 +256,28 @@ def report(result: dict, meta: dict) -> None:
 
 @app.command()
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="open")],
-    source: Annotated[Path, typer.Option(help="Folder of the data set as published.")],
+    dataset: Annotated[str, typer.Argument(help="open, aistpp, finedance or bvh.")],
+    source: Annotated[Path, typer.Option(help="Folder of the data set as published, or of your own BVH files.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared store.")],
-    settings: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as fps=30 layout=smpl22.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
 ) -> None:
     """Read a data set into a prepared store for training."""
     from longdance.train.overrides import override
-    from longdance.train.prepare import PrepareSettings, prepare_open
+    from longdance.train.prepare import DATASETS
 
-    if dataset != "open":
-        raise typer.BadParameter(f"expected the data set open, got {dataset!r}")
-    chosen = override(PrepareSettings(), settings or [])
+    if dataset not in DATASETS:
+        raise typer.BadParameter(f"expected a data set among {', '.join(DATASETS)}, got {dataset!r}")
+    known = DATASETS[dataset]
+    chosen = override(known.settings(), settings or [])
     with progress_bar(f"prepare {dataset}") as progress:
-        outcome = prepare_open(source, out, settings=chosen, workers=workers, progress=progress)
+        outcome = known.prepare(source, out, settings=chosen, workers=workers, progress=progress)
     if outcome.unchanged:
         say(f"{out} is up to date: {outcome.clips} clips")
         return
     say(f"{out}: {outcome.clips} clips")
+    for note in outcome.notes:
+        say(f"note: {note}")
     if outcome.failed:
         say("failed:\n  " + "\n  ".join(outcome.failed))
         raise typer.Exit(SOME_FAILED)
@@ -279,7 +285,7 @@ def prepare(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="tiny, edmg-open or edmg-aistpp.")],
+    recipe: Annotated[str, typer.Argument(help="tiny, edmg-open, lodge-open, ...; an unknown name lists all.")],
     data: Annotated[Path, typer.Option(help="A prepared store.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
     settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=500 batch.size=8.")] = None,
@@ -294,10 +300,10 @@ def train(
         raise typer.BadParameter(f"expected a recipe among {', '.join(RECIPES)}, got {recipe!r}")
     config = override(RECIPES[recipe](), settings or [])
     store = Store.open(data)
-    from longdance.train.loop import train as run_training
+    from longdance.train.stages import train_recipe
 
     with progress_bar(f"train {recipe}") as progress:
-        run_training(config, store, out, resume=resume, progress=progress)
+        train_recipe(config, store, out, resume=resume, progress=progress)
     typer.echo(out)
 
 
@@ -350,20 +356,87 @@ def models() -> None:
 @app.command()
 def catalogue(
     genre: Annotated[str | None, typer.Argument(help="A genre; all of them if not given.")] = None,
+    search: Annotated[str | None, typer.Option(help="Words to find movements by.")] = None,
 ) -> None:
-    """Genres and fundamental movements with their descriptions."""
-    from longdance.data.catalogue import find_genre, genre_names, load_catalogue
+    """Genres and fundamental movements, and which of them the shipped weights were trained on."""
+    from rich.console import Console
 
-    if genre is None:
-        for name in genre_names():
-            entry = load_catalogue()[name]
-            typer.echo(f"{name}: {entry.description}")
+    from longdance.data.catalogue import find_genre, genre_names, load_catalogue
+    from longdance.data.search import search as search_movements
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    trained = trained_genres()
+    if genre is None and search is None:
+        console.print(genre_table([load_catalogue()[name] for name in genre_names()], trained))
+        console.print("longdance catalogue GENRE shows its movements, --search WORDS finds movements of all genres")
         return
-    entry = find_genre(genre).genre
-    typer.echo(f"{entry.title}: {entry.description}\n")
-    for movement in entry.movements:
-        mark = "" if movement.trained else " (not trained)"
-        typer.echo(f"  {movement.name}{mark}: {movement.description}")
+    entry = None
+    if genre is not None:
+        entry, corrected = find_genre(genre)
+        if corrected:
+            say(f"note: genre {genre!r} was read as {entry.name!r}")
+    if search is not None:
+        movements = [hit.movement for hit in search_movements(search, genre=entry and entry.name)]
+        if not movements:
+            raise InputError(f"expected words of the catalogue, got {search!r}; try a part of the body or of a name")
+        console.print(movement_table(movements, trained, genres=True))
+        return
+    console.print(f"{entry.title}: {entry.description}")
+    models = trained.get(entry.name)
+    console.print(f"trained: {', '.join(models)}" if models else "not trained: no shipped weights know this genre")
+    console.print(movement_table(entry.fundamentals, trained, title=f"{len(entry.fundamentals)} fundamental movements"))
+    if others := [movement for movement in entry.movements if not movement.fundamental]:
+        console.print(movement_table(others, trained, title="also labelled in the open data"))
+
+
+def trained_genres() -> dict[str, list[str]]:
+    """Names of the shipped models that were trained on each genre."""
+    trained: dict[str, list[str]] = {}
+    for path in sorted((Path(__file__).parent / "weights").glob("*/config.json")):
+        for genre in json.loads(path.read_text(encoding="utf-8"))["genres"]:
+            trained.setdefault(genre, []).append(path.parent.name)
+    return trained
+
+
+def genre_table(genres: "list[Genre]", trained: dict[str, list[str]]) -> "Table":
+    """One line per genre."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table("genre", "movements", "trained", "also called", box=SIMPLE)
+    for genre in genres:
+        labelled = len(genre.movements) - len(genre.fundamentals)
+        table.add_row(
+            genre.name,
+            f"{len(genre.fundamentals):2}" + (f" + {labelled} labelled" if labelled else ""),
+            ", ".join(trained.get(genre.name, ())) or "not trained",
+            ", ".join(genre.aliases[:3]),
+        )
+    return table
+
+
+def movement_table(
+    movements: "Sequence[Movement]", trained: dict[str, list[str]], *, genres: bool = False, title: str | None = None
+) -> "Table":
+    """One row per movement: names, counts, training clips that show it, description."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, title=title, title_justify="left", show_lines=False)
+    table.add_column("movement", min_width=16, ratio=2)
+    table.add_column("counts", justify="right")
+    table.add_column("clips", justify="right")
+    table.add_column("what the body does", ratio=5)
+    for movement in movements:
+        names = Text(movement.name, style="bold")
+        if movement.aliases:
+            names.append(f"\n{', '.join(movement.aliases)}", style="not bold dim")
+        if genres:
+            names.append(f"\n{movement.genre}", style="not bold italic")
+        clips = movement.clips.train if movement.genre in trained else 0
+        table.add_row(names, str(movement.counts or ""), str(clips or "-"), movement.description)
+    return table
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def source(tmp_path):
 
 
 def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
-    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=2)
     assert outcome.clips == 2
     assert not outcome.failed
     store = Store.open(tmp_path / "store")

@@ -229,7 +229,7 @@ def read_motion(path: str | os.PathLike) -> Motion:
     if scaling[0] <= 0:
         raise InputError(f"{path}: expected a positive smpl_scaling, got {scaling[0]}; try downloading it again")
     # Dividing by the scaling leaves SMPL's mean body in metres.
-    metres = without_leaps(path, translation / scaling[0])
+    metres = without_leaps(path, translation / scaling[0], FPS)
     return smpl_motion(metres, axis_angle_matrices(poses.reshape(-1, 24, 3)), FPS)
 
 
@@ -262,6 +262,14 @@ DAMAGED = (
 )
 """What unpickling raises for damaged files."""
 
+
+def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    """How pickles of arrays begin; their shape and content come after."""
+    if kind is not np.ndarray or shape != (0,):
+        raise pickle.UnpicklingError("an array of another kind")
+    return np.ndarray(shape, np.dtype(code))
+
+
 _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -269,7 +277,7 @@ _ALLOWED = {
         (f"numpy.{core}.{module}", name): function
         for core in ("core", "_core")  # numpy 1 and 2
         for module, name, function in (
-            ("multiarray", "_reconstruct", multiarray._reconstruct),
+            ("multiarray", "_reconstruct", _empty_array),
             ("multiarray", "scalar", multiarray.scalar),
             ("numeric", "_frombuffer", numeric._frombuffer),
         )

@@ -163,4 +163,4 @@ def read_motion(path: str | os.PathLike) -> Motion:
             f"{path}: expected rotations in 6D, got a row of zeros in frame {frame}; try downloading it again"
         )
     rotations = rot.matrix_from_6d(torch.from_numpy(sixd)).numpy()
-    return smpl_motion(without_leaps(path, values[:, :3]), rotations, FPS)
+    return smpl_motion(without_leaps(path, values[:, :3], FPS), rotations, FPS)

@@ -22,8 +22,8 @@ SMPL_LEG_LENGTH = 0.777
 """Metres from hip to ankle along the bones of SMPL's mean body; our skeleton's proportions are its own."""
 FLOOR_PERCENTILE = 5.0
 """Share of frames, in percent, in which the lower foot may be below the floor: capture noise, not standing."""
-LARGEST_STEP = 3.0
-"""Metres between two frames that nobody travels."""
+LARGEST_SPEED = 30.0
+"""Metres per second at which nobody travels; capture errors of real sequences stay below."""
 
 AUDIO_ENDINGS = (".wav", ".mp3", ".flac", ".ogg", ".m4a")
 
@@ -99,10 +99,10 @@ def checked(path: Path, what: str, values: np.ndarray, shape: tuple[int | None, 
     return values
 
 
-def without_leaps(path: Path, translation: np.ndarray) -> np.ndarray:
+def without_leaps(path: Path, translation: np.ndarray, fps: float) -> np.ndarray:
     """The translation in metres; ``InputError`` where the body leaps as no body does, a sign of wrong units."""
     steps = np.linalg.norm(np.diff(translation, axis=0), axis=1)
-    if len(steps) and steps.max() > LARGEST_STEP:
+    if len(steps) and steps.max() * fps > LARGEST_SPEED:
         raise InputError(
             f"{path}: expected a path in metres, got a leap of {steps.max():.1f} m after frame {steps.argmax()}; "
             "try downloading the file again, or leave it out"

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -349,26 +349,12 @@ def _prepare(
         marker.write_text(fingerprint)
     waiting = [job for job in jobs if not (parts_folder / f"{job.part}.npz").is_file()]
     done = clips - sum(len(job.clips) for job in waiting)
-    if encoder.heavy:
-        workers = 1
-    # Forking a process in which torch has started threads can hang: start fresh ones.
-    context = multiprocessing.get_context("spawn")
-    initializer = None if encoder.heavy else _one_thread
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=initializer) as pool:
-        running = {pool.submit(_do, job, parts_folder): job for job in waiting}
-        try:
-            for future in as_completed(running):
-                job = running[future]
-                done += len(job.clips)
-                try:
-                    future.result()
-                except InputError as error:
-                    failed.update(dict.fromkeys(job.clips, str(error)))
-                if progress is not None:
-                    progress(done, clips, job.clips[0])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for job, error in _done(waiting, parts_folder, workers=1 if encoder.heavy else workers):
+        done += len(job.clips)
+        if error is not None:
+            failed.update(dict.fromkeys(job.clips, str(error)))
+        if progress is not None:
+            progress(done, clips, job.clips[0])
     parts = []
     for job in jobs:
         path = parts_folder / f"{job.part}.npz"
@@ -396,6 +382,32 @@ def _prepare(
     )
     shutil.rmtree(parts_folder, ignore_errors=True)
     return Outcome(len(names), [f"{clip}: {why}" for clip, why in failed.items()], notes=tuple(notes))
+
+
+def _done(jobs: list[Job], parts_folder: Path, *, workers: int | None) -> Iterator[tuple[Job, InputError | None]]:
+    """Jobs as they get done, with the error of those that fail; one worker is this process."""
+    if workers == 1:
+        for job in jobs:
+            try:
+                _do(job, parts_folder)
+            except InputError as error:
+                yield job, error
+            else:
+                yield job, None
+        return
+    # Forking a process in which torch has started threads can hang: start fresh ones.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_one_thread) as pool:
+        running = {pool.submit(_do, job, parts_folder): job for job in jobs}
+        try:
+            for future in as_completed(running):
+                error = future.exception()
+                if error is not None and not isinstance(error, InputError):
+                    raise error
+                yield running[future], error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _do(job: Job, parts_folder: Path) -> None:
