@@ -423,11 +423,11 @@ def movement_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE, title=title, title_justify="left", show_lines=False)
-    table.add_column("movement", min_width=16, ratio=2)
+    table = Table(box=SIMPLE, title=title, title_justify="left")
+    table.add_column("movement", min_width=16, max_width=32)
     table.add_column("counts", justify="right")
     table.add_column("clips", justify="right")
-    table.add_column("what the body does", ratio=5)
+    table.add_column("what the body does")
     for movement in movements:
         names = Text(movement.name, style="bold")
         if movement.aliases:
