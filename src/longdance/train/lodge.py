@@ -33,6 +33,8 @@ class LodgeConfig(DenoisingConfig):
     layout: str = LAYOUT.name
     learning_rate: float = 1e-4
     """Of Adan (Lodge section 4.1)."""
+    bias_correction: bool = False
+    """Of Adan's running means; for short trainings, not in its paper."""
     losses: LodgeLossWeights = LodgeLossWeights()
 
 
@@ -43,7 +45,7 @@ class LodgeTask(DenoisingTask):
 
     def optimiser(self, name: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Adan (Lodge section 4.1)."""
-        return Adan(parameters, lr=self.config.learning_rate)
+        return Adan(parameters, lr=self.config.learning_rate, bias_correction=self.config.bias_correction)
 
     def compare(self, predicted: Tensor, batch: Batch, importance: Tensor) -> dict[str, Tensor]:
         """Lodge's losses over whole windows."""

@@ -6,13 +6,15 @@ Every recipe's docstring tells the command, hardware, duration and what to expec
 from collections.abc import Callable
 
 from longdance.diffusion.losses import EDMGLossWeights
+from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
 from longdance.train.batches import BatchConfig
 from longdance.train.edge import edge_aistpp, edge_open
 from longdance.train.edmg import EDMGConfig
-from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig
+from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
+from longdance.train.stages import LodgeStages
 from longdance.train.task import TrainingConfig
 
 
@@ -90,7 +92,8 @@ def lodge_global_open() -> LodgeGlobalConfig:
         importance_cap=4.0,
         music_encoder="rhythm",
         steps=1500,
-        learning_rate=1e-3,
+        learning_rate=5e-4,
+        bias_correction=True,
         warmup=50,
         cooldown=0.3,
         ema=0.995,
@@ -111,7 +114,8 @@ def lodge_local_open() -> LodgeLocalConfig:
         importance_cap=4.0,
         music_encoder="rhythm",
         steps=1500,
-        learning_rate=1e-3,
+        learning_rate=5e-4,
+        bias_correction=True,
         warmup=50,
         cooldown=0.3,
         ema=0.995,
@@ -120,12 +124,147 @@ def lodge_local_open() -> LodgeLocalConfig:
     )  # fmt: skip
 
 
-RECIPES: dict[str, Callable[[], TrainingConfig]] = {
+def lodge_finetune_open() -> LodgeLocalConfig:
+    """Lodge's fine-tuning on the open data, with the discriminator:
+    `longdance train lodge-finetune-open --data STORE -o RUN/local initial=RUN/local-first`.
+    """
+    return lodge_local_open().model_copy(
+        update={
+            "recipe": "lodge-finetune-open",
+            "adversary": DiscriminatorConfig(width=128, depth=2, feedforward=256),
+            "clean_edges": 4,
+            "steps": 600,
+            "learning_rate": 2e-4,
+            "warmup": 20,
+            "ema": 0.99,
+        }
+    )
+
+
+def lodge_local_pmd_open() -> LodgeLocalPMDConfig:
+    """EDMG's denoiser as Lodge's local stage, open data:
+    `longdance train lodge-local-pmd-open --data STORE -o RUN/local`; fine-tuned with `initial=... clean_edges=4`.
+    """
+    shared = lodge_local_open().model_dump(exclude={"network"})
+    return LodgeLocalPMDConfig(
+        **shared
+        | {
+            "recipe": "lodge-local-pmd-open",
+            "network": PMDConfig(
+                features=139, fps=30, music_channels=7, width=256, depth=5, heads=8, state=64, dropout=0.0,
+                aligned_music=True, precondition=True, chunk=64,
+            ),
+        }
+    )  # fmt: skip
+
+
+def lodge_global_finedance() -> LodgeGlobalConfig:
+    """The paper's global stage on FineDance: N = 1024, n = 256, 13 primitives, Adan at 1e-4, running average.
+
+    Depth, width and batch are EDGE's, as the paper gives none; so is the number of steps, about 2000 epochs.
+    """
+    return LodgeGlobalConfig(
+        recipe="lodge-global-finedance",
+        network=GlobalDenoiserConfig(),
+        batch=BatchConfig(size=128, window=1024, other_share=0.0),
+        steps=200_000,
+        ema=0.9999,
+    )
+
+
+def lodge_local_finedance() -> LodgeLocalConfig:
+    """The paper's local stage on FineDance: n = 256, foot refine block, discriminator."""
+    return LodgeLocalConfig(
+        recipe="lodge-local-finedance",
+        network=LocalDenoiserConfig(),
+        adversary=DiscriminatorConfig(),
+        batch=BatchConfig(size=128, window=256, other_share=0.0),
+        steps=200_000,
+        ema=0.9999,
+    )
+
+
+def lodge_finetune_finedance() -> LodgeLocalConfig:
+    """The paper's fine-tuning on FineDance (eq. 10): the first and last four frames are given clean."""
+    return lodge_local_finedance().model_copy(
+        update={"recipe": "lodge-finetune-finedance", "clean_edges": 4, "steps": 50_000}
+    )
+
+
+def lodge_global_aistpp() -> LodgeGlobalConfig:
+    """The paper's global stage on AIST++ at 30 fps: N = 256, n = 128, 3 hard and 4 soft primitives."""
+    paper = lodge_global_finedance()
+    return paper.model_copy(
+        update={
+            "recipe": "lodge-global-aistpp",
+            "network": paper.network.model_copy(update={"length": 256, "segment": 128}),
+            "batch": paper.batch.model_copy(update={"window": 256}),
+        }
+    )
+
+
+def lodge_local_aistpp() -> LodgeLocalConfig:
+    """The paper's local stage on AIST++ at 30 fps: n = 128."""
+    paper = lodge_local_finedance()
+    return paper.model_copy(
+        update={"recipe": "lodge-local-aistpp", "batch": paper.batch.model_copy(update={"window": 128})}
+    )
+
+
+def lodge_finetune_aistpp() -> LodgeLocalConfig:
+    """The paper's fine-tuning on AIST++ (eq. 10)."""
+    return lodge_local_aistpp().model_copy(
+        update={"recipe": "lodge-finetune-aistpp", "clean_edges": 4, "steps": 50_000}
+    )
+
+
+def lodge_open() -> LodgeStages:
+    """All of Lodge on the open data: `longdance train lodge-open --data STORE -o RUN`, the stages one by one."""
+    return LodgeStages(
+        recipe="lodge-open",
+        global_stage=lodge_global_open(),
+        local_stage=lodge_local_open(),
+        finetuning=lodge_finetune_open(),
+    )
+
+
+def lodge_finedance() -> LodgeStages:
+    """The paper's setting: `longdance train lodge-finedance --data STORE -o RUN`, the stages one by one."""
+    return LodgeStages(
+        recipe="lodge-finedance",
+        global_stage=lodge_global_finedance(),
+        local_stage=lodge_local_finedance(),
+        finetuning=lodge_finetune_finedance(),
+    )
+
+
+def lodge_aistpp() -> LodgeStages:
+    """The paper's setting for AIST++: `longdance train lodge-aistpp --data STORE -o RUN`, the stages one by one."""
+    return LodgeStages(
+        recipe="lodge-aistpp",
+        global_stage=lodge_global_aistpp(),
+        local_stage=lodge_local_aistpp(),
+        finetuning=lodge_finetune_aistpp(),
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainingConfig | LodgeStages]] = {
     "tiny": tiny,
     "edmg-open": edmg_open,
     "edmg-aistpp": edmg_aistpp,
-    "lodge-global-open": lodge_global_open,
-    "lodge-local-open": lodge_local_open,
     "edge-open": edge_open,
     "edge-aistpp": edge_aistpp,
+    "lodge-open": lodge_open,
+    "lodge-global-open": lodge_global_open,
+    "lodge-local-open": lodge_local_open,
+    "lodge-finetune-open": lodge_finetune_open,
+    "lodge-local-pmd-open": lodge_local_pmd_open,
+    "lodge-finedance": lodge_finedance,
+    "lodge-global-finedance": lodge_global_finedance,
+    "lodge-local-finedance": lodge_local_finedance,
+    "lodge-finetune-finedance": lodge_finetune_finedance,
+    "lodge-aistpp": lodge_aistpp,
+    "lodge-global-aistpp": lodge_global_aistpp,
+    "lodge-local-aistpp": lodge_local_aistpp,
+    "lodge-finetune-aistpp": lodge_finetune_aistpp,
 }

@@ -1,0 +1,52 @@
+"""Trainings in several stages, one after the other, into one model folder."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from longdance.data.store import Store
+from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig
+from longdance.train.loop import Progress, train
+from longdance.train.task import TrainingConfig
+
+
+class LodgeStages(BaseModel):
+    """Lodge from nothing: the folder gets ``global`` and ``local``, and ``local-first``, from which ``local`` began."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    global_stage: LodgeGlobalConfig
+    local_stage: LodgeLocalConfig
+    finetuning: LodgeLocalConfig
+
+    def in_order(self, run: Path) -> list[tuple[Path, TrainingConfig]]:
+        """Every stage and the folder of its run."""
+        first = run / "local-first"
+        return [
+            (run / "global", self.global_stage),
+            (first, self.local_stage),
+            (run / "local", self.finetuning.model_copy(update={"initial": str(first)})),
+        ]
+
+
+def train_recipe(
+    config: TrainingConfig | LodgeStages,
+    store: Store,
+    run: str | os.PathLike,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """``train``, for recipes of one stage and of several; with ``resume`` finished stages are passed over."""
+    if isinstance(config, TrainingConfig):
+        return train(config, store, run, resume=resume, progress=progress)
+    for folder, stage in config.in_order(Path(run)):
+
+        def named(done: int, total: int, what: str, stage=stage) -> None:
+            if progress is not None:
+                progress(done, total, f"{stage.recipe}: {what}")
+
+        train(stage, store, folder, resume=resume, progress=named)
+    return Path(run)
