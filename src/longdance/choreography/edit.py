@@ -5,6 +5,7 @@ fills the rest, so that it knows what comes before and after. What was not asked
 is the same to the last bit; what is new is bent, within the edited frames, to meet it without a jolt.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,19 @@ class Wish:
 
 
 A_WISH = Wish()
+
+
+def song_of(dance: Motion, path: str | os.PathLike) -> Song:
+    """The song from where the dance begins in it, at the tempo that the dance was made for."""
+    start = dance.meta.get("start", 0.0)
+    if not isinstance(start, int | float) or isinstance(start, bool) or not 0 <= start < float("inf"):
+        raise InputError(f"expected seconds under start in the dance's record, got {start!r}")
+    song = Song.load(path, start=float(start))
+    tempo, beats = dance.meta.get("tempo_bpm"), _beats(dance)
+    if isinstance(tempo, float) and tempo > 0 and beats and abs(song.tempo_bpm / tempo - 1) > 0.01:
+        # Whoever made the dance set the tracker right.
+        song = Song.load(path, start=float(start), bpm=tempo, beat_offset=float(start) + beats[0])
+    return song
 
 
 def redo(
@@ -272,7 +286,8 @@ def _remade(
             beats = np.array(_beats(dance)) - begin / model.fps
             made = _smoothed(made, wish.refinement, seen_free[begin:end], beats, meet_beats=not keep_feet)
         edited = _put_in(dance, edited, made, begin / model.fps, free, joints, keep_feet, wish)
-    return edited
+    notes = dict.fromkeys(note for span in timeline.spans for note in span.text.notes)
+    return replace(edited, meta=edited.meta | {"notes": list(notes)})
 
 
 def _smoothed(made: Motion, config: RefineConfig, free: np.ndarray, beats: np.ndarray, *, meet_beats: bool) -> Motion:
