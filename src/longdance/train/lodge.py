@@ -222,11 +222,18 @@ class LodgeLocalTask(LodgeTask):
             )
 
     def disturb(self, motion: Tensor, step: Tensor, noise: Tensor) -> Tensor:
-        """Noised motion whose first and last frames, in fine-tuning, are not. Source: Lodge eq. 10."""
+        """Noised motion whose first and last frames, in fine-tuning, are not. Source: Lodge eq. 10.
+
+        Differs: the horizontal root of the last frames stays noised, for primitives do not tell where a segment ends.
+        """
         noisy, edges = super().disturb(motion, step, noise), self.config.clean_edges
         if not edges:
             return noisy
-        return torch.cat((motion[:, :edges], noisy[:, edges:-edges], motion[:, -edges:]), 1)
+        clean = torch.zeros_like(motion, dtype=torch.bool)
+        clean[:, :edges] = clean[:, -edges:] = True
+        root = self.layout["root_position"].start
+        clean[:, -edges:, [root, root + 2]] = False
+        return torch.where(clean, motion, noisy)
 
     def losses(
         self,
