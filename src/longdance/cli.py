@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from longdance.errors import InputError, LongdanceError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from longdance.choreography.edmg import EDMG
     from longdance.data.catalogue import Genre, Movement
     from longdance.motion.motion import Motion
 
@@ -103,6 +105,11 @@ def generate(
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.5,
     text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
+    soft_level: Annotated[
+        float | None, typer.Option(min=0, max=1, help="lodge: how long its soft primitives lead; 0 not at all.")
+    ] = None,
+    mirror: Annotated[bool | None, typer.Option(help="lodge: dance soft primitives to both sides.")] = None,
+    beat_align: Annotated[bool | None, typer.Option(help="lodge: put soft primitives on beats.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
@@ -133,6 +140,9 @@ def generate(
 
     choreography = None if score is None else Score.load(score)
     dancer = load(model)
+    cues = {"soft_level": soft_level, "mirror": mirror, "beat_align": beat_align}
+    if led := {name: value for name, value in cues.items() if value is not None}:
+        dancer = led_by(dancer, led, model)
     results, failed, names = [], [], set()
     for number, path in enumerate(files, start=1):
         folder = single.parent if single else song_folder(out, path, many=len(files) > 1, taken=names)
@@ -181,6 +191,16 @@ def generate(
     if failed:
         say(f"{len(results)} of {len(files)} songs danced; failed:\n  " + "\n  ".join(failed))
         raise typer.Exit(SOME_FAILED)
+
+
+def led_by(dancer: "EDMG", cues: dict[str, float], name: str) -> "EDMG":
+    """A Lodge with other settings of its soft primitives; ``BadParameter`` for models that have none."""
+    from longdance.choreography.lodge import CueConfig, Lodge
+
+    if not isinstance(dancer, Lodge):
+        options = ", ".join("--" + option.replace("_", "-") for option in cues)
+        raise typer.BadParameter(f"{name} has no soft primitives for {options} to lead; use a lodge")
+    return replace(dancer, cues=CueConfig(**(dancer.cues.model_dump() | cues)))
 
 
 def find_songs(paths: list[Path]) -> list[Path]:
@@ -472,12 +492,13 @@ def export(
 @app.command()
 def models() -> None:
     """List what can be loaded."""
-    from longdance.choreography.pretrained import WEIGHTS, shipped
+    from longdance.choreography.pretrained import WEIGHTS, parts_of, shipped
 
     for name in shipped():
-        config = json.loads((WEIGHTS / name / "config.json").read_text())
-        genres = ", ".join(config["genres"])
-        typer.echo(f"{name}: {config['fps']:g} fps, {config['trained_steps']} training steps; genres: {genres}")
+        stages = [json.loads((part / "config.json").read_text(encoding="utf-8")) for part in parts_of(WEIGHTS / name)]
+        steps = " + ".join(str(stage["trained_steps"]) for stage in stages)
+        genres = ", ".join(stages[-1]["genres"])
+        typer.echo(f"{name}: {stages[-1]['fps']:g} fps, {steps} training steps; genres: {genres}")
 
 
 @app.command()
@@ -519,9 +540,10 @@ def catalogue(
 def trained_genres() -> dict[str, list[str]]:
     """Names of the shipped models that were trained on each genre."""
     trained: dict[str, list[str]] = {}
-    for path in sorted((Path(__file__).parent / "weights").glob("*/config.json")):
+    weights = Path(__file__).parent / "weights"
+    for path in sorted((*weights.glob("*/config.json"), *weights.glob("*/local/config.json"))):
         for genre in json.loads(path.read_text(encoding="utf-8"))["genres"]:
-            trained.setdefault(genre, []).append(path.parent.name)
+            trained.setdefault(genre, []).append(path.relative_to(weights).parts[0])
     return trained
 
 

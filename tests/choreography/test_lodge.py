@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import longdance
 from longdance.choreography import lodge as lodge_module
@@ -16,9 +17,11 @@ from longdance.choreography.lodge import CueConfig, Lodge, tidy
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig
 from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, at_origin
+from longdance.cli import WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import Cancelled, InputError
+from longdance.features.audio import write_audio
 from longdance.features.song import Song
 from longdance.features.text import MINILM
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
@@ -26,6 +29,7 @@ from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
 from longdance.motion.layout import LAYOUTS, Normaliser
+from longdance.motion.motion import Motion
 
 FPS, LENGTH, SEGMENT = 20.0, 128, 64
 SAMPLE_RATE = 22050
@@ -87,8 +91,9 @@ def model() -> Lodge:
 
 @pytest.fixture(scope="module")
 def follower(model) -> Lodge:
-    checkpoint = replace(model.checkpoint, network=Trained(model.checkpoint.network.config))
-    return replace(model, checkpoint=checkpoint)
+    stages = (model.checkpoint, model.choreographer)
+    local, whole = (replace(stage, network=Trained(stage.network.config)) for stage in stages)
+    return Lodge(local, choreographer=whole)
 
 
 def song_of(seconds: float, *, period: float = 0.5) -> Song:
@@ -256,7 +261,7 @@ def test_the_frames_around_every_seam_are_those_of_one_primitive(sampler, local)
 
 @pytest.mark.parametrize("sampler", STEP_RULES)
 def test_the_soft_level_decides_how_near_the_dance_comes_to_the_cues(sampler, follower):
-    song, distances, dances = song_of(7.0), [], []
+    song, distances, dances = song_of(3.0), [], []
     for level in (0.0, 0.25, 0.5, 0.75, 1.0):
         found = dance(follower, song, steps=25, sampler=sampler, cues=CueConfig(soft_level=level))
         distances.append(found.meta["soft_cue_distance"])
@@ -387,6 +392,25 @@ def test_a_song_that_ends_within_a_window_begins_again_for_the_global_stage(mode
     music = model._looped_music(song, plan)
     assert music.shape == (LENGTH, 35)
     assert torch.equal(music[:40], music[40:80])
+
+
+def test_the_command_line_dances_with_both_stages(model, tmp_path):
+    model.choreographer.save(tmp_path / "mine" / "global")
+    model.checkpoint.save(tmp_path / "mine" / "local")
+    samples = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32) * 0.1
+    write_audio(tmp_path / "song.wav", samples, SAMPLE_RATE)
+
+    def run(folder, *options):
+        arguments = ["generate", tmp_path / "song.wav", "--model", folder, "--steps", 1, "-o", tmp_path / "dance.npz"]
+        return CliRunner().invoke(app, [str(argument) for argument in (*arguments, *options)])
+
+    result = run(tmp_path / "mine", "--soft-level", 0.5, "--no-mirror")
+    assert result.exit_code == 0, result.output
+    cues = Motion.load(tmp_path / "dance.npz").meta["cues"]
+    assert cues == CueConfig(soft_level=0.5, mirror=False).model_dump()
+    refused = run(tmp_path / "mine" / "local", "--no-beat-align")
+    assert refused.exit_code == WRONG_USAGE
+    assert "--beat-align" in refused.output
 
 
 @pytest.mark.parametrize(
