@@ -5,7 +5,7 @@ from pathlib import Path
 
 from longdance.errors import InputError
 
-FORMATS = ("npz", "bvh", "mp4", "glb", "vrma", "fbx", "amass")
+FORMATS = ("npz", "bvh", "mp4", "glb", "vrma", "fbx", "amass", "html")
 """Formats that can be written, by the name that the command line takes."""
 
 ENDINGS = {"amass": "amass.npz"}

@@ -27,7 +27,7 @@ UP_AXES = {"bvh": ("y", "z"), "fbx": ("y", "z"), "usd": ("y", "z"), "amass": ("z
 UNITS = {"bvh": ("m", "cm"), "fbx": ("cm",), "usd": ("m",)}
 """Units of a format, the usual one first; of all others metres."""
 
-PLAIN = ("npz", "amass", "mp4")
+PLAIN = ("npz", "amass", "mp4", "html")
 """Formats whose skeleton is fixed: no other names, no bone on the floor."""
 
 
@@ -78,7 +78,13 @@ def export(
         )
     else:
         takes = common_takes([as_take(each, options, name=name, up=up) for name, each in motions.items()])
-        _write_takes(form, path, takes, first, options, up, unit)
+        if form == "html":
+            from longdance.export.html import save_html
+
+            figure, title = body(first, takes[0]), title_of(first)
+            save_html(first, takes[0], figure, path, song_path=song_path, title=title, progress=progress)
+        else:
+            _write_takes(form, path, takes, first, options, up, unit)
     written = [path]
     if options.wav and song_path is not None and form not in WITH_SOUND:
         beside = path.with_name(f"{stem}.wav")
