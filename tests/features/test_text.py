@@ -265,6 +265,20 @@ def test_what_training_does_not_show_is_said():
     assert resolve_prompt("salsa", ["salsa basic"]).notes == ()
 
 
+def test_a_prompt_knows_whether_training_shows_all_of_it():
+    encoder = CountingEncoder()
+    for words, shown in (
+        (("salsa", ["salsa basic"], None), True),
+        ((None, [], None), True),
+        ((None, [], "pirouette"), True),
+        (("modern", ["pirouette"], None), True),
+        (("ballet-jazz", ["pirouette"], None), False),
+        (("breaking", ["six-step"], None), False),
+        (("salsa", [], STRANGE), False),
+    ):
+        assert resolve_prompt(words[0], words[1], text=words[2], encoder=encoder).shown_in_training == shown
+
+
 @pytest.mark.usefixtures("no_encoder")
 def test_embeddings_of_another_width_than_the_networks_are_an_input_error():
     with pytest.raises(InputError, match=r"512 numbers, got 384 from encoder 'all-MiniLM-L6-v2'"):

@@ -213,6 +213,8 @@ class TextPrompt:
     """One row a text, float32. No rows: nothing was asked for, the null condition."""
     notes: tuple[str, ...] = ()
     """What the user should be told about how the words were understood."""
+    shown_in_training: bool = True
+    """Whether clips of the open training data show everything asked for; false with free text."""
 
 
 def text_key(text: str, encoder_name: str) -> bytes:
@@ -258,6 +260,7 @@ def encode_texts(
     texts = [_one_line(text) for text in texts]
     found = {text: row for text in dict.fromkeys(texts) if (row := shipped.find(text)) is not None}
     missing = [text for text in dict.fromkeys(texts) if text not in found]
+    paths: dict[str, Path] = {}
     if missing:
         paths = _cache_paths(missing, encoder_name, encoder, folder, cache_folder)
         found |= {text: row for text, path in paths.items() if (row := _read_cached(path, width)) is not None}
@@ -381,7 +384,15 @@ def resolve_prompt(
         texts=tuple(texts),
         embeddings=embeddings,
         notes=tuple(notes),
+        shown_in_training=_texts_shown().issuperset(texts),
     )
+
+
+@lru_cache(maxsize=1)
+def _texts_shown() -> frozenset[str]:
+    """Texts of the genres and movements that training clips show."""
+    genres = load_catalogue().values()
+    return frozenset(entry.text for genre in genres for entry in (genre, *genre.movements) if entry.trained)
 
 
 def nearest_in_meaning(embedding: Float[np.ndarray, " features"], encoder_name: str = MINILM) -> Movement | None:
@@ -390,8 +401,8 @@ def nearest_in_meaning(embedding: Float[np.ndarray, " features"], encoder_name: 
     shown = [
         item for genre in load_catalogue().values() if not genre.hidden for item in genre.movements if item.trained
     ]
-    rows = [shipped.find(item.text) for item in shown]
-    if embedding.size != shipped.dim or any(row is None for row in rows):
+    rows = [row for item in shown if (row := shipped.find(item.text)) is not None]
+    if embedding.size != shipped.dim or len(rows) < len(shown):
         return None
     likeness = np.stack(rows) @ embedding
     best = int(likeness.argmax())
