@@ -118,6 +118,44 @@ class Glb:
         return np.einsum("vab,vb->va", blended, points)[:, :3]
 
 
+# --- USD ----------------------------------------------------------------------------------------------------
+
+
+class Usd:
+    """A USD file through usd-core's own skinning queries."""
+
+    def __init__(self, path: Path):
+        from pxr import Usd, UsdGeom, UsdSkel
+
+        self.stage = Usd.Stage.Open(str(path))
+        self.times = np.arange(self.stage.GetStartTimeCode(), self.stage.GetEndTimeCode() + 1)
+        self.turn = Y_UP if UsdGeom.GetStageUpAxis(self.stage) == "Z" else np.eye(3)
+        self.unit = UsdGeom.GetStageMetersPerUnit(self.stage)
+        root = UsdSkel.Root(self.stage.GetDefaultPrim())
+        cache = UsdSkel.Cache()
+        cache.Populate(root, Usd.PrimDefaultPredicate)
+        skeletons = [UsdSkel.Skeleton(prim) for prim in self.stage.Traverse() if prim.IsA(UsdSkel.Skeleton)]
+        self.query = cache.GetSkelQuery(skeletons[0])
+        bindings = cache.ComputeSkelBindings(root, Usd.PrimDefaultPredicate)
+        self.targets = [target for binding in bindings for target in binding.GetSkinningTargets()]
+
+    def joints(self) -> Read:
+        """Places of all joints."""
+        rows = [self.query.ComputeJointSkelTransforms(time) for time in self.times]
+        places = np.array([[matrix.ExtractTranslation() for matrix in row] for row in rows]) * self.unit @ self.turn.T
+        names = [str(path).split("/")[-1] for path in self.query.GetJointOrder()]
+        return {name: places[:, i] for i, name in enumerate(names)}, self.stage.GetTimeCodesPerSecond()
+
+    def skinned(self, frame: int) -> np.ndarray:
+        """(vertices, 3) of the only mesh."""
+        from pxr import UsdGeom
+
+        (target,) = self.targets
+        points = UsdGeom.Mesh(target.GetPrim()).GetPointsAttr().Get()
+        target.ComputeSkinnedPoints(self.query.ComputeSkinningTransforms(self.times[frame]), points)
+        return np.array(points, dtype=np.float64) * self.unit @ self.turn.T
+
+
 # --- AMASS --------------------------------------------------------------------------------------------------
 
 

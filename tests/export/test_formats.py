@@ -1,10 +1,11 @@
 """Every format, read back by readers that are not ours."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from tools.export_readers import Fbx, Glb, read_amass, read_bvhio, read_pybvh
+from tools.export_readers import Fbx, Glb, Usd, read_amass, read_bvhio, read_pybvh
 
 from longdance.errors import InputError
 from longdance.export.endings import FORMATS, format_of
@@ -172,6 +173,37 @@ def test_fbx_states_its_frame_rate(dance, tmp_path, fps, mode):
     settings = Fbx(tmp_path / "dance.fbx").settings
     assert settings["TimeMode"] == mode
     assert settings["CustomFrameRate"] == pytest.approx(fps)
+
+
+# --- USD ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ending", "up"), [("usd", "y"), ("usda", "z"), ("usdc", "z"), ("usdz", "y")])
+def test_usd_joints_and_skin_by_the_library_itself(dance, tmp_path, ending, up):
+    pytest.importorskip("pxr")
+    path = tmp_path / f"dance.{ending}"
+    export(dance, path, options=ExportOptions(up=up, root_bone=up == "z"))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    usd = Usd(path)
+    found, fps = usd.joints()
+    assert_places(found, dance)
+    assert fps == dance.fps
+    joints, rotations = dance.forward_kinematics()
+    np.testing.assert_allclose(usd.skinned(30), mannequin(SMPL24).pose(joints[30], rotations[30]), atol=ACCURACY)
+
+
+def test_usd_takes_names_with_colons(dance, tmp_path):
+    pytest.importorskip("pxr")
+    export(dance, tmp_path / "dance.usda", options=ExportOptions(naming="mixamo", mesh=False))
+    found, _ = Usd(tmp_path / "dance.usda").joints()
+    np.testing.assert_allclose(found["mixamorig_Hips"], dance.root_position, atol=ACCURACY)
+
+
+def test_without_the_library_usd_says_what_to_install(dance, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    with pytest.raises(InputError, match=r"longdance\[usd\]"):
+        export(dance, tmp_path / "dance.usd")
+    assert not list(tmp_path.iterdir())
 
 
 # --- AMASS --------------------------------------------------------------------------------------------------

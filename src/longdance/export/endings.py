@@ -5,11 +5,14 @@ from pathlib import Path
 
 from longdance.errors import InputError
 
-FORMATS = ("npz", "bvh", "mp4", "glb", "vrma", "fbx", "amass", "html")
+FORMATS = ("npz", "bvh", "mp4", "glb", "vrma", "fbx", "usd", "amass", "html")
 """Formats that can be written, by the name that the command line takes."""
 
 ENDINGS = {"amass": "amass.npz"}
 """What a file's name ends in, where that is not the format's name."""
+
+ALIASES = {"usda": "usd", "usdc": "usd", "usdz": "usd", "htm": "html"}
+"""Other endings that formats go by."""
 
 
 def file_ending(form: str) -> str:
@@ -22,6 +25,7 @@ def _named(path: Path) -> str | None:
         if path.name.lower().endswith(f".{ending}"):
             return form
     name = path.suffix.lower().removeprefix(".")
+    name = ALIASES.get(name, name)
     return name if name in FORMATS else None
 
 

@@ -106,6 +106,10 @@ def _write_takes(
             save_glb(takes, figure, path)
         elif form == "fbx":
             save_fbx(takes, figure, path, up=up)
+        elif form == "usd":
+            from longdance.export.usd import save_usd
+
+            save_usd(takes[0], figure, path, up=up)
 
 
 def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
