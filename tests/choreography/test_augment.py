@@ -120,6 +120,9 @@ def test_the_order_of_the_cues_stays_and_so_does_their_distance():
     # The identical beat, 85, is taken by the next cue.
     cues = SoftCues(np.array([25, 55, 85]), np.array([0, 0, 1]), np.array([False, True, False]))
     assert meet_in_identical_measures(cues, beats, first=8, last=248, gap=8).centres.tolist() == [25, 55, 85]
+    # It is free, but more than halfway to the next cue.
+    near = SoftCues(np.array([25, 70, 95]), np.array([0, 0, 1]), np.array([False, True, False]))
+    assert meet_in_identical_measures(near, beats, first=8, last=248, gap=8).centres.tolist() == [25, 70, 95]
     # Before the first downbeat there is no measure.
     pickup = beats._replace(measure=np.full(8, -1))
     assert meet_in_identical_measures(cues, pickup, first=8, last=248, gap=8).centres.tolist() == [25, 55, 85]

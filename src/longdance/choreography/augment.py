@@ -134,8 +134,9 @@ def measure_similarity(
 def meet_in_identical_measures(cues: SoftCues, beats: Beats, *, first: int, last: int, gap: int) -> SoftCues:
     """Mirrored cues moved to the beat of an identical measure at which their originals are danced in theirs.
 
-    ``beats`` are those of the segment, ``first`` to ``last`` the frames in which cues may lie. A cue keeps its place in
-    the order and ``gap`` frames from its neighbours; where no identical measure offers a beat, it stays.
+    ``beats`` are those of the segment, ``first`` to ``last`` the frames in which cues may lie. A cue goes at most
+    halfway to its neighbours and stays ``gap`` frames away from them; where no identical measure offers a beat, it
+    stays.
     """
     centres = cues.centres.copy()
     for index in np.flatnonzero(cues.mirrored):
@@ -146,8 +147,11 @@ def meet_in_identical_measures(cues: SoftCues, beats: Beats, *, first: int, last
         twins = beats.identical[beats.measure[beat[0]]]
         same = (beats.place == beats.place[beat[0]]) & (beats.measure >= 0)
         same[same] = twins[beats.measure[same]]
-        lowest = max(first, centres[index - 1] + gap if index else first)
-        highest = min(last, centres[index + 1] - gap if index + 1 < len(centres) else last)
+        lowest, highest = first, last
+        if index:
+            lowest = max(first, centres[index - 1] + gap, (centres[index - 1] + centres[index]) / 2)
+        if index + 1 < len(centres):
+            highest = min(last, centres[index + 1] - gap, (centres[index] + centres[index + 1]) / 2)
         free = beats.frames[same & (beats.frames >= lowest) & (beats.frames <= highest)]
         if len(free):
             centres[index] = free[np.abs(free - centres[index]).argmin()]
