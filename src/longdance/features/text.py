@@ -436,7 +436,8 @@ def _movement(name: str, genre: Genre | None, notes: list[str]) -> Movement | st
     elif others:
         elsewhere = ", ".join(dict.fromkeys(other.genre for other in others))
         notes.append(f"movement {name!r} was read as that of {movement.genre!r}; give a genre for that of {elsewhere}")
-    if not movement.trained:
+    said = genre is not None and not genre.trained and movement.genre == genre.name
+    if not movement.trained and not said:
         notes.append(f"no training dance shows {movement.name!r}: only its description guides the dance")
     return movement
 
