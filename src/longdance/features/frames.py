@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def cache_folder() -> Path:
         return Path(chosen) / "music"
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "longdance" / "music"
+
+
+@contextmanager
+def without_bars(transformers) -> Iterator[None]:
+    """Keeps the package transformers from drawing its own progress bars among the caller's."""
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def identity(folder: Path) -> str:

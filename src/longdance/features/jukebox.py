@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from longdance.errors import InputError
-from longdance.features.frames import Window, encode_in_windows
+from longdance.features.frames import Window, encode_in_windows, without_bars
 from longdance.features.song import Song
 
 FOLDER_VARIABLE = "LONGDANCE_JUKEBOX"
@@ -45,11 +45,14 @@ class Jukebox:
 
         ``InputError`` where transformers has no Jukebox, or the folder is none or too shallow.
         """
-        model_class = _model_class()
+        transformers = _transformers()
         folder = Path(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            model = model_class.from_pretrained(str(folder), local_files_only=True, low_cpu_mem_usage=True)
+            with without_bars(transformers):
+                model = transformers.JukeboxModel.from_pretrained(
+                    str(folder), local_files_only=True, low_cpu_mem_usage=True
+                )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"{folder}: expected Jukebox in the Hugging Face layout ({error}); try copying it again"
@@ -57,6 +60,9 @@ class Jukebox:
         prior = model.priors[0].eval().to(device)
         if device != "cpu":
             prior = prior.half()
+        for block in prior.prior.transformer._attn_mods:
+            # Sampling goes token by token and can do without; a whole window at once must not look ahead.
+            block.attn.mask = True
         own = [block for block in prior.prior.transformer._attn_mods if block.attn_func != "cross_attention"]
         if len(own) < layer:
             raise InputError(f"{folder}: expected a prior of at least {layer} self-attention layers, got {len(own)}")
@@ -130,17 +136,16 @@ def find_folder() -> Path:
     return Path(chosen)
 
 
-def _model_class():
-    """transformers' Jukebox; ``InputError`` says which version has it."""
+def _transformers():
+    """The package transformers with Jukebox in it; ``InputError`` says which version has it."""
     message = "the music encoder jukebox needs transformers 4.57.6 or an earlier 4.x"
     try:
         import transformers
-        from transformers import JukeboxModel
     except ModuleNotFoundError as error:
         raise InputError(f"expected the package transformers, got an installation without it: {message}") from error
-    except ImportError as error:
+    if not hasattr(transformers, "JukeboxModel"):
         raise InputError(
             f"expected a transformers with Jukebox, got {transformers.__version__}: {message}; try an environment of "
             "its own with pip install 'longdance[jukebox]', where `longdance prepare` fills the cache of features"
-        ) from error
-    return JukeboxModel
+        )
+    return transformers

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from longdance.errors import InputError
-from longdance.features.frames import Window, encode_in_windows
+from longdance.features.frames import Window, encode_in_windows, without_bars
 from longdance.features.song import Song
 
 FOLDER_VARIABLE = "LONGDANCE_MERT"
@@ -44,9 +44,10 @@ class Mert:
             sample_rate = int(listening["sampling_rate"])
             known = {key: value for key, value in settings.items() if key not in ("model_type", "auto_map")}
             config = transformers.HubertConfig(**known)
-            network, report = transformers.HubertModel.from_pretrained(
-                str(folder), config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32
-            )
+            with without_bars(transformers):
+                network, report = transformers.HubertModel.from_pretrained(
+                    str(folder), config=config, local_files_only=True, output_loading_info=True, dtype=torch.float32
+                )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"{folder}: expected a MERT model in the Hugging Face layout ({error}); try copying it again"
