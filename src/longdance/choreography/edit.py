@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool
+from scipy.interpolate import PchipInterpolator
 
 from longdance.choreography.edmg import DEFAULT_GUIDANCE, DEFAULT_REFINEMENT, EDMG
 from longdance.choreography.longform import Held, Progress, stretches
 from longdance.choreography.refine import RefineConfig, refine
 from longdance.choreography.timeline import Span, Timeline
-from longdance.choreography.timing import align_to_beats
+from longdance.choreography.timing import LARGEST_CHANGE, LARGEST_SHIFT, beat_shifts
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song
@@ -284,23 +285,43 @@ def _remade(
         made = layout.decode(features, model.fps)
         if wish.refinement is not None:
             beats = np.array(_beats(dance)) - begin / model.fps
-            made = _smoothed(made, wish.refinement, seen_free[begin:end], beats, meet_beats=not keep_feet)
+            made = _smoothed(made, model, wish.refinement, seen_free[begin:end], beats, meet_beats=not keep_feet)
         edited = _put_in(dance, edited, made, begin / model.fps, free, joints, keep_feet, wish)
     notes = dict.fromkeys(note for span in timeline.spans for note in span.text.notes)
     return replace(edited, meta=edited.meta | {"notes": list(notes)})
 
 
-def _smoothed(made: Motion, config: RefineConfig, free: np.ndarray, beats: np.ndarray, *, meet_beats: bool) -> Motion:
+def _smoothed(
+    made: Motion, model: EDMG, config: RefineConfig, free: np.ndarray, beats: np.ndarray, *, meet_beats: bool
+) -> Motion:
     """Refined with what is around it; the time of kept frames does not bend, so beats are met run by run."""
-    made = refine(made, None, config.model_copy(update={"meet_beats": False, "lock_feet": False}))
+    alone = config.model_copy(update={"meet_beats": False, "lock_feet": False})
+    made = refine(made, None, alone, refiner=model.refiner)
     if not (config.meet_beats and meet_beats):
         return made
-    root, rotations = made.root_position.copy(), made.rotations.copy()
+    at = np.arange(made.frames, dtype=np.float64)
     for begin, end in _runs(free):
-        run = slice(max(0, begin - 1), min(made.frames, end + 1))
-        inside, _ = align_to_beats(made.slice(run.start, run.stop), beats - run.start / made.fps)
-        root[run], rotations[run] = inside.root_position, inside.rotations
-    return replace(made, root_position=root, rotations=rotations)
+        at[begin:end] += made.fps * _shifts(made.slice(begin, end), beats - begin / made.fps)
+    return replace(
+        made,
+        root_position=filters.interpolate(made.root_position, at),
+        rotations=filters.interpolate_rotations(made.rotations, at),
+    )
+
+
+def _shifts(run: Motion, beats: np.ndarray) -> np.ndarray:
+    """Seconds by which each frame's time is bent so that pauses meet ``beats``; none, and no faster, at the ends."""
+    if len(beats) < 2:
+        return np.zeros(run.frames)
+    end = (run.frames - 1) / run.fps
+    margin = LARGEST_SHIFT / LARGEST_CHANGE * float(np.median(np.diff(beats)))
+    beats = beats[(beats > margin) & (beats < end - margin)]
+    if len(beats) < 2:
+        return np.zeros(run.frames)
+    # Knots at rest beyond the ends make the curve leave and arrive without a slope.
+    knots = np.concatenate(([-1.0, 0.0], beats, [end, end + 1.0]))
+    shifts = np.concatenate(([0.0, 0.0], beat_shifts(run.joints(), run.fps, beats), [0.0, 0.0]))
+    return PchipInterpolator(knots, shifts)(np.arange(run.frames) / run.fps)
 
 
 def _put_in(
@@ -404,19 +425,23 @@ def _met(dance: Motion, made: Motion, free: np.ndarray, *, first: int, joints: n
     chosen = np.flatnonzero(joints)
     for begin, end in _runs(free):
         run = slice(begin - first, end - first)
-        known = [_kept_beside(free, begin - 1, -1, first), _kept_beside(free, end, 1, first + made.frames - 1)]
-        turns, places = [], []
-        for frames in known:
-            at = [frame - first for frame in frames]
-            apart = rotations[frames][:, chosen] @ np.swapaxes(made.rotations[at][:, chosen], -1, -2)
-            turns.append(rot.axis_angle_from_matrix(torch.from_numpy(apart)).numpy())
-            places.append(root[frames] - made.root_position[at])
+        before = _kept_beside(free, begin - 1, -1, first)
+        after = _kept_beside(free, end, 1, first + made.frames - 1)
+
+        def turned(frames: list[int], made=made, first=first) -> np.ndarray:
+            there = made.rotations[[frame - first for frame in frames]][:, chosen]
+            apart = dance.rotations[frames][:, chosen] @ np.swapaxes(there, -1, -2)
+            return rot.axis_angle_from_matrix(torch.from_numpy(apart)).numpy()
+
+        def moved(frames: list[int], made=made, first=first) -> np.ndarray:
+            return dance.root_position[frames] - made.root_position[[frame - first for frame in frames]]
+
         count = end - begin
-        bend = torch.from_numpy(_bend(*turns, count, dance.fps))
+        bend = torch.from_numpy(_bend(turned(before), turned(after), count, dance.fps))
         rotations[begin:end, chosen] = rot.matrix_from_axis_angle(bend).numpy() @ made.rotations[run][:, chosen]
         if path:
-            local = _bend(*places, count, dance.fps)
-            spread = _bend(*places, count, dance.fps, spread=True)
+            local = _bend(moved(before), moved(after), count, dance.fps)
+            spread = _bend(moved(before), moved(after), count, dance.fps, spread=True)
             local[:, [0, 2]] = spread[:, [0, 2]]
             root[begin:end] = made.root_position[run] + local
     return replace(dance, root_position=root, rotations=rotations)

@@ -97,7 +97,7 @@ def stretches(
             part.cut(music[begin : begin + part.frames]),
             part,
             begin=begin,
-            text_width=checkpoint.network.config.text_width,
+            text_width=checkpoint.config.network_config.model_dump()["text_width"],
             horizontal=(root.start, root.start + 2),
             rows=sampling.rows,
         )

@@ -451,8 +451,8 @@ class _Reader:
         elif match["minutes"] is not None:
             found = Moment("seconds", 60 * float(match["minutes"]) + float(match["rest"]))
         elif match["number"] is not None:
-            short = (match["unit"] or unit)[:3]
-            found = Moment({"bea": "beats", "bar": "bars"}.get(short, "seconds"), float(match["number"]))
+            meant: dict[str, Unit] = {"bea": "beats", "bar": "bars"}
+            found = Moment(meant.get((match["unit"] or unit)[:3], "seconds"), float(match["number"]))
         elif match["beat"] is not None:
             found = Moment("beats", float(match["beat"]))
         else:
