@@ -466,6 +466,7 @@ def export(
     in_place: Annotated[bool, typer.Option("--in-place", help="No travel: the pelvis stays above a spot.")] = False,
     root_bone: Annotated[bool, typer.Option("--root-bone", help="A bone on the floor carries the travel.")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
+    rig: Annotated[Path | None, typer.Option(help="Your own character (.glb, .vrm, .fbx, .bvh) dances.")] = None,
     mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
 ) -> None:
@@ -476,7 +477,16 @@ def export(
     from longdance.motion.motion import Motion
 
     options = ExportOptions(
-        naming=naming, up=up, fps=fps, in_place=in_place, root_bone=root_bone, loop=loop, mesh=mesh, unit=unit, wav=wav
+        naming=naming,
+        up=up,
+        fps=fps,
+        in_place=in_place,
+        root_bone=root_bone,
+        loop=loop,
+        mesh=mesh,
+        unit=unit,
+        wav=wav,
+        rig=rig,
     )
     motions: dict[str, Motion] = {}
     for path in dances:

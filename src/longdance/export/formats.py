@@ -10,6 +10,9 @@ from longdance.export.endings import format_of, stem_of
 from longdance.export.fbx import save_fbx
 from longdance.export.glb import save_glb, save_vrma
 from longdance.export.naming import NAMINGS
+from longdance.export.rig_bvh import save_on_bvh
+from longdance.export.rig_fbx import save_on_fbx
+from longdance.export.rig_glb import save_on_glb
 from longdance.export.sound import beat_times, save_stretch, song_start
 from longdance.export.takes import ExportOptions, Take, as_take, body, bvh_file, common_takes, prepared
 from longdance.motion.bvh import write_bvh
@@ -48,6 +51,8 @@ def export(
     file.
     """
     path, options = Path(path), options or ExportOptions()
+    if options.rig is not None:
+        return _export_on_rig(motion, path, options, song_path)
     form = format_of(path)
     up, unit = _checked(form, options, path)
     stem = stem_of(path)
@@ -89,6 +94,50 @@ def export(
     if options.wav and song_path is not None and form not in WITH_SOUND:
         beside = path.with_name(f"{stem}.wav")
         save_stretch(first, song_path, beside)
+        written.append(beside)
+    return written
+
+
+RIG_ENDINGS = {".glb": (".glb", ".vrm"), ".vrm": (".vrm", ".glb"), ".fbx": (".fbx",), ".bvh": (".bvh",)}
+"""Endings of a character's file, and what the file with its dance may end in."""
+
+
+def _export_on_rig(
+    motion: Motion | Mapping[str, Motion],
+    path: Path,
+    options: ExportOptions,
+    song_path: str | os.PathLike | None,
+) -> list[Path]:
+    """Write somebody's own character dancing; the kind of file stays."""
+    rig = Path(options.rig or "")
+    possible = RIG_ENDINGS.get(rig.suffix.lower())
+    if possible is None:
+        raise InputError(f"{rig}: expected a character ending in {', '.join(RIG_ENDINGS)}, got {rig.suffix or 'none'}")
+    if path.suffix.lower() not in possible:
+        raise InputError(f"{path}: expected an ending of the character's kind, {' or '.join(possible)}")
+    plain = ExportOptions(
+        fps=options.fps, in_place=options.in_place, loop=options.loop, wav=options.wav, rig=options.rig
+    )
+    if options != plain:
+        raise InputError(f"{path}: expected a character to keep its own names, axes and mesh; leave out those options")
+    motions = [motion] if isinstance(motion, Motion) else list(motion.values())
+    if len(motions) != 1:
+        raise InputError(f"{path}: expected one dance for the character, got {len(motions)}")
+    if options.wav and song_path is None:
+        raise InputError(f"{path}: expected the song to put beside; name it")
+    if path.exists() and rig.exists() and path.samefile(rig):
+        raise InputError(f"{path}: expected another name than the character's own; it would be overwritten")
+    dance = prepared(motions[0], options)
+    if rig.suffix.lower() == ".bvh":
+        save_on_bvh(dance, rig, path)
+    elif rig.suffix.lower() == ".fbx":
+        save_on_fbx(dance, rig, path, name=path.stem)
+    else:
+        save_on_glb(dance, rig, path, name=path.stem)
+    written = [path]
+    if options.wav and song_path is not None:
+        beside = path.with_suffix(".wav")
+        save_stretch(dance, song_path, beside)
         written.append(beside)
     return written
 

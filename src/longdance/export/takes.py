@@ -5,6 +5,7 @@ file formats.
 """
 
 import io
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +32,7 @@ class ExportOptions:
     (None: the dance's own). ``in_place`` takes the travel out. ``root_bone`` adds a bone on the floor that carries
     the travel, as game engines want for root motion. ``loop`` makes the end run into the beginning. ``mesh`` adds
     the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the
-    stretch of the song beside the file.
+    stretch of the song beside the file. ``rig`` is the file of a character that is to dance instead of ours.
     """
 
     naming: str = "smpl"
@@ -43,6 +44,7 @@ class ExportOptions:
     mesh: bool = True
     unit: str | None = None
     wav: bool = False
+    rig: str | os.PathLike | None = None
 
 
 def prepared(motion: Motion, options: ExportOptions) -> Motion:
@@ -56,6 +58,13 @@ def prepared(motion: Motion, options: ExportOptions) -> Motion:
     if options.loop:
         motion = looped(motion)
     return in_place(motion) if options.in_place else motion
+
+
+def require_smpl(motion: Motion) -> None:
+    """``InputError`` for a skeleton without SMPL's joint names."""
+    names = motion.skeleton.names
+    if names != SMPL24.names[: len(names)] or len(names) < 22:
+        raise InputError(f"expected a dance on SMPL's 22 or 24 joints, got {', '.join(names[:4])}, ...")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +109,8 @@ def as_take(motion: Motion, options: ExportOptions, *, name: str = "dance", up: 
 
     ``InputError`` for a skeleton without SMPL's joint names.
     """
+    require_smpl(motion)
     skeleton = motion.skeleton
-    if skeleton.names != SMPL24.names[: len(skeleton)] or len(skeleton) < 22:
-        raise InputError(f"expected a dance on SMPL's 22 or 24 joints, got {', '.join(skeleton.names[:4])}, ...")
     offsets = skeleton.offsets.copy()
     offsets[0] = (0.0, skeleton.rest_root_height, 0.0)
     names, parents = joint_names(skeleton.names, options.naming), skeleton.parents

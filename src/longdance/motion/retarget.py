@@ -37,28 +37,30 @@ from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
 
 _PREFIXES = re.compile(
     r"^(?:.*[:|])?"
-    r"(?:mixamorig\d*|cc_?base|neo|bip0*1?|b_|character1?|armature|skeleton|def|jnt|[mf]_avg)?"
+    r"(?:mixamorig\d*|cc_?base|neo|j_bip_(?:c_)?|bip0*1?|b_|character1?|armature|skeleton|def|jnt|[mf]_avg)?"
     r"[ _.\-]*"
 )
 _MIDDLE = {
     "pelvis": ("pelvis", "hips", "hip", "root"),
-    "neck": ("neck", "neck1", "necktwist01", "lowerneck", "neck01", "uppperneck"),
-    "head": ("head",),
+    "neck": ("neck", "neck1", "necktwist01", "lowerneck", "neck01", "uppperneck", "necklower", "spine004"),
+    "head": ("head", "spine006"),
 }
 _SIDED = {
-    "hip": ("upleg", "thigh", "hip", "upperleg", "femur", "upperlegs"),
+    "hip": ("upleg", "thigh", "hip", "upperleg", "femur", "upperlegs", "thighbend"),
     "knee": ("leg", "calf", "shin", "knee", "lowerleg", "lowleg", "tibia"),
     "ankle": ("ankle", "foot"),
     "foot": ("toebase", "toe0", "toe", "toes", "ball", "foot"),
-    "shoulder": ("arm", "upperarm", "uparm", "shldr", "humerus", "shoulder"),
+    "shoulder": ("arm", "upperarm", "uparm", "shldr", "humerus", "shldrbend", "shoulder"),
     "collar": ("collar", "clavicle", "collarbone", "clav", "scapula", "shoulder"),
-    "elbow": ("forearm", "elbow", "lowerarm", "lowarm", "radius"),
+    "elbow": ("forearm", "elbow", "lowerarm", "lowarm", "radius", "forearmbend"),
     "wrist": ("wrist", "hand"),
     "hand": (
         "handmiddle1",
         "mid1",
         "middle1",
         "middle01",
+        "middleproximal",
+        "fmiddle01",
         "fingerbase",
         "finger2",
         "hand",
@@ -68,6 +70,11 @@ _SIDED = {
     "index": ("handindex1", "index1", "index01", "finger1"),
     "pinky": ("handpinky1", "pinky1", "pinky01", "finger4"),
 }
+_JAPANESE = {
+    "pelvis": ("腰", "下半身", "センター"), "neck": ("首",), "head": ("頭",), "hip": ("足",), "knee": ("ひざ",),
+    "ankle": ("足首",), "foot": ("つま先", "足先EX"), "shoulder": ("腕",), "collar": ("肩",), "elbow": ("ひじ",),
+    "wrist": ("手首",), "hand": ("中指1", "中指１"),
+}  # fmt: skip
 REQUIRED = tuple(
     f"{side}_{joint}" for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist") for side in ("left", "right")
 )
@@ -77,14 +84,19 @@ REQUIRED = tuple(
 def match_names(names: tuple[str, ...]) -> dict[str, int]:
     """Our joint (and the knuckles index and pinky) to the place in ``names`` of the joint in its part.
 
-    Understands Mixamo, CMU, iClone (CC_Base), Neo, Poser-like (lShldr, rThigh), SMPL and 3ds Max Biped
-    names, any case, prefix and separator. ``InputError`` lists what is missing and what the file has.
+    Understands Mixamo, CMU, iClone (CC_Base), Neo, Poser and Daz (lShldr, rThighBend), SMPL, 3ds Max Biped, Unreal,
+    Rigify, VRM (also VRoid's J_Bip) and MikuMikuDance names, any case, prefix and separator. ``InputError`` lists
+    what is missing and what the file has.
     """
     plain: dict[str, int] = {}
     for index, name in enumerate(names):
         stripped = _PREFIXES.sub("", name.lower(), count=1) or name.lower()
         plain.setdefault(re.sub(r"[^a-z0-9]", "", stripped), index)
     found: dict[str, int] = {}
+    written = {name: index for index, name in enumerate(names)}
+    for joint, words in _JAPANESE.items():
+        for side, sign in (("", ""),) if joint in _MIDDLE else (("left_", "左"), ("right_", "右")):
+            found.update(_first(written, side + joint, [sign + word for word in words], found))
     for joint, aliases in _MIDDLE.items():
         found.update(_first(plain, joint, aliases, found))
     for side, letter in (("left", "l"), ("right", "r")):
@@ -547,10 +559,22 @@ def _ankle_targets(
         stillness = np.maximum(stillness, ball_stillness)
     wide = np.linalg.norm(points["left_hip"] - points["right_hip"], axis=-1).mean()
     ours = skeleton.offsets[skeleton.index("left_hip")][0] - skeleton.offsets[skeleton.index("right_hip")][0]
+    ankles = stance_for_hips(ankles, pelvis, stillness, source_width=wide, width=ours, fps=fps)
+    return ankles, float(floors.mean())
+
+
+def stance_for_hips(
+    ankles: np.ndarray, pelvis: np.ndarray, stillness: np.ndarray, *, source_width: float, width: float, fps: float
+) -> np.ndarray:
+    """Ankles (frames, 2, 3) moved apart as much as the hips are wider than the source's, or nearer.
+
+    By an amount that rests while a foot does: ``stillness`` (frames, 2) is large then. ``pelvis`` (frames, 3, 3).
+    """
     # Feet that stand closer than the source's hips, or crossed, are moved by less, so that they never change sides.
     apart = ((ankles[:, 0] - ankles[:, 1]) * pelvis[..., 0]).sum(-1)
-    share = np.clip(apart / wide, 0, 1)[:, None] * pelvis[..., 0] * np.array([1.0, 0.0, 1.0])
+    share = np.clip(apart / source_width, 0, 1)[:, None] * pelvis[..., 0] * np.array([1.0, 0.0, 1.0])
+    moved = ankles.copy()
     for side, sign in enumerate((1, -1)):
         stiffness = (0.1 * stillness[1:, side] + 0.01) * (0.1 * fps) ** 2
-        ankles[:, side] += smooth_track(sign * (ours - wide) / 2 * share, np.ones(len(share)), stiffness)
-    return ankles, float(floors.mean())
+        moved[:, side] += smooth_track(sign * (width - source_width) / 2 * share, np.ones(len(share)), stiffness)
+    return moved

@@ -1,0 +1,296 @@
+"""A dance on somebody's own character: bones found by name, legs of its own length, feet on its own floor.
+
+What belongs here: the body of a character at rest, and the movement that its bones get. What does not: reading and
+writing the character's file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from longdance.errors import InputError
+from longdance.export.takes import require_smpl
+from longdance.motion import rotations as rot
+from longdance.motion.contacts import speeds
+from longdance.motion.directions import apply, turn_about, turn_between, unit
+from longdance.motion.filters import low_pass, nearest_rotation
+from longdance.motion.ik import detect_contacts, lock_feet, reach_ankles
+from longdance.motion.motion import Motion
+from longdance.motion.retarget import match_names, stance_for_hips
+from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
+
+ANKLE_HEIGHTS = (0.01, 0.25)
+"""Metres, for legs of our length, between which the height of an ankle over a floor is believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """A character's bones at rest, in its own units and axes.
+
+    ``parents`` (-1 for roots) precede children. ``matrices`` (bones, 4, 4) carry points of a bone's own space into
+    the world, for column vectors. ``found`` maps our joint names to bones. ``own_turns`` (bones, 3, 3) are the
+    rotations relative to the parent that bones have which nobody turns; they differ from those of ``matrices`` where
+    the file was saved in another pose. ``mesh_corners`` (points, 3) enclose the mesh at rest, if there is one.
+    ``floor`` is the height of the floor to dance on, None for the one that the rest pose stands on.
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    matrices: np.ndarray
+    found: dict[str, int]
+    own_turns: np.ndarray
+    mesh_corners: np.ndarray | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RigDance:
+    """What to write: ``rotations`` maps bones to (frames, 3, 3) relative to the parent, ``place`` (frames, 3) is
+    where the bone ``pelvis`` is in its parent's space; all other bones stay as they are at rest."""
+
+    rotations: dict[int, np.ndarray]
+    pelvis: int
+    place: np.ndarray
+    fps: float
+
+
+def find_bones(names: tuple[str, ...]) -> dict[str, int]:
+    """Our joint names to bones by their names; numbers that programs add to all names are looked through.
+
+    ``InputError`` lists what is missing.
+    """
+    try:
+        return match_names(names)
+    except InputError:
+        bare = tuple(re.sub(r"[_.]\d+$", "", name) for name in names)
+        if bare == names:
+            raise
+        return match_names(bare)
+
+
+@dataclass(frozen=True, eq=False)
+class _Anatomy:
+    """A rig upright, facing +z, left on +x, with legs as long as ours: ``turn`` (3, 3) and ``size`` lead there."""
+
+    turn: np.ndarray
+    size: float
+    places: np.ndarray
+    rotations: np.ndarray
+    pelvis: int
+    spine: tuple[int, ...]
+    neck: tuple[int, ...]
+    floor: float
+    ankle_height: float
+
+
+def dance_on_rig(motion: Motion, rig: Rig) -> RigDance:
+    """The dance as the rig's bones do it.
+
+    Bones of limbs point where ours point, whatever the rest pose; spine and neck share the turns of ours among as many
+    bones as there are. The legs are then set so that the feet land where ours do, scaled by the length of the leg,
+    on the rig's own floor, and what stands does not slide. ``InputError`` for a rig whose bones coincide.
+    """
+    require_smpl(motion)
+    body = _anatomy(rig, motion.skeleton)
+    own = _on_own_legs(motion, rig, body)
+    return _as_bones(own, rig, body)
+
+
+# --- the rig at rest ----------------------------------------------------------------------------------------
+
+
+def _chain(parents: tuple[int, ...], bone: int) -> list[int]:
+    chain = [bone]
+    while parents[chain[-1]] >= 0:
+        chain.append(parents[chain[-1]])
+    return chain
+
+
+def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
+    """The last bone above all of some; ``InputError`` if there is none."""
+    chains = [_chain(parents, bone) for bone in bones]
+    for bone in chains[0]:
+        if all(bone in chain for chain in chains):
+            return bone
+    shown = ", ".join(names[bone] for bone in bones)
+    raise InputError(f"expected bones of one tree, got {shown}, which have no common parent")
+
+
+def _anatomy(rig: Rig, skeleton: Skeleton) -> _Anatomy:
+    if not np.isfinite(rig.matrices).all():
+        raise InputError("expected finite places of bones in the rig, got others")
+    found, points = rig.found, rig.matrices[:, :3, 3]
+    at = {name: points[bone] for name, bone in found.items()}
+    legs = [
+        np.linalg.norm(at[f"{side}_knee"] - at[f"{side}_hip"])
+        + np.linalg.norm(at[f"{side}_ankle"] - at[f"{side}_knee"])
+        for side in ("left", "right")
+    ]
+    across = at["left_hip"] - at["right_hip"]
+    upright = (at["left_shoulder"] + at["right_shoulder"] - at["left_ankle"] - at["right_ankle"]) / 2
+    arms = [np.linalg.norm(at[f"{side}_elbow"] - at[f"{side}_shoulder"]) for side in ("left", "right")]
+    if min(*legs, *arms, np.linalg.norm(across), np.linalg.norm(upright)) < 1e-6 * max(1e-6, np.abs(points).max()):
+        raise InputError("expected a rig with hips, legs and arms of some size, got bones at the same place")
+    axis = int(np.abs(upright).argmax())
+    up = np.sign(upright[axis]) * np.eye(3)[axis]
+    left = unit(across - up * (across @ up))
+    turn = np.stack((left, up, np.cross(left, up)))
+    size = skeleton.leg_length / float(np.mean(legs))
+    places = points @ turn.T * size
+    rotations = turn @ nearest_rotation(rig.matrices[:, :3, :3])
+
+    hips = [found["left_hip"], found["right_hip"]]
+    chest = _common(rig.parents, [found["left_shoulder"], found["right_shoulder"]], rig.names)
+    pelvis = _common(rig.parents, [*hips, chest], rig.names)
+    to_chest = _chain(rig.parents, chest)
+    spine = tuple(reversed(to_chest[: to_chest.index(pelvis)]))
+    to_head = _chain(rig.parents, found.get("head", found.get("neck", chest)))
+    neck = tuple(reversed(to_head[: to_head.index(chest)])) if chest in to_head else (to_head[0],)
+    ankles = np.array([places[found[f"{side}_ankle"], 1] for side in ("left", "right")]).mean()
+    floor = _floor(rig, places, turn, size, ankles)
+    stage = floor if rig.floor is None else rig.floor * size
+    return _Anatomy(turn, size, places, rotations, pelvis, spine, neck, stage, float(ankles - floor))
+
+
+def _floor(rig: Rig, places: np.ndarray, turn: np.ndarray, size: float, ankle: float) -> float:
+    """Height at which the rig stands: under its mesh, at zero, or a little below its toes or ankles."""
+    guesses = [0.0]
+    if rig.mesh_corners is not None and len(rig.mesh_corners):
+        guesses.insert(0, float((rig.mesh_corners @ turn.T * size)[:, 1].min()))
+    toes = [places[rig.found[name], 1] for name in ("left_foot", "right_foot") if name in rig.found]
+    if toes:
+        guesses.append(float(np.mean(toes)) - BALL_HEIGHT)
+    for guess in guesses:
+        if ANKLE_HEIGHTS[0] <= ankle - guess <= ANKLE_HEIGHTS[1]:
+            return guess
+    return float(ankle) - 0.08
+
+
+# --- our skeleton with the rig's legs -----------------------------------------------------------------------
+
+
+def _on_own_legs(motion: Motion, rig: Rig, body: _Anatomy) -> Motion:
+    """The motion on a skeleton with the rig's hips, thighs, shins and feet, which stand where ours stand."""
+    source, index, found = motion.skeleton, motion.skeleton.index, rig.found
+    offsets = source.offsets.copy()
+    for side in ("left", "right"):
+        hip, knee, ankle = (body.places[found[f"{side}_{joint}"]] for joint in ("hip", "knee", "ankle"))
+        offsets[index(f"{side}_hip")] = hip - body.places[body.pelvis]
+        for joint, length in (("knee", np.linalg.norm(knee - hip)), ("ankle", np.linalg.norm(ankle - knee))):
+            offsets[index(f"{side}_{joint}")] = unit(source.offsets[index(f"{side}_{joint}")]) * length
+        foot = source.offsets[index(f"{side}_foot")].copy()
+        if f"{side}_foot" in found:
+            ahead = body.places[found[f"{side}_foot"]] - ankle
+            foot[2] = max(float(np.hypot(ahead[0], ahead[2])), 0.04)
+        foot[1] = BALL_HEIGHT - body.ankle_height
+        offsets[index(f"{side}_foot")] = foot
+    skeleton = Skeleton(source.names, source.parents, offsets)
+    joints, turns = motion.forward_kinematics()
+
+    # 1. The hips move as ours, as much higher as the rig's ankles are.
+    flat = BALL_HEIGHT - source.offsets[index("left_foot")][1]
+    lift = np.array([0.0, body.ankle_height - flat, 0.0])
+    ours = [index("left_hip"), index("right_hip")]
+    root = joints[:, ours].mean(1) + lift - turns[:, 0] @ offsets[ours].mean(0)
+    own = replace(motion, root_position=root, skeleton=skeleton)
+
+    # 2. A foot hangs on whichever of its ankle and its ball moves less, since feet differ in length.
+    tracks = {joint: [index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("ankle", "foot")}
+    feet = turns[:, tracks["ankle"]]
+    ankles, balls = joints[:, tracks["ankle"]] + lift, joints[:, tracks["foot"]]
+    by_ball = balls - apply(feet, np.broadcast_to(offsets[tracks["foot"]], balls.shape))
+    still, still_ball = (1 / (speeds(track, motion.fps) ** 2 + 0.1**2) for track in (ankles, balls))
+    share = low_pass(still_ball / (still + still_ball), motion.fps, cutoff=min(3.0, motion.fps / 4))
+    ankles = ankles + np.clip(share, 0, 1)[..., None] * (by_ball - ankles)
+    widths = [abs(table[ours[0]][0] - table[ours[1]][0]) for table in (source.offsets, offsets)]
+    if motion.frames > 1:
+        ankles = stance_for_hips(
+            ankles,
+            turns[:, 0],
+            np.maximum(still, still_ball),
+            source_width=widths[0],
+            width=widths[1],
+            fps=motion.fps,
+        )
+    own = reach_ankles(own, ankles, foot_rotations=feet)
+    # 3. What stood still stands.
+    return lock_feet(own, detect_contacts(joints, motion.fps, skeleton=source))
+
+
+# --- the rig's bones ----------------------------------------------------------------------------------------
+
+
+def _as_bones(own: Motion, rig: Rig, body: _Anatomy) -> RigDance:
+    turns = own.global_rotations()
+    aligned = _alignment(rig, body, own.skeleton)
+    world: dict[int, np.ndarray] = {}
+
+    def put(bone: int, turned: np.ndarray, name: str | None = None) -> None:
+        world[bone] = turned @ aligned.get(name, np.eye(3)) @ body.rotations[bone]
+
+    index = own.skeleton.index
+    put(body.pelvis, turns[:, 0])
+    ladder = [turns[:, index(name)] for name in ("pelvis", "spine1", "spine2", "spine3")]
+    for step, bone in enumerate(body.spine, start=1):
+        put(bone, _between(ladder, 3 * step / len(body.spine)))
+    ladder = [turns[:, index(name)] for name in ("spine3", "neck", "head")]
+    for step, bone in enumerate(body.neck, start=1):
+        put(bone, _between(ladder, 2 * step / len(body.neck)))
+    for side in ("left", "right"):
+        for joint in ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot"):
+            name = f"{side}_{joint}"
+            if name in rig.found and rig.found[name] not in world:
+                put(rig.found[name], turns[:, index(name)], name)
+
+    # Whatever lies between those bones goes along with its parent; what lies above the pelvis stays.
+    local: dict[int, np.ndarray] = {}
+    below: set[int] = {body.pelvis}
+    for bone, parent in enumerate(rig.parents):
+        if bone != body.pelvis and parent not in below:
+            continue
+        below.add(bone)
+        above = world[parent] if parent in world else body.rotations[parent] if parent >= 0 else body.turn
+        if bone in world:
+            local[bone] = np.swapaxes(above, -1, -2) @ world[bone]
+        else:
+            world[bone] = above @ rig.own_turns[bone]
+    shift = np.array([0.0, body.floor, 0.0])
+    places = (own.root_position + shift) / body.size @ body.turn
+    parent = rig.parents[body.pelvis]
+    if parent >= 0:
+        inverse = np.linalg.inv(rig.matrices[parent])
+        places = places @ inverse[:3, :3].T + inverse[:3, 3]
+    return RigDance(local, body.pelvis, places, own.fps)
+
+
+def _between(ladder: list[np.ndarray], step: float) -> np.ndarray:
+    """The rotations (frames, 3, 3) at a fractional step of a list."""
+    low = min(int(step), len(ladder) - 2)
+    fraction = torch.full((len(ladder[0]),), step - low, dtype=torch.float64)
+    start, end = (torch.from_numpy(np.ascontiguousarray(each)) for each in ladder[low : low + 2])
+    return rot.slerp(start, end, fraction).numpy()
+
+
+def _alignment(rig: Rig, body: _Anatomy, skeleton: Skeleton) -> dict[str | None, np.ndarray]:
+    """World rotations (3, 3) that carry limbs from the rig's rest pose into ours, by our joint names."""
+    turns: dict[str | None, np.ndarray] = {}
+    for side in ("left", "right"):
+        for chain in (("shoulder", "elbow", "wrist", "hand"), ("hip", "knee", "ankle")):
+            turn = np.eye(3)
+            for joint, child in pairwise(chain):
+                start, end = rig.found.get(f"{side}_{joint}"), rig.found.get(f"{side}_{child}")
+                if start is not None and end is not None and f"{side}_{child}" in skeleton.names:
+                    bone = turn @ (body.places[end] - body.places[start])
+                    if np.linalg.norm(bone) > 1e-6:
+                        turn = turn_between(bone, skeleton.offsets[skeleton.index(f"{side}_{child}")]) @ turn
+                turns[f"{side}_{joint}"] = turn
+        heading = np.eye(3)
+        if f"{side}_foot" in rig.found:
+            ahead = body.places[rig.found[f"{side}_foot"]] - body.places[rig.found[f"{side}_ankle"]]
+            if np.hypot(ahead[0], ahead[2]) > 0.02:
+                heading = turn_about(np.array([0.0, 1.0, 0.0]), -np.arctan2(ahead[0], ahead[2]))
+        turns[f"{side}_ankle"] = turns[f"{side}_foot"] = heading
+    return turns

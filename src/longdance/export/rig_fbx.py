@@ -1,0 +1,221 @@
+"""A character given as a binary FBX file: everything in it is kept but its animations, which the dance replaces."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from longdance.errors import InputError
+from longdance.export import fbx_nodes
+from longdance.export.fbx import Objects, continuous_euler, key_times, property_row, time_mode
+from longdance.export.fbx_nodes import CLASS_SEPARATOR, FbxFile, Node, PackedArray, double, integer, long, node, text
+from longdance.export.rig import Rig, dance_on_rig, find_bones
+from longdance.motion import rotations as rot
+from longdance.motion.motion import Motion
+
+ORDERS = ("ZYX", "YZX", "XZY", "ZXY", "YXZ", "XYZ")
+"""The product of turns that FBX's rotation orders 0 to 5 stand for (0 is X first, so Rz Ry Rx)."""
+
+ANIMATION_KINDS = ("AnimationStack", "AnimationLayer", "AnimationCurveNode", "AnimationCurve")
+MOST_MODELS = 20_000
+
+
+def save_on_fbx(motion: Motion, rig_path: str | os.PathLike, path: str | os.PathLike, *, name: str = "dance") -> None:
+    """Write the character dancing. ``InputError`` names the file and what is wrong with it."""
+    file = fbx_nodes.read(rig_path)
+    try:
+        rig, models = fbx_rig(file)
+        dance = dance_on_rig(motion, rig)
+        objects = Objects(first_id=_highest_id(file) + 1)
+        layer, times = objects.add_stack(name, motion.frames, motion.fps), key_times(motion.frames, motion.fps)
+        place = models[dance.pelvis].translations(dance.place, dance.rotations[dance.pelvis])
+        objects.add_track(layer, models[dance.pelvis].number, "Lcl Translation", place, times)
+        for bone, track in dance.rotations.items():
+            model = models[bone]
+            angles = continuous_euler(model.before.T @ track @ model.after, ORDERS[model.order])
+            columns = [ORDERS[model.order].index(axis) for axis in "XYZ"]
+            objects.add_track(layer, model.number, "Lcl Rotation", np.degrees(angles[:, columns]), times)
+    except InputError as error:
+        raise InputError(f"{rig_path}: {error}") from error
+    roots = _with_animation(file, objects, name, motion)
+    fbx_nodes.save(roots, path, version=file.version, footer_id=file.footer_id)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """A node of the scene: its local transform is T Roff Rp before R after^-1 Rp^-1 Soff Sp S Sp^-1."""
+
+    number: int
+    name: str
+    place: np.ndarray
+    angles: np.ndarray
+    scale: np.ndarray
+    order: int
+    before: np.ndarray
+    after: np.ndarray
+    rotation_offset: np.ndarray
+    rotation_pivot: np.ndarray
+
+    def turn(self) -> np.ndarray:
+        """(3, 3) rotation relative to the parent at rest."""
+        return self.before @ _euler(self.angles, self.order) @ self.after.T
+
+    def matrix(self) -> np.ndarray:
+        """(4, 4) at rest, for column vectors."""
+        turn = self.turn()
+        matrix = np.eye(4)
+        matrix[:3, :3] = turn * self.scale
+        matrix[:3, 3] = self.place + self.rotation_offset + self.rotation_pivot - turn @ self.rotation_pivot
+        return matrix
+
+    def translations(self, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """Values (frames, 3) of Lcl Translation that bring the model to ``places`` while it is turned."""
+        return places - self.rotation_offset - self.rotation_pivot + turns @ self.rotation_pivot
+
+
+def _euler(degrees: np.ndarray, order: int) -> np.ndarray:
+    letters = ORDERS[order]
+    angles = np.radians(degrees)[["XYZ".index(axis) for axis in letters]]
+    return rot.matrix_from_euler(torch.from_numpy(angles.copy()), letters).numpy()
+
+
+def fbx_rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
+    """The bones of a file at rest: as the mesh was bound, or else as the nodes are."""
+    try:
+        return _rig(file)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+        raise InputError(f"expected an FBX file by the rules, got one with a wrong entry ({error})") from error
+
+
+def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
+    objects = file.find("Objects").children
+    models = {int(each.properties[0][1]): _model(each) for each in objects if each.name == "Model"}
+    if len(models) > MOST_MODELS:
+        raise InputError(f"expected at most {MOST_MODELS} models, got {len(models)}")
+    links = [link.values() for link in file.find("Connections").all("C")]
+    above = {row[1]: row[2] for row in links if row[0] == b"OO" and row[1] in models and row[2] in models}
+    below: dict[int, list[int]] = {}
+    for child, parent in above.items():
+        below.setdefault(parent, []).append(child)
+    order, waiting = [], [number for number in models if number not in above][::-1]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += below.get(order[-1], [])[::-1]
+    if len(order) != len(models):
+        raise ValueError("models that are their own parents")
+    slots = {number: slot for slot, number in enumerate(order)}
+    parents = tuple(slots[above[number]] if number in above else -1 for number in order)
+    names = tuple(models[number].name for number in order)
+    locals_ = [models[number].matrix() for number in order]
+    matrices = np.stack(locals_)
+    for slot, parent in enumerate(parents):
+        if parent >= 0:
+            matrices[slot] = matrices[parent] @ locals_[slot]
+    for number, matrix in _bound(objects, links).items():
+        if number in slots:
+            matrices[slots[number]] = matrix
+    turns = np.stack([models[number].turn() for number in order])
+    return Rig(names, parents, matrices, find_bones(names), turns), [models[number] for number in order]
+
+
+def _model(item: Node) -> _Model:
+    number, full = int(item.properties[0][1]), item.properties[1][1]
+    table = {row.properties[0][1]: row.values()[4:] for row in (item.find("Properties70") or Node("")).all("P")}
+
+    def three(name: bytes, default: float = 0.0) -> np.ndarray:
+        values = np.array(table.get(name, [default] * 3), dtype=np.float64)
+        if values.shape != (3,) or not np.isfinite(values).all():
+            raise ValueError(f"{name.decode()} of {values.shape}")
+        return values
+
+    order = int(table.get(b"RotationOrder", [0])[0])
+    return _Model(
+        number=number,
+        name=full.split(CLASS_SEPARATOR)[0].decode(errors="replace"),
+        place=three(b"Lcl Translation"),
+        angles=three(b"Lcl Rotation"),
+        scale=three(b"Lcl Scaling", 1.0),
+        order=order if 0 <= order < len(ORDERS) else 0,
+        before=_euler(three(b"PreRotation"), 0),
+        after=_euler(three(b"PostRotation"), 0),
+        rotation_offset=three(b"RotationOffset"),
+        rotation_pivot=three(b"RotationPivot"),
+    )
+
+
+def _bound(objects: list[Node], links: list[list]) -> dict[int, np.ndarray]:
+    """World matrices (4, 4) of models as meshes were bound to them, by the clusters."""
+    clusters = {int(each.properties[0][1]): each for each in objects if each.name == "Deformer"}
+    found = {}
+    for row in links:
+        link = clusters[row[2]].find("TransformLink") if row[2] in clusters else None
+        if link is not None:
+            values = link.properties[0][1]
+            values = values.values() if isinstance(values, PackedArray) else np.asarray(values)
+            found[row[1]] = values.reshape(4, 4).T.astype(np.float64)  # stored for row vectors
+    return found
+
+
+def _highest_id(file: FbxFile) -> int:
+    numbers = [each.properties[0][1] for each in file.find("Objects").children if each.properties]
+    numbers += [each.properties[0][1] for each in file.find("Documents").all("Document") if each.properties]
+    highest = max((number for number in numbers if isinstance(number, int)), default=0)
+    return max(highest, 1_000_000) if highest < 2**62 else 1_000_000
+
+
+def _with_animation(file: FbxFile, objects: Objects, name: str, motion: Motion) -> list[Node]:
+    """The file's nodes with its animations taken out and the new ones put in."""
+    gone = {
+        each.properties[0][1]
+        for each in file.find("Objects").children
+        if each.name in ANIMATION_KINDS and each.properties
+    }
+    stop = int(key_times(motion.frames, motion.fps)[-1])
+    roots = []
+    for root in file.roots:
+        children = root.children
+        if root.name == "Objects":
+            children = [each for each in children if each.name not in ANIMATION_KINDS] + objects.nodes
+        elif root.name == "Connections":
+            children = [each for each in children if not gone & set(each.values()[1:3])] + objects.connections
+        elif root.name == "Definitions":
+            children = _counted(children, objects.nodes)
+        elif root.name == "GlobalSettings":
+            children = [_at_rate(each, motion.fps, stop) for each in children]
+        elif root.name == "Takes":
+            span = (long(0), long(stop))
+            entry = [node("FileName", text("dance.tak")), node("LocalTime", *span), node("ReferenceTime", *span)]
+            children = [node("Current", text(name)), node("Take", text(name), children=entry)]
+        roots.append(Node(root.name, root.properties, children))
+    return roots
+
+
+def _counted(children: list[Node], added: list[Node]) -> list[Node]:
+    """The definitions with the numbers of animation objects as they are now."""
+    kept = [each for each in children if each.name != "ObjectType" or _kind(each) not in ANIMATION_KINDS]
+    templates = {_kind(each): each for each in children if each.name == "ObjectType"}
+    for kind in ANIMATION_KINDS:
+        count = sum(each.name == kind for each in added)
+        rest = [each for each in (templates[kind].children if kind in templates else []) if each.name != "Count"]
+        kept.append(node("ObjectType", text(kind), children=[node("Count", integer(count)), *rest]))
+    return kept
+
+
+def _kind(item: Node) -> str:
+    value = item.properties[0][1] if item.properties else b""
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
+
+
+def _at_rate(item: Node, fps: float, stop: int) -> Node:
+    if item.name != "Properties70":
+        return item
+    changed = {b"TimeMode", b"TimeSpanStart", b"TimeSpanStop", b"CustomFrameRate"}
+    rows = [row for row in item.children if not row.properties or row.properties[0][1] not in changed]
+    rows += [
+        property_row("TimeMode", "enum", "", "", integer(time_mode(fps))),
+        property_row("TimeSpanStart", "KTime", "Time", "", long(0)),
+        property_row("TimeSpanStop", "KTime", "Time", "", long(stop)),
+        property_row("CustomFrameRate", "double", "Number", "", double(fps)),
+    ]
+    return Node(item.name, item.properties, rows)
