@@ -7,11 +7,13 @@ a Lodge.
 import os
 from pathlib import Path
 
+from longdance.choreography.autoregressive import Autoregressive, dancer
 from longdance.choreography.edge import EDGE
 from longdance.choreography.edmg import EDMG
 from longdance.choreography.lodge import GLOBAL, LOCAL, Lodge
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint
+from longdance.models.generators import GeneratorCheckpoint, holds_generator
 
 DANCERS: dict[str, type[EDMG]] = {"edge": EDGE}
 """Kinds of denoisers that dance otherwise than EDMG's."""
@@ -31,7 +33,7 @@ def parts_of(folder: Path) -> tuple[Path, ...]:
     return stages if all((stage / "config.json").is_file() for stage in stages) else ()
 
 
-def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge:
+def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge | Autoregressive:
     """A shipped model by name, or the model in a folder (a training run, a checkpoint, or both stages of a Lodge).
 
     ``InputError`` for a name or folder that holds none.
@@ -43,6 +45,8 @@ def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge:
         raise InputError(f"{name}: expected {known}")
     if len(parts) > 1:
         return Lodge.load(folder, name=Path(name).name)
+    if holds_generator(folder):
+        return dancer(GeneratorCheckpoint.load(folder), name=Path(name).name)
     checkpoint = _usable_alone(Checkpoint.load(folder), folder)
     return DANCERS.get(checkpoint.config.denoiser, EDMG)(checkpoint, name=Path(name).name)
 

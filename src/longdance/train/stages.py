@@ -1,6 +1,7 @@
 """Trainings in several stages, one after the other, into one model folder."""
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -11,12 +12,21 @@ from longdance.train.loop import Progress, train
 from longdance.train.task import TrainingConfig
 
 
-class LodgeStages(BaseModel):
-    """Lodge from nothing: the folder gets ``global`` and ``local``, and ``local-first``, from which ``local`` began."""
+class Stages(BaseModel, ABC):
+    """Trainings that follow each other, every one a field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
+
+    @abstractmethod
+    def in_order(self, run: Path) -> list[tuple[Path, TrainingConfig]]:
+        """Every stage and the folder of its run."""
+
+
+class LodgeStages(Stages):
+    """Lodge from nothing: the folder gets ``global`` and ``local``, and ``local-first``, from which ``local`` began."""
+
     global_stage: LodgeGlobalConfig
     local_stage: LodgeLocalConfig
     finetuning: LodgeLocalConfig
@@ -32,7 +42,7 @@ class LodgeStages(BaseModel):
 
 
 def train_recipe(
-    config: TrainingConfig | LodgeStages,
+    config: TrainingConfig | Stages,
     store: Store,
     run: str | os.PathLike,
     *,
