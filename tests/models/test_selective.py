@@ -50,3 +50,16 @@ def test_what_comes_later_does_not_matter(generator):
     changed = x.clone()
     changed[:, 5:] += 1
     torch.testing.assert_close(scan(x)[:, :5], scan(changed)[:, :5])
+
+
+def test_it_stays_exact_where_the_rest_is_computed_in_half_precision(generator):
+    inputs = [tensor.float().requires_grad_() for tensor in made_up(generator)]
+    expected = selective_scan(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = selective_scan(*inputs)
+    torch.testing.assert_close(found, expected)
+    scan = SelectiveParameters(6, 4, 3)
+    x = torch.randn(1, 8, 6, generator=generator, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        scan(x.bfloat16()).sum().backward()
+    assert torch.isfinite(x.grad).all()

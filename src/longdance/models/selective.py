@@ -26,7 +26,8 @@ def selective_scan(
 ) -> Float[Tensor, "batch frames features"]:
     """Outputs of the scan from a zero state; ``dt`` is positive, ``A`` negative. Computed in float32 or wider."""
     exact = torch.promote_types(x.dtype, torch.float32)
-    return _Scan.apply(*(tensor.to(exact) for tensor in (x, dt, A, B, C))).to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        return _Scan.apply(*(tensor.to(exact) for tensor in (x, dt, A, B, C))).to(x.dtype)
 
 
 class _Scan(torch.autograd.Function):

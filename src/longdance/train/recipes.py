@@ -10,6 +10,7 @@ from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
+from longdance.train.ablations import ABLATIONS
 from longdance.train.bailando import (
     bailando_actor_critic_open,
     bailando_gpt_open,
@@ -77,15 +78,6 @@ def edmg_open() -> EDMGConfig:
         validate_every=200,
         checkpoint_every=50,
     )  # fmt: skip
-
-
-def edmg_aistpp() -> EDMGConfig:
-    """The paper's setting: `longdance train edmg-aistpp --data STORE -o RUN`, 10 s windows at 60 fps of AIST++.
-
-    The paper trained for 29 hours on two RTX 3090. Sizes, losses' form, dropout, optimiser and batch are the paper's;
-    the depth (8) and the loss weights (EDGE's) are ours, as the paper gives none.
-    """
-    return EDMGConfig(recipe="edmg-aistpp", network=PMDConfig(), batch=BatchConfig(window=600), steps=130_000)
 
 
 def lodge_global_open() -> LodgeGlobalConfig:
@@ -267,7 +259,7 @@ def lodge_aistpp() -> LodgeStages:
 RECIPES: dict[str, Callable[[], TrainingConfig | Stages]] = {
     "tiny": tiny,
     "edmg-open": edmg_open,
-    "edmg-aistpp": edmg_aistpp,
+    **ABLATIONS,
     "edge-open": edge_open,
     "edge-aistpp": edge_aistpp,
     "fact-open": fact_open,
