@@ -3,6 +3,7 @@
 ``joints`` are always (frames, 22 or 24, 3) positions in metres, SMPL order, y up, floor at y = 0.
 """
 
+from longdance.metrics.body import self_penetration, trembling
 from longdance.metrics.contact import (
     foot_skating_ratio,
     foot_skating_ratios,
@@ -52,5 +53,7 @@ __all__ = [
     "physical_foot_contact",
     "r_precision",
     "root_height_range",
+    "self_penetration",
     "still_share",
+    "trembling",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from longdance.metrics.body import self_penetration, trembling
 from longdance.metrics.contact import foot_skating_ratio, physical_body_contact, physical_foot_contact
 from longdance.metrics.joints import checked_joints
 from longdance.metrics.physical import (
@@ -38,6 +39,7 @@ def describe(
     """
     joints = checked_joints(joints, fps, least_frames=4)
     skating, penetration = foot_skating(joints, fps), floor_penetration(joints, fps)
+    inside = self_penetration(joints, fps)
     values = {
         "seconds": len(joints) / fps,
         "mean_joint_speed": mean_joint_speed(joints, fps),
@@ -49,6 +51,9 @@ def describe(
         "foot_contact_share": skating.contact_share,
         "floor_penetration_mean": penetration.mean,
         "floor_penetration_deepest": penetration.deepest,
+        "self_penetration_mean": inside.mean,
+        "self_penetration_share": inside.share,
+        "trembling": trembling(joints, fps),
         "still_share": still_share(joints, fps),
         "root_height_range": root_height_range(joints, fps),
         "physical_foot_contact": physical_foot_contact(joints, fps, at_fps=PAPER_FPS),

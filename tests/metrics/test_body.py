@@ -1,0 +1,69 @@
+"""Bodies around joints, and trembling: cases that can be worked out, and the frame rate that must not matter."""
+
+import numpy as np
+import pytest
+
+from longdance.metrics.body import CAPSULES, PAIRS, segment_distance, self_penetration, trembling
+from longdance.motion.skeleton import SMPL24
+
+
+def nearest_by_search(start, end, other_start, other_end):
+    places = np.linspace(0, 1, 301)
+    one = start[None] + places[:, None] * (end - start)[None]
+    other = other_start[None] + places[:, None] * (other_end - other_start)[None]
+    return np.linalg.norm(one[:, None] - other[None], axis=-1).min()
+
+
+def test_segment_distance_agrees_with_a_search(rng):
+    ends = rng.normal(size=(4, 50, 3))
+    ends[1, :10] = ends[0, :10] + 0.7 * (ends[3, :10] - ends[2, :10])  # parallel
+    ends[1, 10:15] = ends[0, 10:15]  # a point
+    ends[2:, 15:20] = ends[:2, 15:20].mean(0) + np.array([[[0.0, 0.0, 0.1]], [[0.0, 0.0, 1.0]]])  # close
+    found = segment_distance(*ends)
+    searched = [nearest_by_search(*(end[i] for end in ends)) for i in range(50)]
+    np.testing.assert_allclose(found, searched, atol=0.02)
+    assert np.all(found <= np.array(searched) + 1e-9)
+
+
+def test_crossing_segments_touch():
+    point = np.array([[1.0, 0.0, 0.0]])
+    assert segment_distance(-point, point, point[:, [1, 0, 2]], -point[:, [1, 0, 2]])[0] == pytest.approx(0)
+
+
+def test_the_rest_pose_is_free_of_penetration(standing):
+    assert self_penetration(standing(), 30) == (0, 0, 0)
+
+
+def test_a_forearm_in_the_head_counts_as_deep_as_it_is(standing):
+    joints = standing(1.0)
+    head = joints[:, SMPL24.index("head")]
+    reach = np.array([0.3, 0.0, 0.0])
+    height = np.array([0.0, 0.06, 0.0])
+    joints[:, SMPL24.index("left_elbow")] = head + reach + height
+    joints[:, SMPL24.index("left_wrist")] = head - reach + height
+    found = self_penetration(joints, 30)
+    depth = CAPSULES["head"].radius + CAPSULES["left_forearm"].radius - 0.06
+    assert found.deepest == pytest.approx(depth, abs=1e-9)
+    assert found.share == 1
+
+
+def test_sides_are_treated_alike(wandering):
+    joints = wandering()
+    flipped = joints[:, SMPL24.mirror_index] * np.array([-1.0, 1.0, 1.0])
+    np.testing.assert_allclose(self_penetration(joints, 60), self_penetration(flipped, 60))
+    assert all(first != second for first, second in PAIRS)
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_trembling_of_a_sine_is_its_jerk(hopping, fps):
+    joints = hopping(amplitude=0.002, frequency=8.0, seconds=4.0, fps=fps)
+    assert trembling(joints, fps) == pytest.approx(0.002 * (2 * np.pi * 8) ** 3 / np.sqrt(2), rel=0.01)
+
+
+def test_trembling_is_blind_to_dancing_and_travel(hopping, sliding):
+    assert trembling(hopping(amplitude=0.1, frequency=2.0, seconds=4.0), 30) < 1
+    assert trembling(sliding((1.0, 0.0, 0.5)), 30) == pytest.approx(0, abs=1e-6)
+
+
+def test_trembling_is_nothing_for_the_shortest_clips(standing):
+    assert trembling(standing(0.1), 30) == 0
