@@ -177,7 +177,7 @@ def measure_seams(arguments: argparse.Namespace, model: Lodge, asked: list[tuple
         for before, after in pairwise(draft.plan.segments):
             seam = draft.plan.begin(after)
             around = at_origin(features[seam - 4 : seam + 4], layout)
-            wanted = draft.hard[before.window, before.index + 1].cpu()
+            wanted = draft.hard[before.window, before.slot + 1].cpu()
             errors.append(float((around - wanted)[:, columns].abs().max()))
         seams_at = [draft.plan.begin(segment) for segment in draft.plan.segments[1:]]
         (refined,) = model.generate_all([commission], device=arguments.device)

@@ -141,7 +141,7 @@ def draw_primitives(model: Lodge, draft: Draft, song: Song) -> Drawing:
         if segment.window:
             continue
         for centre, number, swapped in zip(*placed, strict=True):
-            features = draft.soft[segment.window, segment.index, int(number)]
+            features = draft.soft[segment.window, segment.slot, int(number)]
             features = mirror(features, layout) if swapped else features
             colour, frame = (MIRRORED if swapped else SOFT), segment.start + int(centre)
             if frame >= frames:

@@ -16,6 +16,7 @@ from longdance.choreography.key_motions import PrimitivePlan
 from longdance.choreography.lodge import CueConfig, Lodge, tidy
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig
+from longdance.choreography.score import Score
 from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, at_origin
 from longdance.cli import WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
@@ -252,7 +253,7 @@ def test_the_frames_around_every_seam_are_those_of_one_primitive(sampler, local)
     for before, after in pairwise(plan.segments):
         seam = plan.begin(after)
         around = at_origin(torch.from_numpy(features[seam - 4 : seam + 4]), LAYOUT)
-        wanted = draft.hard[before.window, before.index + 1]
+        wanted = draft.hard[before.window, before.slot + 1]
         np.testing.assert_allclose(around, wanted, atol=2e-5)
     # Two windows have one and the same primitive between them.
     for k in range(plan.windows - 1):
@@ -284,7 +285,7 @@ def test_soft_cues_are_danced_on_beats_and_to_both_sides(model):
             danced = at_origin(torch.from_numpy(features[segment.start + cue.frames]), LAYOUT)
             if segment.start + cue.frames[-1] >= len(features):
                 continue
-            primitive = draft.soft[segment.window, segment.index, which]
+            primitive = draft.soft[segment.window, segment.slot, which]
             wanted = at_origin(mirror(primitive, LAYOUT), LAYOUT) if swapped else primitive
             np.testing.assert_allclose(danced, wanted, atol=2e-5)
 
@@ -373,6 +374,19 @@ def test_what_made_the_dance_is_recorded(model):
     assert meta["seam_gap"] >= 0
 
 
+def test_a_score_changes_the_words_and_its_poses_are_told_of(model):
+    song = song_of(7.0)
+    score = Score.parse(
+        "unit: seconds\ntimeline:\n  - {from: 0, to: 3, genre: salsa}\n"
+        "  - {from: 3, genre: disco, poses: [{at: 4, pose: arms up}]}\n"
+    )
+    scored, salsa = dance(model, song, score=score), dance(model, song, genre="salsa")
+    assert [entry["genre"] for entry in scored.meta["timeline"]] == ["salsa", "disco"]
+    assert any("poses" in note for note in scored.meta["notes"])
+    assert not any("poses" in note for note in salsa.meta["notes"])
+    assert not same(scored, salsa)
+
+
 def test_progress_reaches_the_end_and_may_cancel(model):
     seen = []
     dance(model, song_of(15.0), progress=lambda done, total, what: seen.append((done, total)))
@@ -450,3 +464,5 @@ def test_stages_that_do_not_belong_together_are_refused():
         Lodge(checkpoint_of(LocalDenoiserConfig(**SMALL), 32), choreographer=global_of())
     with pytest.raises(InputError, match="music_encoder"):
         Lodge(local_of(music_encoder="rhythm"), choreographer=global_of())
+    with pytest.raises(InputError, match="global stage"):
+        Lodge(local_of(), choreographer=local_of())

@@ -30,6 +30,7 @@ from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.models.checkpoint import Checkpoint
+from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.motion import rotations as rot
 from longdance.motion.layout import Layout
 from longdance.motion.motion import Motion
@@ -110,10 +111,11 @@ class Lodge(EDMG):
     @property
     def primitives(self) -> PrimitivePlan:
         """Where primitives lie in a window."""
-        network = self.choreographer.network.config
-        return PrimitivePlan(
-            frames=self.choreographer.config.window, segment=network.segment, soft_spacing=network.soft_spacing
-        )
+        network = self.choreographer.config.network_config
+        if not isinstance(network, GlobalDenoiserConfig):
+            kind = self.choreographer.config.denoiser
+            raise InputError(f"{self.name}: expected a global stage in {GLOBAL}, got a network of kind {kind}")
+        return PrimitivePlan(frames=network.length, segment=network.segment, soft_spacing=network.soft_spacing)
 
     def generate(self, song: str | os.PathLike | Song, *, cues: CueConfig | None = None, **asked: Any) -> Motion:
         """Dance to a song; arguments as of ``EDMG.generate``, and how soft primitives lead (the model's if None)."""
@@ -189,7 +191,7 @@ class Lodge(EDMG):
         hard = draft.plan.hard_cues(place, row, draft.hard[place.window], layout)
         soft = []
         for centre, number, swapped in zip(*placed, strict=True):
-            features = draft.soft[place.window, place.index, int(number)]
+            features = draft.soft[place.window, place.slot, int(number)]
             if swapped:
                 features = at_origin(mirror(features, layout), layout)
             soft.append(Cue(row, draft.plan.primitives.soft_frames(int(centre)), features))
@@ -238,6 +240,9 @@ class Lodge(EDMG):
         for number, draft in enumerate(drafts):
             features = draft.plan.join(danced[number], _seam_steps(draft, checkpoint.layout), checkpoint.layout)
             found = {"seam_gap": max(gaps[number]), "cues": self.cues.model_dump()}
+            if commissions[number].timeline.poses:
+                note = f"{self.name} follows a score's words; its poses are not held"
+                found["notes"] = [*commissions[number].meta["notes"], note]
             if distances[number]:
                 found["soft_cue_distance"] = float(np.mean(distances[number]))
             results.append((features, found))
@@ -366,7 +371,7 @@ def _predictor(
     checkpoint: Checkpoint, sound: Tensor, spans: Sequence[Span], rows: int
 ) -> Callable[[Tensor, int], Tensor]:
     """Guided prediction of clean motion, each row with the words and guidance of its span."""
-    device, width = checkpoint.normaliser.mean.device, checkpoint.network.config.text_width
+    device, width = checkpoint.normaliser.mean.device, checkpoint.config.network["text_width"]
     groups: dict[Guidance, list[int]] = {}
     for row, span in enumerate(spans):
         groups.setdefault(span.guidance, []).append(row)
@@ -412,6 +417,6 @@ def _seam_steps(draft: Draft, layout: Layout) -> np.ndarray:
     middle = PRIMITIVE_FRAMES // 2
     steps = []
     for segment in draft.plan.segments[:-1]:
-        primitive = draft.hard[segment.window, segment.index + 1]
+        primitive = draft.hard[segment.window, segment.slot + 1]
         steps.append((primitive[middle] - primitive[middle - 1])[[root, root + 2]].double().cpu().numpy())
     return np.array(steps).reshape(-1, 2)

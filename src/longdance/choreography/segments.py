@@ -29,7 +29,7 @@ class Segment(NamedTuple):
     """First frame in the dance."""
     window: int
     """Number of the global window."""
-    index: int
+    slot: int
     """Number within the window."""
 
 
@@ -73,8 +73,8 @@ class SegmentPlan:
         """The segments that hold a frame of the dance, in order of time."""
         found = []
         for window in range(self.windows):
-            for index in range(self.primitives.segments):
-                segment = Segment(window * self.hop + index * self.primitives.segment, window, index)
+            for slot in range(self.primitives.segments):
+                segment = Segment(window * self.hop + slot * self.primitives.segment, window, slot)
                 if self.begin(segment) < max(self.frames, 1):
                     found.append(segment)
         return tuple(found)
@@ -84,24 +84,26 @@ class SegmentPlan:
 
         Where two windows share a primitive it is that one's middle, as between all segments.
         """
-        return segment.start + (HALF if segment.index == 0 and segment.window > 0 else 0)
+        return segment.start + (HALF if segment.slot == 0 and segment.window > 0 else 0)
 
-    def hard_cues(self, segment: Segment, row: int, hard: Float[Tensor, "hard primitive_frames features"], layout):
+    def hard_cues(
+        self, segment: Segment, row: int, hard: Float[Tensor, "hard primitive_frames features"], layout: Layout
+    ) -> list[Cue]:
         """The two cues that a segment starts and ends with, from its window's hard primitives."""
         cues = []
-        for number in (segment.index, segment.index + 1):
+        for number in (segment.slot, segment.slot + 1):
             frames = self.primitives.hard_starts()[number] + np.arange(PRIMITIVE_FRAMES)
-            frames = frames - segment.index * self.primitives.segment
+            frames = frames - segment.slot * self.primitives.segment
             inside = (frames >= 0) & (frames < self.primitives.segment)
             features = at_origin(hard[number, torch.from_numpy(inside)], layout)
-            cues.append(Cue(row, frames[inside], features, anchored=number == segment.index))
+            cues.append(Cue(row, frames[inside], features, anchored=number == segment.slot))
         return cues
 
     def soft_range(self, segment: Segment) -> tuple[int, int]:
         """First and last frame of a segment at which a soft cue may be centred, clear of its hard cues."""
         clear = self.primitives.clearance
-        first = clear + (HALF if segment.index == 0 else 0)
-        last = self.primitives.segment - clear - (HALF if segment.index == self.primitives.segments - 1 else 0)
+        first = clear + (HALF if segment.slot == 0 else 0)
+        last = self.primitives.segment - clear - (HALF if segment.slot == self.primitives.segments - 1 else 0)
         return first, last
 
     def join(
