@@ -252,10 +252,17 @@ class Fbx:
                 rows = _table(models[number][2])
                 place = tracks.get((number, "Lcl Translation"), np.array([rows.get("Lcl Translation", [0, 0, 0])]))
                 turn = tracks.get((number, "Lcl Rotation"), np.array([rows.get("Lcl Rotation", [0, 0, 0])]))
-                before = Rotation.from_euler("xyz", rows.get("PreRotation", [0, 0, 0]), degrees=True).as_matrix()
+                before, after = (
+                    Rotation.from_euler("xyz", rows.get(name, [0, 0, 0]), degrees=True).as_matrix()
+                    for name in ("PreRotation", "PostRotation")
+                )
+                # The letters in the order in which the turns are made, about axes that stay.
+                order = ("xyz", "xzy", "yzx", "yxz", "zxy", "zyx")[rows.get("RotationOrder", [0])[0]]
+                turn = turn[:, ["xyz".index(axis) for axis in order]]
                 local = np.tile(np.eye(4), (frames, 1, 1))
                 stretch = np.array(rows.get("Lcl Scaling", [1, 1, 1]))
-                local[:, :3, :3] = before @ Rotation.from_euler("xyz", turn, degrees=True).as_matrix() * stretch
+                turned = before @ Rotation.from_euler(order, turn, degrees=True).as_matrix() @ after.T
+                local[:, :3, :3] = turned * stretch
                 local[:, :3, 3] = place
                 self.world[number] = world(above.get(number, 0)) @ local
             return self.world[number]

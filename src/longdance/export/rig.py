@@ -291,6 +291,6 @@ def _alignment(rig: Rig, body: _Anatomy, skeleton: Skeleton) -> dict[str | None,
         if f"{side}_foot" in rig.found:
             ahead = body.places[rig.found[f"{side}_foot"]] - body.places[rig.found[f"{side}_ankle"]]
             if np.hypot(ahead[0], ahead[2]) > 0.02:
-                heading = turn_about(np.array([0.0, 1.0, 0.0]), -np.arctan2(ahead[0], ahead[2]))
+                heading = turn_about(np.array([[0.0, 1.0, 0.0]]), np.array([-np.arctan2(ahead[0], ahead[2])]))[0]
         turns[f"{side}_ankle"] = turns[f"{side}_foot"] = heading
     return turns
