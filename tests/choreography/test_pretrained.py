@@ -9,6 +9,7 @@ from longdance.choreography.pretrained import WEIGHTS, load, shipped
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig
 from longdance.motion.layout import Normaliser
 
 
@@ -73,3 +74,17 @@ def test_shipped_models_load():
         model = load(name)
         assert model.name == name
         assert model.checkpoint.config.licence
+
+
+def test_a_refiner_in_the_model_s_folder_comes_with_it(folder):
+    assert load(folder).refiner is None
+    config = TRMConfig(fps=60, window=16, width=4)
+    Refiner(RefinerConfig(network=config), TemporalRefinementModule(config)).save(folder / "trm")
+    assert load(folder).refiner.config.network == config
+
+
+def test_a_refiner_for_another_frame_rate_is_refused(folder):
+    config = TRMConfig(fps=30, window=16, width=4)
+    Refiner(RefinerConfig(network=config), TemporalRefinementModule(config)).save(folder / "trm")
+    with pytest.raises(InputError, match="60 fps"):
+        load(folder)

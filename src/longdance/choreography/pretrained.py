@@ -14,9 +14,12 @@ from longdance.choreography.lodge import GLOBAL, LOCAL, Lodge
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.generators import GeneratorCheckpoint, holds_generator
+from longdance.models.trm import Refiner
 
 DANCERS: dict[str, type[EDMG]] = {"edge": EDGE}
 """Kinds of denoisers that dance otherwise than EDMG's."""
+REFINER = "trm"
+"""Folder inside a model's that holds its Temporal Refinement Module."""
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
@@ -48,7 +51,23 @@ def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge | Autoregressive:
     if holds_generator(folder):
         return dancer(GeneratorCheckpoint.load(folder), name=Path(name).name)
     checkpoint = _usable_alone(Checkpoint.load(folder), folder)
-    return DANCERS.get(checkpoint.config.denoiser, EDMG)(checkpoint, name=Path(name).name)
+    refiner = _refiner_of(folder, checkpoint)
+    return DANCERS.get(checkpoint.config.denoiser, EDMG)(checkpoint, name=Path(name).name, refiner=refiner)
+
+
+def _refiner_of(folder: Path, checkpoint: Checkpoint) -> Refiner | None:
+    """The Temporal Refinement Module that lies in a model's folder; ``InputError`` if it cannot serve that model."""
+    folder = folder / REFINER
+    if not (folder / "config.json").is_file():
+        return None
+    refiner = Refiner.load(folder)
+    config, joints = refiner.config.network, len(checkpoint.layout.skeleton)
+    if (config.fps, config.joints) != (checkpoint.config.fps, joints):
+        raise InputError(
+            f"{folder}: expected a module for {checkpoint.config.fps:g} fps and {joints} joints, as its model has, got "
+            f"{config.fps:g} and {config.joints}; train it again, or remove it"
+        )
+    return refiner
 
 
 def _usable_alone(checkpoint: Checkpoint, folder: Path) -> Checkpoint:

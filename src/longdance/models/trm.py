@@ -45,12 +45,13 @@ class TemporalRefinementModule(nn.Module):
 
     Every joint's coordinate is a track that goes, the same way for all, through two streams of fully connected layers
     along time: one sees positions, the other velocities and accelerations (backward differences, the first repeated).
-    Both streams together tell the correction. Tracks enter relative to their mean over the window, so the place of the
-    dance, and of the joint, does not matter; a learnt vector per joint, and whether the track is vertical, lets a foot
-    be refined otherwise than a hand. A new module changes nothing.
+    Both streams and the track itself together tell the correction. Tracks enter relative to their mean over the window,
+    so the place of the dance, and of the joint, does not matter; a learnt vector per joint, and whether the track is
+    vertical, lets a foot be refined otherwise than a hand. A new module changes nothing.
 
     Source: EDMG section 3.4, figure 2. Differs: the paper does not say how the streams are joined; here one linear
-    layer takes both.
+    layer takes both. Tracks go in and out as the coefficients of their cosine transform, which to fully connected
+    layers is the same but is learnt many times faster: jitter and movement are coefficients of their own there.
     """
 
     def __init__(self, config: TRMConfig):
@@ -60,9 +61,11 @@ class TemporalRefinementModule(nn.Module):
         self.position_stream = _Stream(window, width, config.blocks, config.negative_slope)
         self.motion_stream = _Stream(2 * window, width, config.blocks, config.negative_slope)
         self.identity = nn.Parameter(torch.zeros(config.joints, 2, width))
-        self.correction = nn.Linear(2 * width, window)
+        self.correction = nn.Linear(2 * width + window, window)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
+        self.cosines: Tensor
+        self.register_buffer("cosines", cosine_basis(window), persistent=False)
 
     def forward(self, positions: Float[Tensor, "batch frames joints 3"]) -> Float[Tensor, "batch frames joints 3"]:
         """Refined positions in metres of windows of exactly ``config.window`` frames."""
@@ -77,10 +80,19 @@ class TemporalRefinementModule(nn.Module):
         acceleration = velocity.diff(dim=-1, prepend=velocity[..., :1]) * scale
         # Horizontal, vertical, horizontal.
         identity = self.identity[:, [0, 1, 0]]
+        tracks, velocity, acceleration = (track @ self.cosines.T for track in (tracks, velocity, acceleration))
         place = self.position_stream(tracks, identity)
         motion = self.motion_stream(torch.cat((velocity, acceleration), -1), identity)
-        correction = self.correction(torch.cat((place, motion), -1))
+        correction = self.correction(torch.cat((place, motion, tracks), -1)) @ self.cosines
         return positions + correction.permute(0, 3, 1, 2)
+
+
+def cosine_basis(frames: int) -> Float[Tensor, "frames frames"]:
+    """The orthonormal cosine transform (DCT-II): row k oscillates k / 2 times over the frames."""
+    time = (torch.arange(frames, dtype=torch.float64) + 0.5) / frames
+    basis = torch.cos(torch.pi * torch.arange(frames, dtype=torch.float64)[:, None] * time) * (2 / frames) ** 0.5
+    basis[0] *= 0.5**0.5
+    return basis.float()
 
 
 class _Stream(nn.Module):

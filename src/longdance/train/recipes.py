@@ -23,6 +23,7 @@ from longdance.train.edmg import EDMGConfig
 from longdance.train.fact import fact_open
 from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
 from longdance.train.mnet import mnet_open
+from longdance.train.refinement import edmg_trm_aistpp, edmg_trm_open
 from longdance.train.stages import LodgeStages, Stages
 from longdance.train.task import TrainingConfig
 
@@ -259,6 +260,8 @@ def lodge_aistpp() -> LodgeStages:
 RECIPES: dict[str, Callable[[], TrainingConfig | Stages]] = {
     "tiny": tiny,
     "edmg-open": edmg_open,
+    "edmg-trm-open": edmg_trm_open,
+    "edmg-trm-aistpp": edmg_trm_aistpp,
     **ABLATIONS,
     "edge-open": edge_open,
     "edge-aistpp": edge_aistpp,
