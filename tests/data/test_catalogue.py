@@ -256,7 +256,7 @@ def test_genres_are_found_as_people_type_them(typed, genre, corrected):
 
 @pytest.mark.parametrize("typed", ["polka", "", "!?", "none", "tango"])
 def test_an_unknown_genre_is_answered_with_the_nearest_names(typed):
-    with pytest.raises(InputError, match=r"try '.*ballet-jazz, breaking, broadway, commercial"):
+    with pytest.raises(InputError, match=r"try '.*ballet-jazz, breaking, broadway, "):
         find_genre(typed)
 
 

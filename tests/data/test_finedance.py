@@ -100,6 +100,7 @@ def test_a_folder_is_listed_and_what_is_missing_or_extra_is_named(tmp_path):
         finedance.list_clips(folder / "motion")
 
 
-def test_known_styles_are_catalogue_genres():
-    for style in ("Breaking", "breaking"):
+def test_every_style_is_a_catalogue_genre():
+    assert set(finedance.GENRES.values()) <= set(load_catalogue())
+    for style in ("Breaking", "breaking", "HanTang", "ShenYun", "DunHuang", "Hiphop", "Tai"):
         assert finedance.catalogue_genre(style) in load_catalogue()

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from longdance.data.catalogue import load_catalogue, normalise_name
+from longdance.data.catalogue import load_catalogue
 from longdance.data.paired import Listing, PairedClip, checked, find_song, smpl_motion, without_leaps
 from longdance.errors import InputError
 from longdance.motion import rotations as rot
@@ -53,36 +53,24 @@ OPENINGS = {
 """Seconds at the beginning in which hardly anything happens."""
 
 GENRES = {
-    "breaking": ("breaking",),
-    "popping": ("popping",),
-    "locking": ("locking",),
-    "hiphop": ("hip-hop", "hip hop", "medium hip-hop", "middle hip-hop"),
-    "urban": ("urban", "urban dance", "urban choreography"),
-    "jazz": ("jazz", "jazz dance", "street jazz"),
-    "tai": ("dai", "dai dance"),
-    "dai": ("dai", "dai dance"),
-    "uighur": ("uyghur", "uyghur dance"),
-    "wei": ("uyghur", "uyghur dance"),
-    "hmong": ("miao", "miao dance"),
-    "miao": ("miao", "miao dance"),
-    "hantang": ("han-tang", "han-tang dance"),
-    "shenyun": ("shenyun", "shen yun", "chinese classical"),
-    "kun": ("kunqu", "kun dance"),
-    "dunhuang": ("dunhuang", "dunhuang dance"),
-    "korean": ("korean", "korean dance"),
-    "choreography": ("choreography", "urban choreography", "freestyle"),
-    "chinese": ("chinese", "chinese dance"),
-}
-"""The data set's own words for a genre (``style2``, in lower case) to what the catalogue may call it."""
+    "breaking": "breaking", "popping": "popping", "locking": "locking", "hiphop": "middle-hip-hop",
+    "urban": "la-hip-hop", "choreography": "la-hip-hop", "jazz": "street-jazz",
+    "tai": "dai", "dai": "dai", "uighur": "uyghur", "wei": "uyghur", "hmong": "miao", "miao": "miao",
+    "hantang": "han-tang", "shenyun": "shen-yun", "kun": "kunqu", "dunhuang": "dunhuang", "korean": "korean",
+    "chinese": "chinese",
+}  # fmt: skip
+"""The data set's own words for a genre (``style2``, in lower case) to the catalogue's, in which studio choreography to
+songs goes by LA-style hip-hop."""
 
 
 def catalogue_genre(style: str) -> str:
     """Canonical genre of the data set's word for it; ``InputError`` for a word that is not known."""
-    wanted = {normalise_name(name) for name in GENRES.get(normalise_name(style), (style,))}
-    for genre in load_catalogue().values():
-        if wanted & {normalise_name(name) for name in (genre.name, genre.title, *genre.aliases)}:
-            return genre.name
-    raise InputError(f"expected a genre of the catalogue, got {style!r}; try a file for it in assets/catalogue")
+    name = GENRES.get(style.strip().lower().replace(" ", ""))
+    if name is None or name not in load_catalogue():
+        raise InputError(
+            f"expected one of FineDance's genres ({', '.join(GENRES)}), got {style!r}; try downloading the labels again"
+        )
+    return name
 
 
 def split_of(clip: str, rule: str) -> str | None:
