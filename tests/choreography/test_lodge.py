@@ -13,7 +13,7 @@ from longdance.choreography import lodge as lodge_module
 from longdance.choreography.augment import mirror
 from longdance.choreography.edmg import EDMG
 from longdance.choreography.key_motions import PrimitivePlan
-from longdance.choreography.lodge import CueConfig, Lodge, tidy
+from longdance.choreography.lodge import CueConfig, Lodge, smooth, tidy
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig
 from longdance.choreography.score import Score
@@ -312,6 +312,19 @@ def test_discrete_primitives_reach_over_more_frames():
     assert len({frame for cue in soft for frame in cue.frames}) == 8 * len(soft)
     danced = at_origin(torch.from_numpy(features[soft[0].frames]), LAYOUT)
     np.testing.assert_allclose(danced, soft[0].features, atol=2e-5)
+
+
+def test_noise_within_a_primitive_goes_and_the_gesture_stays(rng):
+    time = torch.linspace(0, 1, 8)[:, None]
+    start, speed, bend = torch.from_numpy(rng.normal(size=(3, LAYOUT.width)).astype(np.float32))
+    gesture = start + speed * time + bend * time**2
+    torch.testing.assert_close(smooth(gesture, LAYOUT), gesture, atol=1e-5, rtol=0)
+    noise = torch.from_numpy(rng.normal(size=(5, 8, LAYOUT.width)).astype(np.float32))
+    found = smooth(gesture + noise, LAYOUT)
+    body = slice(LAYOUT["root_position"].start, LAYOUT.width)
+    # Three of eight degrees of freedom are left.
+    assert (found - gesture)[..., body].var().item() == pytest.approx(3 / 8, abs=0.05)
+    assert torch.equal(found[..., LAYOUT["contact"]], (gesture + noise)[..., LAYOUT["contact"]])
 
 
 def test_primitives_are_made_proper(rng):
