@@ -1,0 +1,133 @@
+"""Do edits leave the rest alone, and do their seams show? Every operation of `longdance edit`, in one table.
+
+    python benchmarks/edits.py --model edmg --song SONG -o benchmarks/results/edits.json
+
+For each operation: whether every kept frame is bit-identical, and the acceleration (mean over joints) of the frames
+around the seams as a share of the 99th percentile of all other frames. Some minutes on two cores.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from longdance.choreography import edit
+from longdance.choreography.pretrained import load
+from longdance.features.song import Song
+from longdance.files import atomic_write
+from longdance.motion.motion import Motion
+
+
+def seams(dance: Motion, free: np.ndarray) -> dict:
+    """Acceleration at the seams against the 99th percentile of elsewhere."""
+    size = np.linalg.norm(np.diff(dance.joints(), 2, axis=0), axis=-1).mean(1) * dance.fps**2
+    seam = np.zeros(len(size), bool)
+    for border in np.flatnonzero(np.diff(free.astype(int))) + 1:
+        seam[max(0, border - 2) : border + 1] = True
+    limit = float(np.percentile(size[~seam], 99))
+    return {
+        "seams": int(np.abs(np.diff(free.astype(int))).sum()),
+        "acceleration_limit": round(limit, 2),
+        "worst_seam_share": round(float(size[seam].max()) / limit, 3),
+        "seam_frames_beyond": round(float((size[seam] > limit).mean()), 3),
+    }
+
+
+def compared(before: Motion, after: Motion, free: np.ndarray, joints: np.ndarray | None = None) -> dict:
+    """What was to stay, and what changed."""
+    kept = ~free[: min(before.frames, after.frames)]
+    root = np.array_equal(before.root_position[: len(kept)][kept], after.root_position[: len(kept)][kept])
+    turns = np.array_equal(before.rotations[: len(kept)][kept], after.rotations[: len(kept)][kept])
+    found = {"kept_frames": int(kept.sum()), "kept_identical": bool(root and turns)}
+    if joints is not None:
+        found["kept_joints_identical"] = bool(np.array_equal(before.rotations[:, ~joints], after.rotations[:, ~joints]))
+    return found | seams(after, free)
+
+
+def main() -> None:
+    """Run every operation on one dance and write one JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="edmg")
+    parser.add_argument("--song", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--genre", default="salsa")
+    parser.add_argument("--other", default="modern")
+    parser.add_argument("-o", "--out", required=True, type=Path)
+    arguments = parser.parse_args()
+    model, song = load(arguments.model), Song.load(arguments.song, seconds=arguments.seconds)
+    dance = model.generate(song, genre=arguments.genre)
+    second = model.generate(song, genre=arguments.other, seed=1)
+    wish, end, at = edit.Wish(seed=7), dance.seconds, np.arange(dance.frames) / dance.fps
+    middle = edit.nearest_beat(dance, end / 2)
+
+    def within(*ranges: tuple[float, float]) -> np.ndarray:
+        return edit._frames_of(ranges, dance)
+
+    stretch, long = (0.4 * end, 0.4 * end + 3), (0.2 * end, 0.8 * end)
+    keys = [(0.3 * end, 0.35 * end), (0.45 * end, 0.45 * end), (0.6 * end, end)]
+    short = dance.slice(0, round(0.7 * dance.frames))
+    rows = {}
+
+    def row(name: str, make, before: Motion, free: np.ndarray, joints: np.ndarray | None = None) -> None:
+        clock = time.perf_counter()
+        after = make()
+        took = round(time.perf_counter() - clock, 1)
+        rows[name] = {**compared(before, after, free, joints), "took_seconds": took}
+        print(name, json.dumps(rows[name]), flush=True)
+
+    def redo(ranges, **options):
+        return lambda: edit.redo(dance, model, song=song, stretches_of=ranges, wish=wish, **options)
+
+    upper, lower = (edit.free_joints(part, dance.skeleton) for part in ("upper", "lower"))
+    row("redo 3 s", redo([stretch]), dance, within(stretch))
+    row("redo most of it", redo([long]), dance, within(long))
+    row("upper body", redo([stretch], joints="upper"), dance, within(stretch), upper)
+    row("lower body", redo([stretch], joints="lower"), dance, within(stretch), lower)
+    row("keep the feet", redo([stretch], keep_feet=True), dance, within(stretch))
+    row(
+        "in-between",
+        lambda: edit.in_between(dance, model, song=song, keys=keys, wish=wish),
+        dance,
+        ~within(*keys),
+    )
+    row(
+        "another genre from here on",
+        lambda: edit.from_here_on(dance, model, song=song, at=middle, wish=edit.Wish(seed=7, genre=arguments.other)),
+        dance,
+        within((middle, end)),
+    )
+    row(
+        "go on",
+        lambda: edit.go_on(short, model, song=song, seconds=0.3 * end - 0.1, wish=wish),
+        short,
+        np.arange(short.frames + round((0.3 * end - 0.1) * dance.fps)) >= short.frames,
+    )
+    changing = np.abs(np.arange(dance.frames) - round(middle * dance.fps)) < round(edit.BLEND * dance.fps)
+    # Only what is before the change is compared: what follows is the second dance, moved to where the first stands.
+    row(
+        "blend at a beat",
+        lambda: edit.blend(dance, second, model, song=song, at=middle, wish=wish),
+        dance.slice(0, int(np.flatnonzero(changing)[0])),
+        changing,
+    )
+    report = {
+        "date": date.today().isoformat(),
+        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "model": model.checkpoint.config.recipe,
+        "trained_steps": model.checkpoint.config.trained_steps,
+        "dance_seconds": round(float(at[-1]), 2),
+        "operations": rows,
+    }
+    with atomic_write(arguments.out) as temporary:
+        temporary.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
