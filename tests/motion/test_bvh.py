@@ -188,3 +188,13 @@ def test_real_files_agree_with_another_reader(shared_data):
                     places[frame, bvh.names.index(joint.Name)],
                     atol=2e-2,
                 )
+
+
+def test_no_joint_lies_where_blender_would_join_it_to_its_parent_s_tail(tmp_path, rng):
+    save_bvh(wandering(rng, frames=1), tmp_path / "own.bvh")
+    bvh = read_bvh(tmp_path / "own.bvh")
+    for joint, parent in enumerate(bvh.parents):
+        siblings = [child for child, above in enumerate(bvh.parents) if above == parent]
+        if parent >= 0 and len(siblings) > 1:
+            tail = bvh.offsets[parent] + bvh.offsets[siblings].mean(0)
+            assert np.abs(tail - bvh.offsets[joint]).max() > 1e-6

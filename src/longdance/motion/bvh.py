@@ -362,6 +362,7 @@ def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
     """
     text: list[str] = ["HIERARCHY"]
     columns: list[np.ndarray] = []
+    offsets = _told_apart(bvh)
 
     def write(joint: int, depth: int) -> None:
         indent = "\t" * depth
@@ -377,7 +378,7 @@ def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
         shown = " ".join(channel.capitalize() for channel in channels)
         text.append(f"{indent}{'ROOT' if bvh.parents[joint] < 0 else 'JOINT'} {bvh.names[joint]}")
         text.append(f"{indent}{{")
-        text.append(f"{indent}\tOFFSET {_numbers(bvh.offsets[joint])}")
+        text.append(f"{indent}\tOFFSET {_numbers(offsets[joint])}")
         text.append(f"{indent}\tCHANNELS {len(channels)} {shown}".rstrip())
         for child, parent in enumerate(bvh.parents):
             if parent == joint:
@@ -395,6 +396,22 @@ def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
     text.extend(row_format % tuple(row) for row in rows.tolist())
     with atomic_write(path) as temporary:
         temporary.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def _told_apart(bvh: BvhFile) -> np.ndarray:
+    """The offsets, some of them two millionths off.
+
+    Blender's importer takes a joint for joined to its parent's tail where its offset equals the parent's plus the mean
+    of all children's, and then moves it there. Our own chest and neck meet that condition.
+    """
+    offsets = bvh.offsets.copy()
+    for joint in range(len(offsets)):
+        children = [child for child, parent in enumerate(bvh.parents) if parent == joint]
+        for child in children if len(children) > 1 else ():
+            tail = bvh.offsets[joint] + bvh.offsets[children].mean(0)
+            if np.abs(tail - bvh.offsets[child]).max() < 1e-6:
+                offsets[child, 1] += 2e-6
+    return offsets
 
 
 def _numbers(values: np.ndarray) -> str:
