@@ -6,8 +6,6 @@ from pydantic import ValidationError
 
 from longdance.choreography.key_motions import PrimitivePlan
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
-from longdance.models.discriminator import DiscriminatorConfig, MultiGenreDiscriminator
-from longdance.models.film import DecoderLayer, EncoderLayer, MusicTransformer, fold, unfold
 from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
 from longdance.models.pmd import Conditions
@@ -184,53 +182,3 @@ def test_a_checkpoint_brings_back_the_network_and_its_metres(network, half, tmp_
             assert torch.equal(again.network.state_dict()[name], tensor), name
         else:
             torch.testing.assert_close(again.network.state_dict()[name], tensor, atol=1e-6, rtol=1e-3)
-
-
-def test_the_discriminator_has_an_output_per_genre_and_does_not_see_padding(generator):
-    torch.manual_seed(0)
-    judge = MultiGenreDiscriminator(
-        DiscriminatorConfig(width=8, depth=1, feedforward=8, attention_heads=2), features=139, music_channels=5,
-        genres=3, fps=30.0,
-    )  # fmt: skip
-    motion = torch.randn(1, 22, 139, generator=generator)
-    music, valid = torch.randn(1, 22, 5, generator=generator), torch.ones(1, 22, dtype=torch.bool)
-    valid[:, 16:] = False
-    scores = [judge(motion, music, valid, torch.tensor([genre])).item() for genre in range(3)]
-    assert len({round(score, 6) for score in scores}) == 3
-    other = motion.clone()
-    other[:, 16:] = 100.0
-    assert judge(other, music, valid, torch.tensor([1])).item() == pytest.approx(scores[1])
-    assert judge(motion, music + 1, valid, torch.tensor([1])).item() != pytest.approx(scores[1])
-    assert judge(motion * 2, music, valid, torch.tensor([1])).item() != pytest.approx(scores[1])
-
-
-def test_folding_and_unfolding(generator):
-    frames = torch.randn(2, 7, 3, generator=generator)
-    folded = fold(frames, 2)
-    assert folded.shape == (2, 4, 6)
-    assert torch.equal(folded[:, 1], torch.cat((frames[:, 2], frames[:, 3]), -1))
-    assert torch.equal(unfold(folded, 2, frames=7), frames)
-
-
-def test_film_layers_are_told_by_the_condition(generator):
-    layer = settle(DecoderLayer(8, heads=2, feedforward=8, dropout=0.0))
-    tokens, memory = torch.randn(1, 5, 8, generator=generator), torch.randn(1, 4, 8, generator=generator)
-    seconds, timed = torch.arange(5) / 30, torch.arange(3) / 30
-    first, second = (layer(tokens, seconds, memory, timed, torch.full((1, 8), value)) for value in (0.0, 1.0))
-    assert (first - second).abs().max() > 1e-4
-
-
-def test_attention_depends_on_time_differences_alone(generator):
-    layer = EncoderLayer(8, heads=2, feedforward=8, dropout=0.0).eval()
-    tokens, seconds = torch.randn(1, 6, 8, generator=generator), torch.arange(6) / 30
-    torch.testing.assert_close(layer(tokens, seconds + 11), layer(tokens, seconds), atol=1e-4, rtol=1e-4)
-    assert (layer(tokens, seconds * 20) - layer(tokens, seconds)).abs().max() > 1e-4
-
-
-def test_music_tokens_lie_in_the_middle_of_their_frames(generator):
-    encoder = MusicTransformer(5, 8, stride=8, layers=1, heads=2, feedforward=8, dropout=0.0)
-    keep = torch.tensor([True, False])
-    tokens, seconds = encoder(torch.randn(2, 1024, 5, generator=generator), keep, fps=30.0)
-    assert tokens.shape == (2, 128, 8)
-    assert seconds[:2].tolist() == pytest.approx([3.5 / 30, 11.5 / 30])
-    assert torch.equal(tokens[1], torch.zeros(128, 8))

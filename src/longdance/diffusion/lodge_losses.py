@@ -60,7 +60,7 @@ def lodge_losses(
         "joint_acceleration": masked_mean(((velocity - velocity_target).diff(dim=1) * rate) ** 2, triples),
         "contact": masked_mean(sliding**2, pairs),
     }
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    total = sum((getattr(weights, name) * value for name, value in terms.items()), start=predicted.new_zeros(()))
     return {**terms, "total": total}
 
 

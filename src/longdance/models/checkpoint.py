@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
@@ -97,7 +98,7 @@ class CheckpointConfig(BaseModel):
         return self
 
     @property
-    def network_config(self) -> BaseModel:
+    def network_config(self) -> Any:
         """``network``, checked."""
         return DENOISERS[self.denoiser][0].model_validate(self.network)
 

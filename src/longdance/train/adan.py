@@ -1,6 +1,8 @@
 """Adan, the optimiser of Lodge."""
+# Operations on lists of tensors are what torch's own optimisers use, but not declared public; closures are not served.
+# pyright: reportPrivateImportUsage=false, reportIncompatibleMethodOverride=false
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -36,12 +38,8 @@ class Adan(torch.optim.Optimizer):
         super().__init__(parameters, settings | {"bias_correction": bias_correction})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: None = None) -> None:
         """One update of every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if not parameters:
@@ -74,4 +72,3 @@ class Adan(torch.optim.Optimizer):
             torch._foreach_addcdiv_(parameters, direction, scale, value=-lr)
             torch._foreach_div_(parameters, 1 + lr * group["weight_decay"])
             torch._foreach_copy_(previous, gradients)
-        return loss

@@ -3,9 +3,9 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from longdance.data.store import Store
@@ -21,7 +21,8 @@ from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 class DenoisingConfig(TrainingConfig):
     """Settings of every training of a denoiser."""
 
-    network: BaseModel
+    network: Any
+    """Sizes of one of ``models.checkpoint.DENOISERS``; every kind of training names its own."""
     batch: BatchConfig = BatchConfig()
     layout: str = "smpl24"
     """Motion features that the network sees; the store's may have more joints."""
@@ -33,14 +34,17 @@ class DenoisingConfig(TrainingConfig):
     text_encoder: str = "all-MiniLM-L6-v2"
 
 
-class DenoisingTask(Task):
+Config = TypeVar("Config", bound=DenoisingConfig)
+
+
+class DenoisingTask(Task, Generic[Config]):
     """A denoiser that learns to tell the clean motion; kinds of training say how wrong it is in ``compare``."""
 
-    def __init__(self, config: DenoisingConfig, store: Store, *, statistics: Statistics | None = None):
+    def __init__(self, config: Config, store: Store, *, statistics: Statistics | None = None):
         check_fits(config, store)
         self.config, self.store = config, store
         self.layout: Layout = LAYOUTS[config.layout]
-        self.networks: dict[str, nn.Module] = {KEPT: build(config.network)}
+        self.networks = {KEPT: build(config.network)}
         self.schedule = NoiseSchedule.cosine(config.diffusion_steps)
         self.statistics = statistics or Statistics.of_store(store, self.layout)
         self.sources = {split: self.source(split) for split in ("train", "val") if store.select(split)}

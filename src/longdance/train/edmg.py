@@ -20,10 +20,8 @@ class EDMGConfig(DenoisingConfig):
         return EDMGTask(self, store)
 
 
-class EDMGTask(DenoisingTask):
+class EDMGTask(DenoisingTask[EDMGConfig]):
     """The Parallel Mamba Denoiser, eq. 7-10."""
-
-    config: EDMGConfig
 
     def compare(self, predicted: Tensor, batch: Batch, importance: Tensor) -> dict[str, Tensor]:
         """EDMG's losses."""

@@ -5,6 +5,7 @@ Source: Lodge sections 3.3 and 3.4, appendix A.
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -38,10 +39,11 @@ class LodgeConfig(DenoisingConfig):
     losses: LodgeLossWeights = LodgeLossWeights()
 
 
-class LodgeTask(DenoisingTask):
-    """A denoiser trained with Lodge's losses and optimiser."""
+Config = TypeVar("Config", bound=LodgeConfig)
 
-    config: LodgeConfig
+
+class LodgeTask(DenoisingTask[Config]):
+    """A denoiser trained with Lodge's losses and optimiser."""
 
     def optimiser(self, name: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Adan (Lodge section 4.1)."""
@@ -121,10 +123,8 @@ class PrimitiveSource(BatchSource):
         return global_primitives(features, layout=self.layout, keys=self._keys[which], plan=self.plan, offset=-start)
 
 
-class LodgeGlobalTask(LodgeTask):
+class LodgeGlobalTask(LodgeTask[LodgeGlobalConfig]):
     """The global diffusion (Lodge section 3.3)."""
-
-    config: LodgeGlobalConfig
 
     def __init__(self, config: LodgeGlobalConfig, store: Store):
         network = config.network
@@ -133,8 +133,7 @@ class LodgeGlobalTask(LodgeTask):
             raise InputError(
                 f"expected network.primitive_frames={PRIMITIVE_FRAMES}, got {network.primitive_frames}"
             )
-        layout = LAYOUT
-        super().__init__(config, store, statistics=Statistics.of_store(store, layout, stretch=PRIMITIVE_FRAMES))
+        super().__init__(config, store, statistics=Statistics.of_store(store, LAYOUT, stretch=PRIMITIVE_FRAMES))
 
     def source(self, split: str) -> PrimitiveSource:
         """Primitives of a split."""
@@ -167,10 +166,9 @@ class LodgeGlobalTask(LodgeTask):
         )
 
 
-class LodgeLocalConfig(LodgeConfig):
-    """Training of the local stage; ``batch.window`` is n."""
+class LodgeAnyLocalConfig(LodgeConfig):
+    """Training of the local stage, whatever its network; ``batch.window`` is n."""
 
-    network: LocalDenoiserConfig
     adversary: DiscriminatorConfig | None = None
     """The multi-genre discriminator (eq. 9); none trains without."""
     clean_edges: int = 0
@@ -185,18 +183,22 @@ class LodgeLocalConfig(LodgeConfig):
         return LodgeLocalTask(self, store)
 
 
-class LodgeLocalPMDConfig(LodgeLocalConfig):
+class LodgeLocalConfig(LodgeAnyLocalConfig):
+    """The paper's local stage."""
+
+    network: LocalDenoiserConfig
+
+
+class LodgeLocalPMDConfig(LodgeAnyLocalConfig):
     """EDMG's denoiser as Lodge's local stage."""
 
     network: PMDConfig
 
 
-class LodgeLocalTask(LodgeTask):
+class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
     """The local diffusion (Lodge section 3.4), and its fine-tuning."""
 
-    config: LodgeLocalConfig
-
-    def __init__(self, config: LodgeLocalConfig, store: Store):
+    def __init__(self, config: LodgeAnyLocalConfig, store: Store):
         initial = None
         if config.initial is not None:
             initial = Checkpoint.load(config.initial)

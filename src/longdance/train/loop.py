@@ -21,6 +21,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from torch.optim.swa_utils import AveragedModel
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.files import atomic_write
-from longdance.train.task import KEPT, Batch, TrainingConfig
+from longdance.train.task import KEPT, Batch, Task, TrainingConfig
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def train(
             clock = time.perf_counter()
         if held_out and (done % config.validate_every == 0 or done == config.steps):
             networks = {name: each.bare for name, each in learners.items()} | {KEPT: average.module}
-            values = validate(networks, held_out, lambda *given: task.losses(*given, fabric.autocast)[KEPT])
+            values = validate(task, networks, held_out, fabric.autocast)
             log.info("step %d: validation %s", done, {k: round(v, 4) for k, v in values.items()})
             if writer is not None:
                 for name, value in values.items():
@@ -129,9 +130,10 @@ def train(
 
 @torch.no_grad()
 def validate(
+    task: Task,
     networks: dict[str, nn.Module],
     batches: Sequence[Batch],
-    losses_of: Callable[[dict[str, nn.Module], Batch, torch.Generator], dict[str, Tensor]],
+    autocast: Callable[[], AbstractContextManager],
 ) -> dict[str, float]:
     """Mean losses of the kept network over the batches, with the same noise and steps every time."""
     was_training = {name: network.training for name, network in networks.items()}
@@ -140,7 +142,7 @@ def validate(
     generator = torch.Generator().manual_seed(0)
     sums: dict[str, float] = {}
     for batch in batches:
-        for name, value in losses_of(networks, batch, generator).items():
+        for name, value in task.losses(networks, batch, generator, autocast)[KEPT].items():
             sums[name] = sums.get(name, 0.0) + value.item() / len(batches)
     for name, network in networks.items():
         network.train(was_training[name])

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -61,7 +61,7 @@ class Batch(Protocol):
 class Task(ABC):
     """A kind of training. The loop knows nothing else about what is trained."""
 
-    networks: Mapping[str, nn.Module]
+    networks: dict[str, nn.Module]
     """What is trained, ``KEPT`` first. In every step they are updated one after the other, in this order."""
 
     @abstractmethod
@@ -80,11 +80,11 @@ class Task(ABC):
     def losses(
         self,
         networks: Mapping[str, nn.Module],
-        batch: Batch,
+        batch: Any,
         generator: torch.Generator,
         autocast: Callable[[], AbstractContextManager],
     ) -> Losses:
-        """The losses of all ``networks`` (those of the task, or their averages) on a batch.
+        """The losses of all ``networks`` (those of the task, or their averages) on a batch of the task's own kind.
 
         All randomness comes from ``generator``, on the CPU. Each network's loss must send gradients into that network
         alone, and must not need its weights after an earlier one's update: the loop goes backward through one loss
