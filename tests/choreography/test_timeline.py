@@ -44,7 +44,17 @@ class Speaker:
 def followed(timeline, plan, *, begin=0, horizontal=(), denoiser=None, rows=16):
     denoiser = denoiser or Speaker()
     sound = torch.zeros(plan.count, plan.window, 2)
-    predict = follow(timeline, denoiser, sound, plan, begin=begin, text_width=4, horizontal=horizontal, rows=rows)
+    predict = follow(
+        timeline,
+        denoiser,
+        sound,
+        plan,
+        begin=begin,
+        text_width=4,
+        horizontal=horizontal,
+        diffusion_steps=1000,
+        rows=rows,
+    )
     return predict(torch.zeros(plan.count, plan.window, 3), 5), denoiser
 
 

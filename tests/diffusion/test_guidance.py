@@ -69,6 +69,14 @@ def test_only_combinations_that_count_are_computed(weights, rows, given, noisy):
     assert call(given, noisy, *weights)[1].sizes == [rows]
 
 
+@pytest.mark.parametrize(("below", "rows"), [(0, 9), (77, 9), (78, 3), (1000, 3)])
+def test_the_plain_model_alone_when_little_noise_is_left(below, rows, given, noisy):
+    found, fake = call(given, noisy, 1.5, 2.5, plain_below=below)
+    assert fake.sizes == [rows]
+    if rows == 3:
+        torch.testing.assert_close(found, predictions(given, noisy)[2])
+
+
 @pytest.mark.parametrize("rows", [1, 2, 4, 9, 50])
 def test_pieces_of_the_batch_give_the_same(rows, given, noisy):
     whole, _ = call(given, noisy, 1.5, 2.5)

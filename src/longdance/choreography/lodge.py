@@ -395,7 +395,12 @@ def _predictor(
     for guidance, chosen in groups.items():
         asked = conditions(sound[chosen].to(device), [spans[row].text for row in chosen], width)
         predict = guided(
-            partial(denoise, checkpoint), asked, music_weight=guidance.music, text_weight=guidance.text, rows=rows
+            partial(denoise, checkpoint),
+            asked,
+            music_weight=guidance.music,
+            text_weight=guidance.text,
+            plain_below=round(guidance.until * checkpoint.config.diffusion_steps),
+            rows=rows,
         )
         predictors.append((torch.tensor(chosen, device=device), predict))
 

@@ -99,6 +99,7 @@ def stretches(
             begin=begin,
             text_width=checkpoint.config.network_config.model_dump()["text_width"],
             horizontal=(root.start, root.start + 2),
+            diffusion_steps=schedule.steps,
             rows=sampling.rows,
         )
         predictions: list[Tensor] = []

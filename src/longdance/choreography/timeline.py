@@ -147,6 +147,7 @@ def follow(
     begin: int,
     text_width: int,
     horizontal: Sequence[int],
+    diffusion_steps: int,
     rows: int,
 ) -> Callable[[Tensor, int], Tensor]:
     """Predictor of clean windows, the first at frame ``begin``, that follows the timeline.
@@ -169,7 +170,14 @@ def follow(
     for guidance, chosen in groups.items():
         index = torch.tensor(chosen, device=sound.device)
         asked = conditions(sound[window_of[index]], [items[row][1].text for row in chosen], text_width)
-        predict = guided(denoiser, asked, music_weight=guidance.music, text_weight=guidance.text, rows=rows)
+        predict = guided(
+            denoiser,
+            asked,
+            music_weight=guidance.music,
+            text_weight=guidance.text,
+            plain_below=round(guidance.until * diffusion_steps),
+            rows=rows,
+        )
         predictors.append((index, predict))
     if len(items) == plan.count and len(predictors) == 1:
         return predictors[0][1]

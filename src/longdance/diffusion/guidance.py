@@ -17,6 +17,8 @@ class Guidance(NamedTuple):
 
     music: float = 1.5
     text: float = 6.0
+    until: float = 0.0
+    """Noise level, as a fraction of the schedule, below which both are 1."""
 
 
 def guided(
@@ -25,6 +27,7 @@ def guided(
     *,
     music_weight: float,
     text_weight: float,
+    plain_below: int = 0,
     rows: int | None = None,
 ) -> Callable[[Tensor, int], Float[Tensor, "batch frames features"]]:
     """Predictor of clean motion that leans on music first and text second (EDMG section 3.3: main and secondary).
@@ -32,9 +35,19 @@ def guided(
         f(none) + music_weight (f(music) - f(none)) + text_weight (f(music, text) - f(music))
 
     A weight of 1 is the plain conditional model. Combinations whose factor vanishes are not computed; the others go
-    through the denoiser together. ``rows`` bounds how many batch rows are computed at once (all by default).
+    through the denoiser together. Below the diffusion step ``plain_below`` both weights are 1: what a dance is has
+    been decided by then, and the plain model is all it takes (Kynkaanniemi et al. 2024, section 3). ``rows`` bounds
+    how many batch rows are computed at once (all by default).
     Source: Ho and Salimans 2022, eq. 6, nested as in Brooks et al. 2023, eq. 3.
     """
+    weighted = _combined(denoiser, conditions, music_weight, text_weight, rows)
+    plain = _combined(denoiser, conditions, 1.0, 1.0, rows)
+    return lambda noisy, step: (plain if step < plain_below else weighted)(noisy, step)
+
+
+def _combined(
+    denoiser: Denoiser, conditions: Conditions, music_weight: float, text_weight: float, rows: int | None
+) -> Callable[[Tensor, int], Tensor]:
     combinations = [
         (factor, variant)
         for factor, variant in (
