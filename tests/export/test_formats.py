@@ -224,6 +224,12 @@ def test_amass_keys_and_places(dance, tmp_path):
         np.testing.assert_allclose(found[name], ours[:, joint], atol=ACCURACY)
 
 
+def test_a_motion_saves_itself_as_amass(dance, tmp_path):
+    dance.save(tmp_path / "dance.amass.npz")
+    with np.load(tmp_path / "dance.amass.npz", allow_pickle=False) as file:
+        assert "mocap_framerate" in file.files
+
+
 # --- options ------------------------------------------------------------------------------------------------
 
 

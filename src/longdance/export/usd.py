@@ -3,6 +3,9 @@
 Needs the library usd-core, the extra ``usd``.
 """
 
+# The library comes without types.
+# pyright: reportAttributeAccessIssue=false
+
 import os
 import re
 from pathlib import Path

@@ -358,7 +358,7 @@ MOVING_CHANNELS = ("xposition", "yposition", "zposition", *TURNING_CHANNELS)
 def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
     """Write a file as it is, in its own units, axes and channels; the frame time carries the true frame rate.
 
-    Every joint that turns needs three rotation channels.
+    Every joint has three rotation channels, in any order.
     """
     text: list[str] = ["HIERARCHY"]
     columns: list[np.ndarray] = []
@@ -368,9 +368,8 @@ def write_bvh(bvh: BvhFile, path: str | os.PathLike) -> None:
         indent = "\t" * depth
         channels = bvh.channels[joint]
         order = "".join(channel[0] for channel in channels if channel.endswith("rotation")).upper()
-        if order:
-            rotations = torch.from_numpy(np.ascontiguousarray(bvh.rotations[:, joint]))
-            angles = np.rad2deg(rot.euler_from_matrix(rotations, order).numpy())
+        rotations = torch.from_numpy(np.ascontiguousarray(bvh.rotations[:, joint]))
+        angles = np.rad2deg(rot.euler_from_matrix(rotations, order).numpy())
         for channel in channels:
             axis = channel[0]
             at_axis = bvh.positions[:, joint, "xyz".index(axis)]

@@ -117,7 +117,7 @@ class Motion:
     def save(self, path: str | os.PathLike) -> None:
         """Write the dance; the ending names the format (npz here, others through ``longdance.export``)."""
         path = Path(path)
-        if path.suffix.lower() != ".npz":
+        if path.suffix.lower() != ".npz" or path.name.lower().endswith(".amass.npz"):
             # The one look upwards: users save any format from the Motion they hold.
             from longdance.export.formats import export
 
