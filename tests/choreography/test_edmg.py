@@ -313,7 +313,7 @@ def test_contacts_reach_the_refinement_in_its_order(monkeypatch, song):
     bias = model.checkpoint.network.output.bias
     bias[:4] = torch.tensor([100.0, -100.0, -100.0, -100.0])  # the left toe stands, nothing else does
 
-    def look(motion, contacts, config, *, beat_times):
+    def look(motion, contacts, config, *, beat_times, refiner):
         seen.append(contacts > 0.5)
         return motion
 
