@@ -4,6 +4,7 @@ What belongs here: which objects the file holds and how they are connected. What
 """
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def save_fbx(takes: list[Take], figure: Body | None, path: str | os.PathLike, *,
     fbx_nodes.save(_Document(takes, figure, up).roots(), path)
 
 
-def property_row(name: str, kind: str, label: str, flags: str, *values: tuple[str, object]) -> Node:
+def property_row(name: str, kind: str, label: str, flags: str, *values: tuple[str, Any]) -> Node:
     """A row of a Properties70 list."""
     return node("P", text(name), text(kind), text(label), text(flags), *values)
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Node:
     """A node: ``properties`` are rows (type code, value), arrays being numpy's or ``PackedArray``."""
 
     name: str
-    properties: list[tuple[str, object]] = field(default_factory=list)
+    properties: list[tuple[str, Any]] = field(default_factory=list)
     children: list["Node"] = field(default_factory=list)
 
     def find(self, name: str) -> "Node | None":
@@ -73,12 +74,12 @@ class Node:
         """All children of the name."""
         return (child for child in self.children if child.name == name)
 
-    def values(self) -> list[object]:
+    def values(self) -> list[Any]:
         """The properties without their types."""
         return [value for _, value in self.properties]
 
 
-def node(name: str, *properties: tuple[str, object], children: list[Node] | tuple = ()) -> Node:
+def node(name: str, *properties: tuple[str, Any], children: list[Node] | tuple = ()) -> Node:
     """A node; properties are given as (type code, value)."""
     return Node(name, list(properties), list(children))
 
@@ -235,12 +236,12 @@ class _Reader:
             children.append(child)
         return Node(name, properties, children), end
 
-    def property(self, at: int, limit: int) -> tuple[tuple[str, object], int]:
+    def property(self, at: int, limit: int) -> tuple[tuple[str, Any], int]:
         code = chr(self.data[at])
         at += 1
         if code in _SCALARS:
             kind = struct.Struct(_SCALARS[code])
-            value: object = kind.unpack_from(self.data, at)[0]
+            value: Any = kind.unpack_from(self.data, at)[0]
             at += kind.size
         elif code in "SR":
             (length,) = struct.unpack_from("<I", self.data, at)
