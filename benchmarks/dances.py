@@ -2,8 +2,8 @@
 
     python benchmarks/dances.py --model edmg --data STORE --songs FOLDER -o benchmarks/results/dances.json
 
-For every song and prompt one dance; each bound is written beside its measured value. The genre check asks a classifier
-trained on real training clips alone. Needs a prepared store of the open data; takes some minutes on two cores.
+For every song and prompt one dance; each bound is written beside its measured value. Needs a prepared store of the open
+data; takes some minutes on two cores. Whether words are followed is measured by control.py.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import genre_classifier, real_dances, songs_in, write_report
+from common import real_dances, songs_in, write_report
 
 from longdance.choreography.edmg import EDMG, Guidance
 from longdance.choreography.pretrained import load
@@ -110,23 +110,6 @@ def seams(dance: Motion, model: EDMG) -> dict[str, float]:
     return found
 
 
-def genre_check(model: EDMG, songs: list[Song], train: dict, *, guidance: Guidance, seeds: int, seconds: float):
-    """Share of dances whose prompted genre the classifier names, and the confusion table."""
-    classifier = genre_classifier(train)
-    confusion: dict[str, dict[str, int]] = {}
-    for genre in model.checkpoint.config.genres:
-        for song in songs:
-            for seed in range(seeds):
-                dance = model.generate(song, genre=genre, seed=100 + seed, guidance=guidance)
-                likely = classifier.predict_dance(dance.joints(), dance.fps, seconds=4.0)
-                named = max(likely, key=likely.get)
-                row = confusion.setdefault(genre, {})
-                row[named] = row.get(named, 0) + 1
-    total = sum(sum(row.values()) for row in confusion.values())
-    right = sum(row.get(genre, 0) for genre, row in confusion.items())
-    return {"accuracy": right / total, "chance": 1 / len(confusion), "dances": total, "confusion": confusion}
-
-
 def main() -> None:
     """Run everything and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -134,8 +117,6 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--songs", required=True, type=Path)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--genre-seconds", type=float, default=12.0)
-    parser.add_argument("--genre-seeds", type=int, default=1)
     parser.add_argument("--music", type=float, default=Guidance().music)
     parser.add_argument("--text", type=float, default=Guidance().text)
     parser.add_argument("--keep", type=Path, help="folder for the dances themselves")
@@ -160,18 +141,12 @@ def main() -> None:
             if arguments.keep:
                 dance.save(arguments.keep / f"{path.stem}-{genre}.npz")
             print(json.dumps(rows[-1]), flush=True)
-    short = [Song.load(path, start=20, seconds=arguments.genre_seconds) for path in paths]
-    genres = genre_check(
-        model, short, train, guidance=guidance, seeds=arguments.genre_seeds, seconds=arguments.genre_seconds
-    )
-    print(json.dumps(genres), flush=True)
     report = {
         "model": model.checkpoint.config.recipe,
         "trained_steps": model.checkpoint.config.trained_steps,
         "guidance": guidance._asdict(),
         "reference": real,
         "dances": rows,
-        "genres": genres,
     }
     write_report(arguments.out, report)
 

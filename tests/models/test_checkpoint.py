@@ -16,7 +16,7 @@ from longdance.motion.layout import Normaliser
 
 NETWORK = PMDConfig(
     music_channels=35,
-    text_width=6,
+    text_width=384,
     fps=30,
     width=8,
     depth=1,
@@ -94,7 +94,7 @@ def test_the_network_predicts_the_same_afterwards(checkpoint, folder, generator)
     noisy = torch.randn(2, 20, 151, generator=generator)
     given = Conditions(
         torch.randn(2, 20, 35, generator=generator),
-        torch.randn(2, 1, 6, generator=generator),
+        torch.randn(2, 1, 384, generator=generator),
         torch.ones(2, 1, dtype=torch.bool),
         torch.ones(2, dtype=torch.bool),
     )
@@ -184,6 +184,7 @@ CONFIGS = {
     "no blocks": {"network": {"depth": 0}},
     "another layout": {"layout": "smpl22"},
     "another number of music channels": {"network": {"music_channels": 39}},
+    "another text width": {"network": {"text_width": 512}},
     "preconditioning for other diffusion steps": {"network": {"precondition": True}, "diffusion_steps": 500},
     "fps not a number": {"fps": float("nan"), "network": {"fps": float("nan")}},
     "a window beyond reason": {"window": 10**12},

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
 from longdance.choreography.score import Score
 from longdance.choreography.timeline import Timeline
 from longdance.choreography.windows import WindowPlan
-from longdance.data.catalogue import load_catalogue
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
@@ -221,8 +219,9 @@ class EDMG:
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
         config = self.checkpoint.config
         movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
-        text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder)
-        if text.genre is not None and (prompt or not _trained_movements().issuperset(text.movements)):
+        width = self.checkpoint.network.config.text_width
+        text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder, width=width)
+        if text.genre is not None and not text.shown_in_training:
             # What training never said may mean anything to the network: the genre outweighs it.
             genre_rows = np.repeat(text.embeddings[:1], UNSEEN_GENRE_WEIGHT, axis=0)
             text = replace(text, embeddings=np.concatenate((genre_rows, text.embeddings)))
@@ -242,9 +241,3 @@ class EDMG:
             features = np.zeros((1, MUSIC_CHANNELS[encoder]), np.float32)
         features = np.pad(features, ((0, max(0, frames - len(features))), (0, 0)), mode="edge")[:frames]
         return self.checkpoint.normalise_music(torch.from_numpy(features))
-
-
-@lru_cache(maxsize=1)
-def _trained_movements() -> frozenset[str]:
-    """Names of the movements that occur in training clips."""
-    return frozenset(m.name for genre in load_catalogue().values() for m in genre.movements if m.trained)

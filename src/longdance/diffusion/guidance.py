@@ -15,7 +15,7 @@ Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
 class Guidance(NamedTuple):
     """How strongly music and text lead; 1 is the plain conditional model."""
 
-    music: float = 1.5
+    music: float = 1.0
     text: float = 6.0
     until: float = 0.0
     """Noise level, as a fraction of the schedule, below which both are 1."""

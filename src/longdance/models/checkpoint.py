@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from longdance import __version__
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
+from longdance.features.text import ENCODER_WIDTHS
 from longdance.files import atomic_write
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
 from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
@@ -95,6 +96,10 @@ class CheckpointConfig(BaseModel):
         ):
             if getattr(network, field) != expected:
                 raise ValueError(f"expected network.{field} to be {expected}, got {getattr(network, field)}")
+        text_width = getattr(network, "text_width", None)  # FACT and Bailando hear no words
+        expected = ENCODER_WIDTHS.get(self.text_encoder, text_width)
+        if text_width not in (None, expected):
+            raise ValueError(f"expected network.text_width {expected} for {self.text_encoder}, got {text_width}")
         return self
 
     @property
