@@ -6,6 +6,7 @@ import pytest
 from longdance.choreography.edge import EDGE
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
+from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.train.loop import train
@@ -65,7 +66,7 @@ def test_music_guidance_needs_two_predictions(model, song, monkeypatch):
     rows = []
     network = model.checkpoint.network
     monkeypatch.setattr(type(network), "__call__", lambda self, noisy, *rest: rows.append(len(noisy)) or noisy)
-    model.generate(song, steps=1)
+    model.generate(song, steps=1, guidance=Guidance(2.0, 6.0))
     assert sum(rows) == 2 * model.plan(150).count
 
 

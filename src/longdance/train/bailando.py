@@ -370,7 +370,7 @@ def bailando_gpt_open() -> BailandoGPTTraining:
         network=GPTConfig(
             music_channels=7, width=192, depth=6, feedforward=768, attention_heads=6, context=40, dropout=0.1
         ),
-        batch=BatchConfig(size=32, window=160),
+        batch=BatchConfig(size=16, window=160),
         music_encoder="rhythm",
         steps=1000,
         learning_rate=1e-3,
