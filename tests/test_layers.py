@@ -17,6 +17,7 @@ LAYERS = (
     ("diffusion",),
     ("choreography",),
     ("train", "metrics", "export"),
+    ("evaluate",),
     ("studio",),
     ("cli",),
     ("__main__",),

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -328,3 +328,61 @@ def _save_picture(picture: Image.Image, path: Path) -> None:
             picture.save(temporary)
     except ValueError as error:  # Pillow knows no format of that name
         raise InputError(f"expected a picture file such as .png, got {path}") from error
+
+
+# --- several dances -----------------------------------------------------------------------------------------
+
+
+def render_side_by_side(
+    motions: Mapping[str, Motion],
+    path: str | os.PathLike,
+    *,
+    song_path: str | os.PathLike | None = None,
+    start: float | int = 0.0,
+    width: int = 640,
+    height: int = 480,
+    painter: str = "auto",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Writes an MP4 of several dances next to each other, each with its name, as long as the shortest.
+
+    ``width`` and ``height`` are those of one dance. Up to three stand in a row. Dances are on one skeleton.
+    Raises ``InputError`` as ``render_video`` does, and for no dance or skeletons that differ.
+    """
+    path = Path(path)
+    if not motions:
+        raise InputError(f"{path}: expected dances to show, got none")
+    _check_size(min(motions.values(), key=lambda motion: motion.frames), path, width, height)
+    if len({motion.skeleton.names for motion in motions.values()}) > 1:
+        raise InputError(f"{path}: expected dances on one skeleton; export those with other joints apart")
+    if song_path is not None:
+        song_path = _checked_song(Path(song_path), start)
+    fps = min(HIGHEST_DEFAULT_FPS, *(motion.fps for motion in motions.values()))
+    rated = [_at_rate(motion, fps) for motion in motions.values()]
+    frames = min(motion.frames for motion in rated)
+    # All face the same way, so that one set of lamps does for all.
+    rated = [motion.slice(0, frames) for motion in rated]
+    rated = [motion.turn(-shoot(motion, aspect=width / height).yaw) for motion in rated]
+    shots = [shoot(motion, aspect=width / height) for motion in rated]
+    columns = len(rated) if len(rated) <= 3 else int(np.ceil(np.sqrt(len(rated))))
+    rows = -(-len(rated) // columns)
+    with (
+        _painter(painter, rated[0], width, height, shots[0]) as brush,
+        atomic_write(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        tiles = [
+            _pictures(brush, motion, shot, Overlay(width, height, title=name, beat_times=None))
+            for name, motion, shot in zip(motions, rated, shots, strict=True)
+        ]
+
+        def pictures() -> Iterator[np.ndarray]:
+            for parts in zip(*tiles, strict=True):
+                whole = np.zeros((rows * height, columns * width, 3), np.uint8)
+                for number, part in enumerate(parts):
+                    top, left = number // columns * height, number % columns * width
+                    whole[top : top + height, left : left + width] = part
+                yield whole
+
+        sound = None if song_path is None else _sound(song_path, start, frames / fps)
+        _encode(container, pictures(), sound, rated[0], columns * width, rows * height, progress)
