@@ -19,7 +19,7 @@ from longdance.choreography.edmg import EDMG, Commission
 from longdance.choreography.longform import Progress, Sampling
 from longdance.choreography.timeline import Timeline
 from longdance.errors import InputError
-from longdance.features.text import TextPrompt
+from longdance.features.text import TextPrompt, resolve_prompt
 from longdance.models.bailando import horizontal_columns, sample_codes
 from longdance.models.generators import GeneratorCheckpoint
 from longdance.motion.layout import Layout
@@ -49,7 +49,9 @@ class Autoregressive(EDMG):
         return replace(asked, meta=meta)
 
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
-        return unheard(super()._prompt(genre, movement, None), self.name, prompt=prompt)
+        movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
+        text = resolve_prompt(genre, movements, encoder_name=self.checkpoint.config.text_encoder)
+        return unheard(text, self.name, prompt=prompt)
 
     def _dance(
         self, commission: Commission, checkpoint: GeneratorCheckpoint, progress: Progress | None
@@ -125,11 +127,14 @@ class MNET(Autoregressive):
         return self.checkpoint.network.config.future
 
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
-        text = EDMG._prompt(self, genre, None, None)
-        if not (movement or prompt):
-            return text
-        note = f"{self.name} hears the genre alone: movements and free words change nothing"
-        return replace(text, notes=(*text.notes, note))
+        config = self.checkpoint.config
+        text = resolve_prompt(genre, encoder_name=config.text_encoder)
+        notes = list(text.notes)
+        if movement or prompt:
+            notes.append(f"{self.name} hears the genre alone: movements and free words change nothing")
+        if text.genre is not None and text.genre not in config.genres:
+            notes.append(f"{self.name} was not trained on {text.genre}; it knows {', '.join(config.genres)}")
+        return replace(text, notes=tuple(notes))
 
     def parts(self, checkpoint, music, frames, timeline, generator, progress) -> Iterator[Tensor]:
         """One window at a time; the genre that leads in a window is the window's."""
