@@ -30,14 +30,16 @@ class Axes:
     x: tuple[float, float]
     y: tuple[float, float]
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
+    def at(self, x: float | int, y: float | int) -> tuple[float, float]:
         """Pixel of a place in the data."""
         left, top, right, bottom = self.box
         across = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
         up = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1)
         return left + across * (right - left), bottom - up * (bottom - top)
 
-    def line(self, xs: Sequence[float], ys: Sequence[float], colour: str, *, width: float = 2) -> None:
+    def line(
+        self, xs: Sequence[float] | np.ndarray, ys: Sequence[float] | np.ndarray, colour: str, *, width: float | int = 2
+    ) -> None:
         """A line through the places that are finite."""
         points = [self.at(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
         if len(points) > 1:
@@ -50,7 +52,7 @@ class Axes:
             reach = radius * SCALE
             self.draw.ellipse((across - reach, up - reach, across + reach, up + reach), colour)
 
-    def bar(self, x: float, height: float, margin: float, colour: str, *, width: float) -> None:
+    def bar(self, x: float | int, height: float | int, margin: float | int, colour: str, *, width: float) -> None:
         """A bar from zero with the margin of its value as a whisker."""
         if not math.isfinite(height):
             return
@@ -71,10 +73,10 @@ def canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 def axes(
     draw: ImageDraw.ImageDraw,
-    box: tuple[float, float, float, float],
+    box: tuple[float | int, ...],
     *,
-    x: tuple[float, float],
-    y: tuple[float, float],
+    x: tuple[float | int, float | int],
+    y: tuple[float | int, float | int],
     title: str = "",
     x_label: str = "",
     x_ticks: bool = True,
@@ -98,7 +100,7 @@ def axes(
     return frame
 
 
-def ticks(low: float, high: float, *, most: int = 5) -> list[float]:
+def ticks(low: float | int, high: float | int, *, most: int = 5) -> list[float]:
     """Round numbers from ``low`` to ``high``, at most about ``most``."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return []
@@ -110,7 +112,9 @@ def ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     return [round((first + number) * step, 12) for number in range(count)]
 
 
-def legend(draw: ImageDraw.ImageDraw, names: Sequence[str], *, left: float, top: float, width: float) -> None:
+def legend(
+    draw: ImageDraw.ImageDraw, names: Sequence[str], *, left: float | int, top: float | int, width: float | int
+) -> None:
     """The rows' names in their colours, along a line."""
     font = font_of_size(11 * SCALE)
     across, down = left * SCALE, top * SCALE
@@ -135,7 +139,7 @@ def save(picture: Image.Image, path: Path) -> None:
         small.save(temporary, "PNG", optimize=True)
 
 
-def draw_bars(panels: Sequence[tuple[str, Sequence[tuple[float, float]]]], names: Sequence[str], path: Path) -> None:
+def draw_bars(panels: Sequence[tuple[str, Sequence[tuple[float, ...]]]], names: Sequence[str], path: Path) -> None:
     """One small bar chart per measure; ``panels`` are (title, one (value, margin) per row of ``names``)."""
     columns, wide, high = 4, 230, 150
     rows = -(-len(panels) // columns)
@@ -157,7 +161,7 @@ def draw_bars(panels: Sequence[tuple[str, Sequence[tuple[float, float]]]], names
 
 
 def draw_lines(
-    curves: Sequence[tuple[Sequence[float], Sequence[float]]],
+    curves: Sequence[tuple[np.ndarray, np.ndarray]],
     names: Sequence[str],
     path: Path,
     *,
@@ -170,6 +174,7 @@ def draw_lines(
     xs = [x for curve in curves for x, y in zip(*curve, strict=True) if math.isfinite(y)]
     ys = [y for curve in curves for y in curve[1] if math.isfinite(y)]
     if xs:
+        xs, ys = [float(x) for x in xs], [float(y) for y in ys]
         box = (60, 70, 700, 370)
         frame = axes(draw, box, x=(min(xs), max(xs)), y=(0.0, 1.05 * max(ys)), title=title, x_label=x_label)
         for number, (x, y) in enumerate(curves):
@@ -181,13 +186,13 @@ def draw_points(clouds: Sequence[np.ndarray], names: Sequence[str], path: Path, 
     """Clouds of places (n, 2), one per row of ``names``, on axes of one scale."""
     picture, draw = canvas(720, 560)
     legend(draw, names, left=60, top=12, width=640)
-    every = np.concatenate([cloud for cloud in clouds if len(cloud)])
+    every = np.concatenate([cloud for cloud in clouds if len(cloud)]).astype(np.float64)
     low, high = np.percentile(every, 0.5, axis=0), np.percentile(every, 99.5, axis=0)
     room = 0.06 * (high - low + 1e-9)
-    low, high = low - room, high + room
+    (left, lowest), (right, highest) = (low - room).tolist(), (high + room).tolist()
     box = (60, 70, 700, 510)
-    frame = axes(draw, box, x=(low[0], high[0]), y=(low[1], high[1]), title=title, x_label=x_label)
+    frame = axes(draw, box, x=(left, right), y=(lowest, highest), title=title, x_label=x_label)
     for number, cloud in enumerate(clouds):
-        inside = cloud[((cloud >= low) & (cloud <= high)).all(axis=1)] if len(cloud) else cloud
+        inside = cloud[((cloud >= low - room) & (cloud <= high + room)).all(axis=1)] if len(cloud) else cloud
         frame.points(inside, colour(number))
     save(picture, path)
