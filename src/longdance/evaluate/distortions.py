@@ -92,6 +92,8 @@ EXPECTED: dict[str, dict[str, str]] = {
         "mean_jerk": "more", "trembling": "more", "fid_k_corrected": "more", "fid_k_bailando": "more",
         "beat_alignment": "less", "foot_skating_cm_per_second": "more", "foot_skating_ratio": "more",
         "physical_foot_contact": "more",
+        "physical_body_contact": "less",
+        "beat_alignment_bailando": "less",
     },
     "slid along x = -z": {
         "foot_skating_cm_per_second": "more", "foot_skating_share": "more", "foot_skating_ratio": "more",
