@@ -122,9 +122,9 @@ def genre_features(
 ) -> Float[np.ndarray, " features"]:
     """What the classifier sees of a window: energies in the world and around the pelvis, relations, posture.
 
-    Unchanged by moving or turning the dancer on the floor.
+    Unchanged by moving or turning the dancer on the floor. Hands are left out, as Lodge's dances have none.
     """
-    joints = low_pass(checked_joints(joints, fps, least_frames=4), float(fps), cutoff=CUTOFF)
+    joints = low_pass(checked_joints(joints, fps, least_frames=4)[:, : len(SMPL22)], float(fps), cutoff=CUTOFF)
     around_root = joints - joints[:, ROOT : ROOT + 1]
     return np.concatenate(
         [
