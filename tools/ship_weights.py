@@ -1,10 +1,12 @@
 """Put the averaged weights of a training run into the package, as float16.
 
-    python tools/ship_weights.py RUN [NAME]
+    python tools/ship_weights.py RUN NAME
 
+RUN holds a denoiser, and perhaps its refinement module under trm/; or the two stages of Lodge under global/ and local/.
 Prints how much rounding to float16 changes a prediction, so that nobody ships weights that it hurts.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from longdance.choreography.pretrained import WEIGHTS
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.pmd import Conditions
 
+STAGES = (".", "global", "local")
+
 
 def prediction(checkpoint: Checkpoint) -> torch.Tensor:
     """What the network makes of fixed noise, halfway through the schedule."""
@@ -21,23 +25,35 @@ def prediction(checkpoint: Checkpoint) -> torch.Tensor:
     network = checkpoint.network.config
     conditions = Conditions(
         torch.randn(4, config.window, network.music_channels, generator=generator),
-        torch.randn(4, 1, network.text_width, generator=generator) / network.text_width**0.5,
+        torch.randn(4, 1, network.text_width, generator=generator),
         torch.ones(4, 1, dtype=torch.bool),
         torch.ones(4, dtype=torch.bool),
     )
-    noisy = torch.randn(4, config.window, network.features, generator=generator)
+    primitives = getattr(network, "primitives", None)  # Lodge's global stage makes these, not the whole window
+    frames = config.window if primitives is None else primitives * network.primitive_frames
+    noisy = torch.randn(4, frames, network.features, generator=generator)
     with torch.no_grad():
         return checkpoint.network(noisy, torch.full((4,), config.diffusion_steps // 2), conditions)
 
 
-def main(run: str, name: str = "edmg") -> None:
+def main(run: str, name: str) -> None:
     """Copy, compare, report."""
-    source, target = Checkpoint.load(run), WEIGHTS / name
-    source.save(target, half=True)
-    exact, rounded = prediction(source), prediction(Checkpoint.load(target))
-    change = ((rounded - exact).norm() / exact.norm()).item()
-    size = sum(path.stat().st_size for path in Path(target).iterdir()) / 1e6
-    print(f"{target}: {source.config.trained_steps} steps, {size:.1f} MB, float16 changes predictions by {change:.2e}")
+    for stage in STAGES:
+        if not (Path(run) / stage / "config.json").is_file():
+            continue
+        source, target = Checkpoint.load(Path(run) / stage), WEIGHTS / name / stage
+        source.save(target, half=True)
+        exact, rounded = prediction(source), prediction(Checkpoint.load(target))
+        change = ((rounded - exact).norm() / exact.norm()).item()
+        size = (target / "model.safetensors").stat().st_size / 1e6
+        print(f"{target}: {source.config.trained_steps} steps, {size:.1f} MB, predictions change by {change:.2e}")
+    refiner = Path(run) / "trm"
+    if (refiner / "config.json").is_file():  # small: kept in float32
+        target = WEIGHTS / name / "trm"
+        target.mkdir(parents=True, exist_ok=True)
+        for file in ("config.json", "model.safetensors"):
+            shutil.copyfile(refiner / file, target / file)
+        print(f"{target}: copied")
 
 
 if __name__ == "__main__":
