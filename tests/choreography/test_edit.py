@@ -300,11 +300,15 @@ def test_a_mirrored_mirror_is_the_dance(dance):
 def test_another_tempo_is_the_same_dance_in_other_time():
     dance = swaying(200, FPS, tempo_hz=1.0)
     beats = [round(i / 2, 4) for i in range(20)]
-    dance = Motion(dance.root_position, dance.rotations, fps=FPS, meta={"tempo_bpm": 120.0, "beat_times": beats})
+    parts = [{"from": 0.0, "to": 5.0, "genre": "salsa"}, {"from": 5.0, "to": 10.0, "genre": "disco"}]
+    meta = {"tempo_bpm": 120.0, "beat_times": beats, "timeline": parts}
+    dance = Motion(dance.root_position, dance.rotations, fps=FPS, meta=meta)
     fast = edit.at_tempo(dance, 150.0)
     assert fast.frames == 160
     assert fast.meta["tempo_bpm"] == 150.0
     assert fast.meta["beat_times"][:4] == [0.0, 0.4, 0.8, 1.2]
+    assert [part["from"] for part in fast.meta["timeline"]] == [0.0, 4.0]
+    assert [part["from"] for part in dance.meta["timeline"]] == [0.0, 5.0]  # its own record stays as it was
     wanted = swaying(160, FPS, tempo_hz=1.25)
     np.testing.assert_allclose(fast.joints(), wanted.joints(), atol=0.01)
     for bpm in (30.0, 400.0):
@@ -312,6 +316,9 @@ def test_another_tempo_is_the_same_dance_in_other_time():
             edit.at_tempo(dance, bpm)
     with pytest.raises(InputError, match="tempo_bpm"):
         edit.at_tempo(swaying(20, FPS), 100.0)
+    for wrong in ("soon", ["soon"], [{"from": "soon"}]):
+        with pytest.raises(InputError, match="under timeline"):
+            edit.at_tempo(Motion(dance.root_position, dance.rotations, fps=FPS, meta=meta | {"timeline": wrong}), 90.0)
 
 
 def test_time_bends_towards_beats_but_not_at_the_ends():

@@ -123,6 +123,8 @@ def go_on(
     progress: Progress | None = None,
 ) -> Motion:
     """The dance continued by ``seconds``; ``InputError`` where the song ends before."""
+    if not 0 < seconds < float("inf"):
+        raise InputError(f"expected more than 0 s to go on for, got {seconds:g}")
     frames = dance.frames + max(1, round(seconds * dance.fps))
     if frames / dance.fps > song.seconds + 1 / dance.fps:
         left = song.seconds - dance.seconds
@@ -198,8 +200,10 @@ def at_tempo(dance: Motion, bpm: float) -> Motion:
     meta["tempo_bpm"] = round(float(bpm), 3)
     meta["beat_times"] = [round(t / ratio, 4) for t in _beats(dance) if t / ratio < frames / dance.fps]
     meta["song"] = None
-    for part in meta["timeline"] if isinstance(meta.get("timeline"), list) else ():
-        part |= {key: round(part[key] / ratio, 4) for key in ("from", "to") if key in part}
+    if parts := _timeline_record(dance):
+        meta["timeline"] = [
+            part | {key: round(part[key] / ratio, 4) for key in ("from", "to") if key in part} for part in parts
+        ]
     moved = replace(
         dance,
         root_position=filters.interpolate(dance.root_position, at),
@@ -399,9 +403,7 @@ def _timeline(dance: Motion, frames: int, model: EDMG, wish: Wish) -> Timeline:
     if wish.genre or wish.movement or wish.prompt:
         text = model._prompt(wish.genre, wish.movement, wish.prompt)
         return Timeline.whole(frames, text, wish.guidance, prompt=wish.prompt)
-    parts = dance.meta.get("timeline")
-    if not isinstance(parts, list) or not parts:
-        parts = [{**dance.meta, "from": 0.0}]
+    parts = _timeline_record(dance) or [{**dance.meta, "from": 0.0}]
     spans: list[Span] = []
     starts = [round(float(part.get("from", 0.0)) * model.fps) for part in parts]
     edges = [0, *(min(max(start, 1), frames) for start in starts[1:]), frames]
@@ -550,6 +552,21 @@ def _beats(dance: Motion) -> list[float]:
     if not isinstance(beats, list) or not all(isinstance(beat, int | float) for beat in beats):
         return []
     return [float(beat) for beat in beats]
+
+
+def _timeline_record(dance: Motion) -> list[dict]:
+    """What was asked for when, as the dance's record holds it; ``InputError`` for a record by another hand."""
+    parts = dance.meta.get("timeline")
+    if parts is None:
+        return []
+    times = [part.get(key, 0.0) for part in parts for key in ("from", "to")] if _is_records(parts) else [None]
+    if not all(isinstance(time, int | float) and np.isfinite(time) for time in times):
+        raise InputError("expected entries with from and to (seconds) under timeline in the dance's record")
+    return parts
+
+
+def _is_records(parts: object) -> bool:
+    return isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
 
 
 def _noted(dance: Motion, record: dict) -> Motion:
