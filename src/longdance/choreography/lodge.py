@@ -172,7 +172,7 @@ class Lodge(EDMG):
             generators,
             plan.count * PRIMITIVE_FRAMES,
             commissions[0].sampling,
-            [_shared(links, plan, len(rows))] if links else [],
+            [_shared(links, plan, len(rows), checkpoint.normaliser.mean.device)] if links else [],
             progress=progress,
         )
         real = checkpoint.normaliser.denormalise(clean).unflatten(1, (plan.count, PRIMITIVE_FRAMES))
@@ -413,12 +413,12 @@ def _predictor(
     return all_rows
 
 
-def _shared(links: Sequence[int], plan: PrimitivePlan, rows: int) -> Constraint:
+def _shared(links: Sequence[int], plan: PrimitivePlan, rows: int, device: torch.device) -> Constraint:
     """The last hard primitive of window k is the first of window k + 1, for all k in ``links``: they meet halfway."""
     first = slice(0, PRIMITIVE_FRAMES)
     last = slice((plan.hard - 1) * PRIMITIVE_FRAMES, plan.hard * PRIMITIVE_FRAMES)
-    before = torch.tensor(links)
-    mask = torch.zeros(rows, plan.count * PRIMITIVE_FRAMES, 1)
+    before = torch.tensor(links, device=device)
+    mask = torch.zeros(rows, plan.count * PRIMITIVE_FRAMES, 1, device=device)
     mask[before, last] = 1
     mask[before + 1, first] = 1
 
