@@ -168,6 +168,7 @@ MISTAKES = {
     "timeline:\n  - from: 0\n    guidance: {text: strong}\n": (3, "text"),
     "timeline:\n  - from: 0\n    guidance: {text: .nan}\n": (3, "text"),
     "timeline:\n  - from: 0\n    guidance: {texts: 3}\n": (3, "texts"),
+    "timeline:\n  - from: 0\n    guidance: {until: 2}\n": (3, "until"),
     "timeline:\n  - from: 0\n    guidance: 3\n": (3, "guidance"),
     "unit: hours\ntimeline: [{from: 0}]\n": (1, "unit"),
     "snap: sometimes\ntimeline: [{from: 0}]\n": (1, "snap"),

@@ -437,7 +437,10 @@ class _Reader:
         if node is None:
             return {}
         fields = self.mapping(node, path, Guidance._fields)
-        return {key: self.number(value, f"{path}.{key}", 0.0, 30.0, 1.0) for key, value in fields.items()}
+        return {
+            key: self.number(value, f"{path}.{key}", 0.0, 1.0 if key == "until" else 30.0, 1.0)
+            for key, value in fields.items()
+        }
 
     def moment(self, node: yaml.Node, path: str, unit: Any) -> Moment:
         written = self.plain(node, path).lower()
@@ -517,7 +520,7 @@ class _Reader:
         kind = "a whole number" if whole else "a number"
         try:
             value = float(int(written)) if whole else float(written)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise self.wrong(node, path, f"expected {kind}, got {written!r}") from error
         if not least <= value <= most:
             raise self.wrong(node, path, f"expected {kind} from {least:g} to {most:g}, got {written}")
