@@ -279,6 +279,7 @@ def test_settings_that_do_not_fit_are_refused(store):
     for config, message in (
         (whole().model_copy(update={"batch": BatchConfig(window=100)}), "batch.window"),
         (local(clean_edges=30), "clean_edges"),
+        (RECIPES["lodge-finetune-open"](), "initial=FOLDER"),
         (local(layout="smpl24"), "motion features"),
         (local(layout="smpl55"), "a layout among"),
     ):

@@ -53,6 +53,8 @@ def test_a_finished_run_is_not_overwritten_and_its_folder_can_be_loaded(small_st
     train(config, store, tmp_path)
     with pytest.raises(InputError, match="--resume"):
         train(config, store, tmp_path)
+    with pytest.raises(InputError, match="does not fit these settings"):
+        train(override(config, ["network.width=16"]), store, tmp_path, resume=True)
     model = load(tmp_path)
     assert model.checkpoint.config.genres == ("disco", "salsa")
     assert model.checkpoint.config.trained_steps == 2
@@ -98,6 +100,12 @@ def test_data_that_does_not_fit_the_recipe_is_refused(small_store, tmp_path):
         with pytest.raises(InputError, match=message):
             train(override(tiny(), [setting]), store, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("setting", ["steps=0", "checkpoint_every=0", "batch.size=0", "batch.drop_all=2", "ema=1"])
+def test_settings_that_train_nothing_are_refused(setting):
+    with pytest.raises(InputError, match=setting.partition("=")[0]):
+        override(tiny(), [setting])
 
 
 def test_learning_rate_rises_stays_and_falls():

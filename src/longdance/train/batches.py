@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
 from longdance.data.store import Store, Take, centred
@@ -21,21 +21,21 @@ class BatchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = 32
+    size: PositiveInt = 32
     """Windows per step (EDMG section 4.1)."""
-    window: int = 600
+    window: PositiveInt = 600
     """Frames per window."""
-    drop_all: float = 0.10
+    drop_all: float = Field(default=0.10, ge=0, le=1)
     """Probability of dropping music and text."""
-    drop_text: float = 0.15
+    drop_text: float = Field(default=0.15, ge=0, le=1)
     """Probability of dropping the text alone; with ``drop_all`` EDMG's 25 %."""
-    drop_movement: float = 0.3
+    drop_movement: float = Field(default=0.3, ge=0, le=1)
     """Probability of leaving out each movement's token, so that a genre alone suffices."""
-    drop_timbre: float = 0.0
+    drop_timbre: float = Field(default=0.0, ge=0, le=1)
     """Probability of hiding MFCC and chroma, so that rhythm alone suffices for unheard kinds of sound."""
     genre_balance: float = 0.5
     """Genres are drawn in proportion to their length to this power: 1 as they are, 0 all alike."""
-    other_share: float = 0.15
+    other_share: float = Field(default=0.15, ge=0, le=1)
     """Share of windows of movement that is no dance (genre ``none``)."""
 
 

@@ -174,12 +174,15 @@ class LodgeAnyLocalConfig(LodgeConfig):
     clean_edges: int = 0
     """Frames at either end of the network's input that are ground truth: 4 in the fine-tuning stage (eq. 10)."""
     initial: str | None = None
-    """A run or checkpoint whose weights and statistics to begin with; its network takes the place of ``network``."""
+    """A run or checkpoint whose weights and statistics to begin with; its network takes the place of ``network``. The
+    empty name of the fine-tuning recipes stands for one that has to be given."""
 
     def task(self, store: Store) -> "LodgeLocalTask":
         """Training on windows of the store."""
         if not 0 <= 2 * self.clean_edges <= self.batch.window:
             raise InputError(f"expected clean_edges from 0 to half of batch.window, got {self.clean_edges}")
+        if self.initial == "":
+            raise InputError("expected initial=FOLDER, the run of the local stage that is to be fine-tuned")
         return LodgeLocalTask(self, store)
 
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -81,7 +82,10 @@ def train(
         network, optimiser = fabric.setup(bare, task.optimiser(name, bare.parameters()))
         learners[name] = Learner(bare, network, optimiser, optimiser.param_groups[0]["lr"])
     average = average.to(fabric.device)
-    begin = load_state(last, learners, average) if resuming else 0
+    try:
+        begin = load_state(last, learners, average) if resuming else 0
+    except (KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{run}: its run does not fit these settings; try those of {last / 'state.json'}") from error
     held_out = [batch.to(fabric.device) for batch in task.validation()]
 
     writer = _summary_writer(run) if fabric.is_global_zero else None

@@ -142,6 +142,7 @@ def lodge_finetune_open() -> LodgeLocalConfig:
             "recipe": "lodge-finetune-open",
             "adversary": DiscriminatorConfig(width=128, depth=2, feedforward=256),
             "clean_edges": 4,
+            "initial": "",
             "steps": 600,
             "learning_rate": 2e-4,
             "warmup": 20,
@@ -194,9 +195,12 @@ def lodge_local_finedance() -> LodgeLocalConfig:
 
 
 def lodge_finetune_finedance() -> LodgeLocalConfig:
-    """The paper's fine-tuning on FineDance (eq. 10): the first and last four frames are given clean."""
+    """The paper's fine-tuning on FineDance (eq. 10): the first and last four frames are given clean.
+
+    `longdance train lodge-finetune-finedance --data STORE -o RUN/local initial=RUN/local-first`.
+    """
     return lodge_local_finedance().model_copy(
-        update={"recipe": "lodge-finetune-finedance", "clean_edges": 4, "steps": 50_000}
+        update={"recipe": "lodge-finetune-finedance", "clean_edges": 4, "initial": "", "steps": 50_000}
     )
 
 
@@ -223,7 +227,7 @@ def lodge_local_aistpp() -> LodgeLocalConfig:
 def lodge_finetune_aistpp() -> LodgeLocalConfig:
     """The paper's fine-tuning on AIST++ (eq. 10)."""
     return lodge_local_aistpp().model_copy(
-        update={"recipe": "lodge-finetune-aistpp", "clean_edges": 4, "steps": 50_000}
+        update={"recipe": "lodge-finetune-aistpp", "clean_edges": 4, "initial": "", "steps": 50_000}
     )
 
 

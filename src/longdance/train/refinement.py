@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from longdance.choreography.longform import denoise
@@ -48,21 +48,21 @@ class SampleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    windows: int = 768
+    windows: PositiveInt = 768
     """Windows of the training split; of the validation split a sixteenth of them, at most all."""
-    lowest_level: float = 0.05
-    highest_level: float = 0.15
+    lowest_level: float = Field(default=0.05, ge=0, le=1)
+    highest_level: float = Field(default=0.15, ge=0, le=1)
     """Fractions of the noise schedule between which windows are noised."""
-    sampler_steps: int = 20
+    sampler_steps: PositiveInt = 20
     """Steps of a whole sampling, whose last ones are used, as in ordinary use."""
-    steps: int = 4
+    steps: PositiveInt = 4
     """Steps from the noised window to the sample, at most."""
-    sampler: str = "dpm2m"
+    sampler: Literal["dpm2m", "ddim", "ddpm"] = "dpm2m"
     music_guidance: float = 1.0
     text_guidance: float = 1.0
-    rows: int = 16
+    rows: PositiveInt = 16
     """Windows denoised at a time."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
 
 class Pairs(NamedTuple):
@@ -185,7 +185,7 @@ class RefinementConfig(TrainingConfig):
     """Folder for the denoiser's samples; by default ``trm_samples`` in the denoiser's folder."""
     sampling: SampleSettings = SampleSettings()
     losses: RefinementLossWeights = RefinementLossWeights()
-    batch_size: int = 32
+    batch_size: PositiveInt = 32
     """Windows per step."""
 
     def task(self, store: Store) -> "RefinementTask":

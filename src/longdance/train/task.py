@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from longdance.data.store import Store
@@ -25,24 +25,24 @@ class TrainingConfig(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
-    steps: int = 100_000
+    steps: PositiveInt = 100_000
     """Optimiser steps."""
-    learning_rate: float = 2e-4
+    learning_rate: PositiveFloat = 2e-4
     """Of the kept network."""
-    warmup: int = 0
+    warmup: NonNegativeInt = 0
     """Steps over which the learning rate rises from zero."""
-    cooldown: float = 0.0
+    cooldown: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
-    gradient_clip: float = 1.0
+    gradient_clip: PositiveFloat = 1.0
     """Largest norm of the gradient."""
-    ema: float = 0.999
+    ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the running average of the weights; the average is what is used."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
-    validate_every: int = 500
+    validate_every: PositiveInt = 500
     """Steps between validations."""
-    checkpoint_every: int = 100
+    checkpoint_every: PositiveInt = 100
     """Steps between checkpoints."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
     @abstractmethod
     def task(self, store: Store) -> "Task":
