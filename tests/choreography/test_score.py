@@ -258,6 +258,14 @@ def test_named_poses_stand_on_the_floor(name):
     assert motion.joints()[..., 1].min() == pytest.approx(0.02, abs=0.01)
 
 
+def test_poses_at_the_songs_end_are_met_and_those_beyond_it_are_told():
+    text = "timeline:\n - from: 0\n   poses: [{at: 4, pose: crouch},\n    {at: 9, pose: stand}]\n"
+    timeline, notes = placed(text, song_of(4.0))
+    assert [pose.frame for pose in timeline.poses] == [4 * FPS - 1]
+    assert len(notes) == 1
+    assert "line 4" in notes[0]
+
+
 def test_poses_come_from_dances_beside_the_score(tmp_path):
     dance = POSES["crouch"]()
     dance.save(tmp_path / "low.npz")

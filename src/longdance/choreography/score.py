@@ -190,11 +190,14 @@ class Score:
             words = entry.words if prompt is not None else self.words
             own = guidance._replace(**entry.guidance)
             spans.append(Span(first, last, otherwise if prompt is None else prompt, own, words.text))
-            poses += [self._posed(pose, song, layout, fps) for pose in entry.poses]
+            for pose in entry.poses:
+                if time_of(pose.at, song) > song.seconds:
+                    notes.append(f"{self.name}, line {pose.line}: the song ends before {pose.at}; left out")
+                else:
+                    poses.append(self._posed(pose, song, layout, fps))
             cursor = last
         if cursor < frames:
             spans.append(Span(cursor, frames, gap.text, gap.guidance, gap.prompt))
-        poses = [pose for pose in poses if pose.frame < frames]
         fade = max(2, round(self.crossfade * fps))
         return Timeline(tuple(spans), fade, tuple(poses)).joined(), tuple(notes)
 
@@ -226,7 +229,8 @@ class Score:
             )
         at = snap(time_of(pose.at, song), song, pose.snap)
         rotations = pose.rotations[: len(names)]
-        return PlacedPose(round(at * fps), pose.root_height, rotations, max(1, round(pose.ease * fps)))
+        frame = min(round(at * fps), max(1, song.frames(fps)) - 1)  # the song's end is its last frame
+        return PlacedPose(frame, pose.root_height, rotations, max(1, round(pose.ease * fps)))
 
 
 def time_of(moment: Moment, song: Song) -> float:
