@@ -62,17 +62,17 @@ class StoreSettings(BaseModel):
 class PrepareSettings(StoreSettings):
     """What a store of the open data holds."""
 
-    variants: int = 6
+    variants: Annotated[int, Field(ge=1)] = 6
     """Copies of each training clip, each with a soundtrack of its own; all but the first at another tempo."""
     mirrored: bool = True
     """Whether every training take also appears with left and right swapped."""
-    slowest: float = 0.86
-    fastest: float = 1.16
+    slowest: Annotated[float, Field(ge=0.25, le=4)] = 0.86
+    fastest: Annotated[float, Field(ge=0.25, le=4)] = 1.16
     """Range of tempo factors of the further copies."""
-    own_style: float = 0.6
+    own_style: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of soundtracks in the style of the clip's genre; the others borrow one, so that the genre is learnt from
     the words and not from the sound."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class BVHSettings(PrepareSettings):
