@@ -9,6 +9,7 @@ import torch
 from longdance.choreography.timeline import Span, Timeline, follow
 from longdance.choreography.windows import WindowPlan
 from longdance.diffusion.guidance import Guidance
+from longdance.errors import InputError
 from longdance.features.text import TextPrompt
 
 PLAIN = Guidance(1.0, 1.0)
@@ -26,6 +27,12 @@ def timeline_of(*changes: int, end: int = 60, fade: int = 4, guidance=PLAIN) -> 
     edges = [0, *changes, end]
     spans = [Span(a, b, text_of(i), guidance) for i, (a, b) in enumerate(pairwise(edges))]
     return Timeline(tuple(spans), fade)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(weight):
+    with pytest.raises(InputError, match="finite"):
+        timeline_of(30, guidance=Guidance(1.0, weight))
 
 
 class Speaker:

@@ -16,6 +16,7 @@ from torch import Tensor
 from longdance.choreography.windows import WindowPlan
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Denoiser, Guidance, guided
+from longdance.errors import InputError
 from longdance.features.text import TextPrompt
 from longdance.models.pmd import Conditions
 from longdance.motion import rotations as rot
@@ -32,6 +33,10 @@ class Span:
     guidance: Guidance
     prompt: str | None = None
     """The free words in it, as they were written."""
+
+    def __post_init__(self):
+        if not np.isfinite(self.guidance).all():
+            raise InputError(f"expected finite weights of guidance, got {tuple(self.guidance)}")
 
     def asks_the_same(self, other: "Span") -> bool:
         """Whether a change from one to the other changes nothing."""
