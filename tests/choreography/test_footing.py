@@ -81,6 +81,15 @@ def test_stances_are_those_of_the_steps():
     assert found[standing].mean() > 0.95  # what stands is found; the swing begins and ends slow
 
 
+def test_labels_do_not_pull_feet_down_from_the_air():
+    motion, _ = walk()
+    heights = motion.joints()[:, [motion.skeleton.index(name) for name in CONTACT_ORDER], 1]
+    everywhere = stances(motion, np.ones((motion.frames, 4), bool))
+    assert everywhere[heights < 0.05].all()
+    assert not everywhere[heights > 0.2].any()
+    assert (everywhere | stances(motion) == everywhere).all()
+
+
 def test_refined_feet_stand_without_a_jolt():
     gliding, standing = walk(glide=0.5)
     labels = np.repeat(standing, 2, axis=1).astype(float)

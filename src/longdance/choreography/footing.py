@@ -26,9 +26,9 @@ that the slower half of what a sliding dance does near the floor is taken for it
 that speed."""
 RESTING_SPEED = 0.7
 """Metres per second of a low foot at which it counts a quarter of a resting one in leading the root."""
-UNLABELLED = 0.05
+UNLABELLED = 0.1
 """How much a low foot without a contact label counts beside a labelled one."""
-SMOOTH = 0.15
+SMOOTH = 0.1
 """Seconds: faster changes of the feet's slide do not move the root."""
 TIE = 0.05
 """How firmly the root stays on its own path, against the same of a foot that slides at 1 m/s."""
@@ -61,8 +61,12 @@ def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     return replace(motion, root_position=root)
 
 
-def stances(motion: Motion) -> np.ndarray:
-    """(frames, 4) booleans in ``CONTACT_ORDER``: which foot joints stand, by height and speed with hysteresis."""
+def stances(motion: Motion, labelled: np.ndarray | None = None) -> np.ndarray:
+    """(frames, 4) booleans in ``CONTACT_ORDER``: which foot joints stand, by height and speed with hysteresis.
+
+    Joints ``labelled`` as standing do so whatever their speed, unless they are in the air: a foot that is pulled down
+    from there drags its neighbours over the floor.
+    """
     if motion.frames < 3:
         return np.zeros((motion.frames, len(CONTACT_ORDER)), bool)
     feet = _feet(motion)
@@ -74,7 +78,8 @@ def stances(motion: Motion) -> np.ndarray:
     runs, count = ndimage.label(stays, structure=np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]]))
     begun = np.zeros(count + 1, bool)
     begun[runs[comes & stays]] = True
-    return stays & begun[runs]
+    standing = stays & begun[runs]
+    return standing if labelled is None else standing | (labelled & (height < RAISED))
 
 
 def _feet(motion: Motion) -> np.ndarray:

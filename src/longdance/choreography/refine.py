@@ -1,7 +1,8 @@
 """After denoising: take off the jitter, meet the beats, and let standing feet stand.
 
 The Temporal Refinement Module works on positions; inverse kinematics brings them back to rotations, so that every
-format and measure sees one motion whose bones keep their lengths. A low-pass goes over what is left.
+format and measure sees one motion whose bones keep their lengths. A low-pass takes what the module leaves, or does its
+work where a model has none. Feet come last: time that is bent, and smoothing, would set locked feet sliding again.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class RefineConfig(BaseModel):
     lock_feet: bool = True
     """Whether the root is led by standing feet, and these are held in place on the floor."""
     contact_threshold: float = 0.5
-    """Predicted contact above which a foot joint stands whatever it does; others stand while low and slow."""
+    """Predicted contact above which a low foot joint stands at any speed; others stand while low and slow."""
 
 
 def refine(
@@ -61,10 +62,8 @@ def refine(
     if config.meet_beats:  # after smoothing and leading the root: noise and gliding hide where a dance pauses
         motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:
-        standing = stances(motion)
-        if contacts is not None:
-            standing |= contacts > config.contact_threshold
-        motion = lock_feet(motion, standing)
+        labelled = None if contacts is None else contacts > config.contact_threshold
+        motion = lock_feet(motion, stances(motion, labelled))
     return motion
 
 
