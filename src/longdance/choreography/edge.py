@@ -12,6 +12,9 @@ from longdance.choreography.edmg import DEFAULT_GUIDANCE, EDMG, Commission
 from longdance.diffusion.guidance import Guidance
 from longdance.features.text import TextPrompt
 
+MUSIC_GUIDANCE = 2.0
+"""Default weight of the music, that of the published code."""
+
 
 @dataclass(frozen=True, eq=False)
 class EDGE(EDMG):
@@ -21,8 +24,12 @@ class EDGE(EDMG):
     overlap: float = 1 / 2
 
     def commission(self, *given: Any, guidance: Guidance = DEFAULT_GUIDANCE, **named: Any) -> Commission:
-        """As ``EDMG.commission``; with one weight for music and words, guidance takes two predictions and not three."""
-        return super().commission(*given, guidance=Guidance(guidance.music, guidance.music), **named)
+        """As ``EDMG.commission``, led by music alone: the default is EDGE's own weight.
+
+        With one weight for music and words, guidance takes two predictions and not three.
+        """
+        music = MUSIC_GUIDANCE if guidance == DEFAULT_GUIDANCE else guidance.music
+        return super().commission(*given, guidance=guidance._replace(music=music, text=music), **named)
 
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
         return unheard(super()._prompt(genre, movement, None), self.name, prompt=prompt)
