@@ -81,13 +81,16 @@ def test_stances_are_those_of_the_steps():
     assert found[standing].mean() > 0.95  # what stands is found; the swing begins and ends slow
 
 
-def test_labels_do_not_pull_feet_down_from_the_air():
+def test_labels_are_believed_on_raised_feet_only_where_most_are_on_low_ones():
     motion, _ = walk()
     heights = motion.joints()[:, [motion.skeleton.index(name) for name in CONTACT_ORDER], 1]
-    everywhere = stances(motion, np.ones((motion.frames, 4), bool))
-    assert everywhere[heights < 0.05].all()
-    assert not everywhere[heights > 0.2].any()
-    assert (everywhere | stances(motion) == everywhere).all()
+    measured, high = stances(motion), heights > heights.min(0) + 0.1
+    assert high.any()
+    frame, joint = np.argwhere(high & ~measured)[0]
+    labels = measured.copy()
+    labels[frame, joint] = True
+    assert stances(motion, labels)[frame, joint]
+    np.testing.assert_array_equal(stances(motion, high), measured)
 
 
 def test_refined_feet_stand_without_a_jolt():
@@ -96,7 +99,7 @@ def test_refined_feet_stand_without_a_jolt():
     refined = refine(gliding, labels, RefineConfig(meet_beats=False))
     before, after = (foot_skating(m.joints(), FPS).speed_cm_per_second for m in (gliding, refined))
     assert after < 0.3 * before
-    assert mean_jerk(refined.joints(), FPS) < 40  # m/s^3; a captured dance has about 180
+    assert mean_jerk(refined.joints(), FPS) < 60  # m/s^3; a captured dance has about 180
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])

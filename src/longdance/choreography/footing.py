@@ -26,7 +26,9 @@ that the slower half of what a sliding dance does near the floor is taken for it
 that speed."""
 RESTING_SPEED = 0.7
 """Metres per second of a low foot at which it counts a quarter of a resting one in leading the root."""
-UNLABELLED = 0.1
+TRUST_TIME = 4.0
+"""Seconds around a contact label over which labels of raised feet are counted against it."""
+UNLABELLED = 0.05
 """How much a low foot without a contact label counts beside a labelled one."""
 SMOOTH = 0.1
 """Seconds: faster changes of the feet's slide do not move the root."""
@@ -64,8 +66,9 @@ def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
 def stances(motion: Motion, labelled: np.ndarray | None = None) -> np.ndarray:
     """(frames, 4) booleans in ``CONTACT_ORDER``: which foot joints stand, by height and speed with hysteresis.
 
-    Joints ``labelled`` as standing do so whatever their speed, unless they are in the air: a foot that is pulled down
-    from there drags its neighbours over the floor.
+    Joints ``labelled`` as standing do so whatever their speed while they are low. Above that a label is believed only
+    where most labels of that joint, a few seconds around, are on low feet: a denoiser that has not learnt what a step
+    is in some genre labels feet in the air, and pulling these down drags everything over the floor.
     """
     if motion.frames < 3:
         return np.zeros((motion.frames, len(CONTACT_ORDER)), bool)
@@ -79,7 +82,13 @@ def stances(motion: Motion, labelled: np.ndarray | None = None) -> np.ndarray:
     begun = np.zeros(count + 1, bool)
     begun[runs[comes & stays]] = True
     standing = stays & begun[runs]
-    return standing if labelled is None else standing | (labelled & (height < RAISED))
+    if labelled is None:
+        return standing
+    raised = labelled & (height > RAISED)
+    around = lambda marks: ndimage.uniform_filter1d(  # noqa: E731
+        marks.astype(float), round(TRUST_TIME * motion.fps), axis=0, mode="nearest"
+    )
+    return standing | (labelled & (~raised | (around(raised) < 0.5 * around(labelled))))
 
 
 def _feet(motion: Motion) -> np.ndarray:
