@@ -1,9 +1,11 @@
 """Made-up steps whose stances are known, walked on the spot, gliding, and as they should be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from longdance.choreography.footing import CONTACT_ORDER, follow_feet, stances
+from longdance.choreography.footing import CONTACT_ORDER, follow_feet, grounded, stances
 from longdance.choreography.refine import RefineConfig, refine
 from longdance.metrics.physical import foot_skating, mean_jerk
 from longdance.motion.ik import reach_ankles
@@ -105,4 +107,22 @@ def test_refined_feet_stand_without_a_jolt():
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
 def test_the_shortest_dances_pass(frames):
     motion = walk(frames / FPS)[0]
-    assert follow_feet(motion).frames == stances(motion).shape[0] == frames
+    assert follow_feet(motion).frames == grounded(motion).frames == stances(motion).shape[0] == frames
+
+
+@pytest.mark.parametrize("off", [0.12, -0.15])
+def test_a_dance_off_the_floor_comes_down_or_up_to_it(off):
+    motion = walk()[0]
+    lifted = replace(motion, root_position=motion.root_position + np.array([0.0, off, 0.0]))
+    landed = grounded(lifted)
+    assert np.abs(landed.root_position[:, 1] - motion.root_position[:, 1]).max() < 0.035
+    assert np.array_equal(landed.root_position[:, [0, 2]], lifted.root_position[:, [0, 2]])
+    assert mean_jerk(landed.joints(), FPS) < 1.02 * mean_jerk(lifted.joints(), FPS)
+
+
+def test_walks_and_leaps_keep_their_height():
+    motion = walk()[0]
+    leaping = replace(motion, root_position=motion.root_position.copy())
+    leaping.root_position[80:100, 1] += 0.5 * np.sin(np.linspace(0, np.pi, 20))  # two thirds of a second
+    for dance in (motion, leaping):
+        np.testing.assert_allclose(grounded(dance).root_position, dance.root_position, atol=1e-9)

@@ -38,6 +38,36 @@ ROUNDS = 4
 """Times the root is led and the resting feet are chosen anew; the choice settles after two or three."""
 
 
+FLOOR_TIME = 3.0
+"""Seconds over which something of a dancer comes to touch the floor; leaps are shorter."""
+FLOOR_SHARE = 0.1
+"""Share of that time during which the dancer is as low, or lower."""
+FLOOR_MARGIN = 0.02
+"""Metres off the floor that are left as they are."""
+OTHER_HEIGHT = 0.05
+"""Metres of joints other than the feet's above the floor that they lie on."""
+
+
+def grounded(motion: Motion) -> Motion:
+    """The motion raised or lowered, slowly, to where it touches the floor.
+
+    A denoiser may tell the height of the root wrong for a whole dance: the dancer then floats, and no foot ever stands,
+    or wades. Real dances stay where they are, to the millimetre, leaps and floor work included.
+    """
+    if motion.frames < 3:
+        return motion
+    height = motion.joints()[..., 1] - OTHER_HEIGHT
+    height[:, [motion.skeleton.index(name) for name in CONTACT_ORDER]] = _heights(_feet(motion), motion.skeleton)
+    size = round(FLOOR_TIME * motion.fps)
+    floor = ndimage.percentile_filter(height.min(1), 100 * FLOOR_SHARE, size=size, mode="nearest")
+    floor = np.sign(floor) * np.maximum(np.abs(floor) - FLOOR_MARGIN, 0)
+    for _ in range(2):
+        floor = ndimage.uniform_filter1d(floor, max(1, size // 2), mode="nearest")
+    root = motion.root_position.copy()
+    root[:, 1] -= floor
+    return replace(motion, root_position=root)
+
+
 def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     """The motion with its root led over the floor so that standing feet slide as little as they can.
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 
 from longdance.choreography.footing import CONTACT_ORDER as CONTACT_ORDER
-from longdance.choreography.footing import follow_feet, stances
+from longdance.choreography.footing import follow_feet, grounded, stances
 from longdance.choreography.timing import align_to_beats
 from longdance.models.trm import Refiner
 from longdance.motion import rotations as rot
@@ -35,7 +35,7 @@ class RefineConfig(BaseModel):
     """Hertz of the zero-phase low-pass on root and rotations, after the module if there is one: it lowers jerk by a
     fifth more."""
     lock_feet: bool = True
-    """Whether the root is led by standing feet, and these are held in place on the floor."""
+    """Whether the dance is put on the floor, its root led by standing feet, and these are held in place."""
     contact_threshold: float = 0.5
     """Predicted contact above which a low foot joint stands at any speed; others stand while low and slow."""
 
@@ -58,7 +58,7 @@ def refine(
     if config.cutoff is not None:
         motion = without_flips(motion).low_pass(config.cutoff)
     if config.lock_feet:
-        motion = follow_feet(motion, contacts)
+        motion = follow_feet(grounded(motion), contacts)
     if config.meet_beats:  # after smoothing and leading the root: noise and gliding hide where a dance pauses
         motion, contacts = align_to_beats(motion, np.asarray(beat_times), contacts)
     if config.lock_feet:
