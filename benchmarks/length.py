@@ -1,8 +1,9 @@
 """How time grows with length: one denoising step of the paper-sized PMD over 150 to 4800 frames.
 
-    OMP_NUM_THREADS=2 python benchmarks/length.py -o benchmarks/results/length.json
+    OMP_NUM_THREADS=1 python benchmarks/length.py -o benchmarks/results/length.json
 
-Median and spread of several repetitions after a warm-up, float32. Linear cost means t(2400) / t(600) near 4.
+Median and spread of several repetitions after a warm-up, float32, in CPU seconds of one thread, so that a busy machine
+counts less. Linear cost means t(2400) / t(600) near 4.
 """
 
 import argparse
@@ -19,7 +20,7 @@ FRAMES = (150, 300, 600, 1200, 2400, 4800)
 
 
 def seconds_per_step(network: ParallelMambaDenoiser, frames: int, *, repeats: int) -> list[float]:
-    """Wall time of single forward passes over a window of ``frames``, batch 1."""
+    """CPU time of single forward passes over a window of ``frames``, batch 1."""
     config = network.config
     conditions = Conditions(
         torch.randn(1, frames, config.music_channels),
@@ -30,9 +31,9 @@ def seconds_per_step(network: ParallelMambaDenoiser, frames: int, *, repeats: in
     noisy, step = torch.randn(1, frames, config.features), torch.tensor([500])
     times = []
     for _ in range(repeats + 1):
-        clock = time.perf_counter()
+        clock = time.process_time()
         network(noisy, step, conditions)
-        times.append(time.perf_counter() - clock)
+        times.append(time.process_time() - clock)
     return times[1:]
 
 
