@@ -99,7 +99,7 @@ def test_what_is_not_redone_stays_to_the_bit(ranges, refinement, model, dance, s
 
 
 class Swayer(torch.nn.Module):
-    """A denoiser that swings its arms and shifts its weight to the beat, as far as its text says."""
+    """A denoiser that stands and swings its arms to the beat, as far as its text says."""
 
     def __init__(self, config, layout, normaliser):
         super().__init__()
@@ -114,8 +114,7 @@ class Swayer(torch.nn.Module):
         turns[..., SMPL24.index("right_shoulder"), 2] = 1 + size * beat.cos()
         features = torch.zeros(*beat.shape, self.layout.width)
         features[..., self.layout["rotations"]] = matrix_to_6d(matrix_from_axis_angle(turns)).flatten(-2)
-        path = 0.05 * (beat.sin() - beat.sin()[:, :1])
-        features[..., self.layout["root_position"]] = torch.stack((path, torch.full_like(path, 0.9), path), -1)
+        features[..., self.layout["root_position"].start + 1] = 0.97
         return self.normaliser.normalise(features)
 
 

@@ -209,7 +209,7 @@ def test_what_made_the_dance_is_recorded(model, song):
     assert meta["song"] == "clicks.wav"  # no folders of the user's computer
     assert meta["tempo_bpm"] == 120.0
     assert meta["beat_times"] == [i / 2 for i in range(10)]
-    assert meta["guidance"] == {"music": 1.5, "text": 6.0}
+    assert meta["guidance"] == {"music": Guidance().music, "text": Guidance().text}
     assert meta["seam_gap"] >= 0
 
 

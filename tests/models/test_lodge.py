@@ -12,7 +12,7 @@ from longdance.models.pmd import Conditions
 from longdance.motion.layout import Normaliser
 
 SIZES = {
-    "music_channels": 5, "text_width": 6, "width": 16, "depth": 2, "feedforward": 16, "attention_heads": 2,
+    "music_channels": 5, "text_width": 384, "width": 16, "depth": 2, "feedforward": 16, "attention_heads": 2,
     "dropout": 0.0,
 }  # fmt: skip
 
@@ -39,7 +39,7 @@ def settle(network):
 def conditions(frames: int, generator, *, batch: int = 2) -> Conditions:
     return Conditions(
         torch.randn(batch, frames, 5, generator=generator),
-        torch.randn(batch, 3, 6, generator=generator),
+        torch.randn(batch, 3, 384, generator=generator),
         torch.ones(batch, 3, dtype=torch.bool),
         torch.ones(batch, dtype=torch.bool),
     )
