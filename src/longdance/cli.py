@@ -103,7 +103,7 @@ def generate(
     steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
     sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.0,
-    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 4.0,
+    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
     soft_level: Annotated[
         float | None, typer.Option(min=0, max=1, help="lodge: how long its soft primitives lead; 0 not at all.")
@@ -299,7 +299,7 @@ def edit(
     steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
     sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.0,
-    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 4.0,
+    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another try.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",

@@ -16,7 +16,7 @@ class Guidance(NamedTuple):
     """How strongly music and text lead; 1 is the plain conditional model."""
 
     music: float = 1.0
-    text: float = 4.0
+    text: float = 6.0
     until: float = 0.0
     """Noise level, as a fraction of the schedule, below which both are 1."""
 
