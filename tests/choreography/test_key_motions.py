@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from longdance.choreography.key_motions import (
     PRIMITIVE_FRAMES,
     PrimitivePlan,
-    at_origin,
     find_key_motions,
     global_primitives,
     key_frames,
     kinetic_energy,
 )
-from longdance.data.store import Store
+from longdance.data.store import Store, centred
 from longdance.motion.layout import LAYOUTS
 
 FPS = 30.0
@@ -104,7 +103,7 @@ def test_primitives_are_what_the_take_does_there():
     assert found.valid.tolist() == [True] * 9 + [False] * 4
     for row in np.flatnonzero(found.valid):
         cut = features[found.starts[row] + 30 :][:PRIMITIVE_FRAMES]
-        np.testing.assert_array_equal(found.values[row], at_origin(cut, LAYOUT))
+        np.testing.assert_array_equal(found.values[row], centred(cut, LAYOUT))
         assert (found.values[row, 0, [4, 6]] == 0).all()
         assert found.values[row, 0, 5] == cut[0, 5]
     assert (found.values[~found.valid] == 0).all()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from longdance.data.store import centred
 from longdance.motion.layout import Layout
 
 PRIMITIVE_FRAMES = 8
@@ -173,18 +174,10 @@ def global_primitives(
     for row, place in enumerate(places):
         if place is None or place[0] < offset or place[-1] >= offset + frames:
             continue
-        values[row] = at_origin(features[place - offset], layout)
+        values[row] = centred(features[place - offset], layout)
         valid[row] = True
         starts[row] = place[0]
     return Primitives(values, valid, starts)
-
-
-def at_origin(features: Float[np.ndarray, "frames features"], layout: Layout) -> Float[np.ndarray, "frames features"]:
-    """Denormalised features moved so that the root of the first frame is above the origin."""
-    x, _, z = range(*layout["root_position"].indices(layout.width))
-    moved = features.copy()
-    moved[:, [x, z]] -= moved[0, [x, z]]
-    return moved
 
 
 def _soft_centres(keys: np.ndarray, plan: PrimitivePlan) -> list[int | None]:

@@ -53,10 +53,13 @@ def refine(
     ``beat_times`` are seconds from the first frame; ``contacts`` (frames, 4) are predicted labels in [0, 1] in
     ``CONTACT_ORDER``; without them they are measured. Bones keep their lengths: only rotations and the root change.
     """
-    if refiner is not None and config.use_module:
-        motion = smoothed(without_flips(motion), refiner)
+    module = refiner if config.use_module else None
+    if module is not None or config.cutoff is not None:
+        motion = without_flips(motion)
+    if module is not None:
+        motion = smoothed(motion, module)
     if config.cutoff is not None:
-        motion = without_flips(motion).low_pass(config.cutoff)
+        motion = motion.low_pass(config.cutoff)
     if config.lock_feet:
         motion = follow_feet(grounded(motion), contacts)
     if config.meet_beats:  # after smoothing and leading the root: noise and gliding hide where a dance pauses

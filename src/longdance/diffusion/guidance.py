@@ -41,6 +41,8 @@ def guided(
     Source: Ho and Salimans 2022, eq. 6, nested as in Brooks et al. 2023, eq. 3.
     """
     weighted = _combined(denoiser, conditions, music_weight, text_weight, rows)
+    if plain_below <= 0:
+        return weighted
     plain = _combined(denoiser, conditions, 1.0, 1.0, rows)
     return lambda noisy, step: (plain if step < plain_below else weighted)(noisy, step)
 

@@ -8,9 +8,10 @@ import copy
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
@@ -112,6 +113,11 @@ class CheckpointConfig(BaseModel):
 class Checkpoint:
     """A denoiser with what is needed to use it: normalisation of motion and music, and its configuration."""
 
+    CONFIG: ClassVar[type[BaseModel]] = CheckpointConfig
+    """What ``config.json`` is checked against."""
+    NETWORK: ClassVar[Callable[[BaseModel], nn.Module]] = staticmethod(build)
+    """A new network from its configuration."""
+
     config: CheckpointConfig
     network: nn.Module
     normaliser: Normaliser
@@ -132,12 +138,12 @@ class Checkpoint:
 
     def to(self, device: torch.device | str) -> "Checkpoint":
         """A copy on another device; the original stays as it is."""
-        return Checkpoint(
-            self.config,
-            copy.deepcopy(self.network).to(device),
-            self.normaliser.to(device),
-            self.music_mean.to(device),
-            self.music_scale.to(device),
+        return replace(
+            self,
+            network=copy.deepcopy(self.network).to(device),
+            normaliser=self.normaliser.to(device),
+            music_mean=self.music_mean.to(device),
+            music_scale=self.music_scale.to(device),
         )
 
     def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
@@ -156,7 +162,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Checkpoint":
-        """Rebuild the denoiser of a folder, in evaluation mode on the CPU.
+        """Rebuild the network of a folder, in evaluation mode on the CPU.
 
         ``InputError`` if the folder is no checkpoint, is damaged, has parts that do not belong together, or was made
         by another version of the format.
@@ -164,7 +170,7 @@ class Checkpoint:
         folder = Path(folder)
         record, tensors = read_folder(folder)
         try:
-            config = CheckpointConfig.model_validate(record)
+            config = cls.CONFIG.model_validate(record)
         except ValidationError as error:
             raise InputError(f"{folder}/config.json: cannot be used with this version of longdance: {error}") from error
         try:
@@ -173,7 +179,7 @@ class Checkpoint:
             raise InputError(f"{folder}/model.safetensors: does not fit config.json: {error}") from error
 
     @classmethod
-    def _from_tensors(cls, config: CheckpointConfig, tensors: dict[str, Tensor]) -> "Checkpoint":
+    def _from_tensors(cls, config: Any, tensors: dict[str, Tensor]) -> "Checkpoint":
         """``ValueError``, or torch's ``RuntimeError``, for tensors that are missing, too many or unusable."""
         prefix = "network."
         state = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
@@ -190,7 +196,7 @@ class Checkpoint:
         for name in ("normaliser.scale", "music.scale"):
             if not (tensors[name] > 0).all():
                 raise ValueError(f"expected positive numbers in {name}")
-        network = build(config.network_config)
+        network = cls.NETWORK(config.network_config)
         network.load_state_dict(state)
         return cls(
             config,

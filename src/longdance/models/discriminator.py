@@ -59,3 +59,8 @@ class MultiGenreDiscriminator(nn.Module):
             tokens = layer(tokens, seconds)
         pooled = (self.norm(tokens).float() * counts).sum(1) / counts.sum(1).clamp_min(1e-6)
         return self.output(pooled).float().gather(1, genre[:, None])[:, 0]
+
+    def verdict(self, *given: Tensor) -> Float[Tensor, " batch"]:
+        """The same scores, for a generator to learn from: gradients go into what is judged, none into the judge."""
+        fixed = {name: weight.detach() for name, weight in self.named_parameters()}
+        return torch.func.functional_call(self, fixed, given)

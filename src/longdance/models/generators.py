@@ -3,24 +3,20 @@
 A folder holds one of these if its ``config.json`` names a ``generator``; a denoiser's names a ``denoiser``.
 """
 
-import copy
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
-from torch import Tensor, nn
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, model_validator
+from torch import nn
 
 from longdance import __version__
-from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.bailando import Bailando, BailandoConfig, ChoreographicMemory, MemoryConfig
-from longdance.models.checkpoint import FORMAT, Checkpoint, finite_state, read_folder
+from longdance.models.checkpoint import FORMAT, Checkpoint
 from longdance.models.fact import FACTConfig, FACTNetwork
 from longdance.models.mnet import MNETConfig, MNETGenerator
-from longdance.motion.layout import LAYOUTS, Normaliser
+from longdance.motion.layout import LAYOUTS
 
 GENERATORS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "fact": (FACTConfig, FACTNetwork),
@@ -34,6 +30,11 @@ GENERATORS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
 def generator_name(network: BaseModel) -> str:
     """Key in ``GENERATORS`` of a network's configuration."""
     return next(name for name, (config, _) in GENERATORS.items() if type(network) is config)
+
+
+def build(network: BaseModel) -> nn.Module:
+    """A new network with random weights from its configuration."""
+    return GENERATORS[generator_name(network)][1](network)
 
 
 class GeneratorConfig(BaseModel):
@@ -93,49 +94,7 @@ def holds_generator(folder: Path) -> bool:
 class GeneratorCheckpoint(Checkpoint):
     """A network that continues dances, with what is needed to use it."""
 
+    CONFIG = GeneratorConfig
+    NETWORK = staticmethod(build)
+
     config: GeneratorConfig
-
-    def to(self, device: torch.device | str) -> "GeneratorCheckpoint":
-        """A copy on another device; the original stays as it is."""
-        return GeneratorCheckpoint(
-            self.config,
-            copy.deepcopy(self.network).to(device),
-            self.normaliser.to(device),
-            self.music_mean.to(device),
-            self.music_scale.to(device),
-        )
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> "GeneratorCheckpoint":
-        """Rebuild the network of a folder, in evaluation mode on the CPU; ``InputError`` says what is wrong with it."""
-        folder = Path(folder)
-        record, tensors = read_folder(folder)
-        try:
-            config = GeneratorConfig.model_validate(record)
-        except ValidationError as error:
-            raise InputError(f"{folder}/config.json: cannot be used with this version of longdance: {error}") from error
-        try:
-            return cls._from_tensors(config, tensors)
-        except (ValueError, RuntimeError) as error:
-            raise InputError(f"{folder}/model.safetensors: does not fit config.json: {error}") from error
-
-    @classmethod
-    def _from_tensors(cls, config: GeneratorConfig, tensors: dict[str, Tensor]) -> "GeneratorCheckpoint":
-        network = GENERATORS[config.generator][1](config.network_config)
-        prefix = "network."
-        finite_state(tensors)
-        network.load_state_dict(
-            {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
-        )
-        widths = {
-            "normaliser.mean": LAYOUTS[config.layout].width,
-            "normaliser.scale": LAYOUTS[config.layout].width,
-            "music.mean": MUSIC_CHANNELS[config.music_encoder],
-            "music.scale": MUSIC_CHANNELS[config.music_encoder],
-        }
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {n: (w,) for n, w in widths.items()}:
-            raise ValueError(f"expected vectors of the lengths {widths}")
-        mean, scale, music_mean, music_scale = (tensors[name] for name in widths)
-        if not (scale > 0).all() or not (music_scale > 0).all():
-            raise ValueError("expected positive scales")
-        return cls(config, network.eval().requires_grad_(False), Normaliser(mean, scale), music_mean, music_scale)

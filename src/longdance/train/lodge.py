@@ -255,9 +255,7 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
         judge = networks[DISCRIMINATOR]
         given = batch.conditions.music, batch.valid, batch.genre
         with autocast():
-            # The denoiser learns from a verdict that it cannot change.
-            fixed = {name: weight.detach() for name, weight in self.networks[DISCRIMINATOR].named_parameters()}
-            verdict = torch.func.functional_call(self.networks[DISCRIMINATOR], fixed, (predicted, *given))
+            verdict = self.networks[DISCRIMINATOR].verdict(predicted, *given)
             real, made = judge(batch.motion, *given), judge(predicted.detach(), *given)
         terms["genre"] = generator_loss(verdict)
         terms["total"] = terms["total"] + self.config.losses.genre * terms["genre"]

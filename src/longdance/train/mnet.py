@@ -86,10 +86,7 @@ class MNETTask(GenerationTask):
                 seed.repeat(2, 1, 1), music.repeat(2, 1, 1), genre.repeat(2), noise.flatten(0, 1)
             ).chunk(2)
             made = torch.cat((real, future), 1)
-            # The generator learns from a verdict that it cannot change.
-            judge = self.networks[DISCRIMINATOR]
-            fixed = {name: weight.detach() for name, weight in judge.named_parameters()}
-            verdict = torch.func.functional_call(judge, fixed, (made, music, batch.valid, genre))
+            verdict = self.networks[DISCRIMINATOR].verdict(made, music, batch.valid, genre)
             judged = networks[DISCRIMINATOR](
                 torch.cat((batch.motion, made.detach())), music.repeat(2, 1, 1), batch.valid.repeat(2, 1),
                 genre.repeat(2),
