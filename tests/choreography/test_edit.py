@@ -23,6 +23,7 @@ from longdance.features.audio import write_audio
 from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_axis_angle, matrix_to_6d
 from longdance.motion.skeleton import SMPL22, SMPL24
+from sample_motions import wandering
 
 FPS = 20.0
 WISH = edit.Wish(steps=3, seed=5)
@@ -367,9 +368,34 @@ def test_bending_leaves_no_step_in_place_speed_or_acceleration():
     jerk = np.abs(np.diff(whole, 3)) * fps**3
     inside = np.abs(np.diff(bend[:, 0], 3)).max() * fps**3
     assert jerk.max() <= 1.2 * inside
-    assert np.abs(bend[60:140]).max() == 0
+    assert np.abs(bend[80:120]).max() == 0
     spread = edit._bend(before, np.full((3, 1), -0.5), count, fps, spread=True)
     assert spread[100, 0] == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("ranges", [[(40, 110)], [(60, 150)], [(30, 70), (71, 110)]])
+def test_a_jump_between_held_and_made_frames_is_closed(ranges):
+    """What was made elsewhere and turned away comes to where the held frames point, which stay as they are."""
+    smooth = wandering(np.random.default_rng(3), 150, 30.0)
+    free = np.zeros(150, bool)
+    for begin, end in ranges:
+        free[begin:end] = True
+    away = smooth.turn(0.4)
+    root = np.where(free[:, None], away.root_position + np.array((0.5, 0.1, -0.3)), smooth.root_position)
+    jumpy = replace(
+        smooth,
+        root_position=root,
+        rotations=np.where(free[:, None, None, None], away.rotations, smooth.rotations),
+    )
+    closed = edit._closed(jumpy, free)
+
+    def acceleration(motion):
+        return np.linalg.norm(np.diff(motion.joints(), 2, axis=0), axis=-1).max()
+
+    assert acceleration(jumpy) > 4 * acceleration(smooth)
+    assert acceleration(closed) < 0.2 * acceleration(jumpy)
+    np.testing.assert_array_equal(closed.root_position[~free], smooth.root_position[~free])
+    np.testing.assert_array_equal(closed.rotations[~free], smooth.rotations[~free])
 
 
 # --- the command line --------------------------------------------------------------------------------------------

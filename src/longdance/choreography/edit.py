@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from scipy.interpolate import PchipInterpolator
 
 from longdance.choreography.edmg import DEFAULT_GUIDANCE, DEFAULT_REFINEMENT, EDMG
+from longdance.choreography.footing import follow_feet, grounded
 from longdance.choreography.longform import Held, Progress, stretches
 from longdance.choreography.refine import RefineConfig, refine
 from longdance.choreography.timeline import Span, Timeline
@@ -28,8 +29,10 @@ from longdance.motion.ik import lock_feet, reach_ankles
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import Skeleton
 
-SEAM = 0.4
+SEAM = 0.8
 """Seconds of the edited stretch over which it is bent to meet what was kept."""
+PACE = 3
+"""Frames into an edited stretch over which its pace at a seam is measured."""
 BLEND = 1.0
 """Seconds before and after a beat in which one dance becomes another."""
 LOWER = ("pelvis", *(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle", "foot")))
@@ -286,10 +289,12 @@ def _remade(
             progress=part_done,
         )
         features = np.concatenate([track for track, _ in parts])[: end - begin]
-        made = layout.decode(features, model.fps)
+        made = _closed(layout.decode(features, model.fps), seen_free[begin:end])
         if wish.refinement is not None:
             beats = np.array(_beats(dance)) - begin / model.fps
             made = _smoothed(made, model, wish.refinement, seen_free[begin:end], beats, meet_beats=not keep_feet)
+            if wish.refinement.lock_feet and joints[0] and not keep_feet:
+                made = follow_feet(grounded(made), model._contacts(features))
         edited = _put_in(dance, edited, made, begin / model.fps, free, joints, keep_feet, wish)
     notes = dict.fromkeys(note for span in timeline.spans for note in span.text.notes)
     return replace(edited, meta=edited.meta | {"notes": list(notes)})
@@ -442,11 +447,48 @@ def _met(dance: Motion, made: Motion, free: np.ndarray, *, first: int, joints: n
         bend = torch.from_numpy(_bend(turned(before), turned(after), count, dance.fps))
         rotations[begin:end, chosen] = rot.matrix_from_axis_angle(bend).numpy() @ made.rotations[run][:, chosen]
         if path:
-            local = _bend(moved(before), moved(after), count, dance.fps)
-            spread = _bend(moved(before), moved(after), count, dance.fps, spread=True)
-            local[:, [0, 2]] = spread[:, [0, 2]]
-            root[begin:end] = made.root_position[run] + local
+            root[begin:end] = made.root_position[run] + _led(moved(before), moved(after), count, dance.fps)
     return replace(dance, root_position=root, rotations=rotations)
+
+
+def _closed(made: Motion, free: np.ndarray) -> Motion:
+    """``made`` without the jumps that a strongly guided denoiser leaves between held frames and its ``free`` ones.
+
+    The free frames come to begin where the held ones were going, and to end where they go on from. This comes before
+    smoothing, which would spread a jump over the held frames, where it could no longer be told from movement.
+    """
+    root, rotations = made.root_position.copy(), made.rotations.copy()
+    last = made.frames - 1
+
+    def apart(there: int, step: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the seam beside frame ``there`` lacks in place and pace, as ``_bend`` wants it: (3, ...) outwards.
+
+        A jump dies away over some frames, so the pace of the free side is taken a little further in.
+        """
+        held, beyond = there + step, there + 2 * step
+        inner = min(max(there - PACE * step, begin), end - 1)
+        over = max(abs(inner - there), 1)
+        went = (made.root_position[there] - made.root_position[inner]) / over
+        turned = _angles(made.rotations[there], made.rotations[inner]) / over
+        goes, turns = went, turned  # of a lone key frame any pace will do
+        if 0 <= beyond <= last and not free[beyond]:
+            goes = made.root_position[beyond] - made.root_position[held]
+            turns = _angles(made.rotations[beyond], made.rotations[held])
+        place = made.root_position[held] - goes - made.root_position[there]
+        back = rot.matrix_from_axis_angle(torch.from_numpy(-turns)).numpy()
+        angle = _angles(back @ made.rotations[held], made.rotations[there])
+        pace, spin = went - goes, turned - turns
+        outwards = np.arange(3.0)
+        return place - outwards[:, None] * pace, angle - outwards[:, None, None] * spin
+
+    for begin, end in _runs(free):
+        none = (np.zeros((0, 3)), np.zeros((0, len(made.skeleton), 3)))
+        before = apart(begin, -1, begin, end) if begin > 0 else none
+        after = apart(end - 1, 1, begin, end) if end <= last else none
+        root[begin:end] += _led(before[0], after[0], end - begin, made.fps)
+        bend = torch.from_numpy(_bend(before[1], after[1], end - begin, made.fps))
+        rotations[begin:end] = rot.matrix_from_axis_angle(bend).numpy() @ made.rotations[begin:end]
+    return replace(made, root_position=root, rotations=rotations)
 
 
 def _kept_beside(free: np.ndarray, frame: int, step: int, edge: int) -> list[int]:
@@ -498,6 +540,13 @@ def _bend(
     return bend
 
 
+def _led(before: np.ndarray, after: np.ndarray, frames: int, fps: float) -> np.ndarray:
+    """``_bend`` for the root, (frames, 3): what differs over the floor is spread over the whole run, height is not."""
+    bend = _bend(before, after, frames, fps)
+    bend[:, [0, 2]] = _bend(before, after, frames, fps, spread=True)[:, [0, 2]]
+    return bend
+
+
 # --- small parts -------------------------------------------------------------------------------------------------
 
 
@@ -539,6 +588,11 @@ def _lengthened(track: torch.Tensor, frames: int) -> torch.Tensor:
 
 def _padded(track: torch.Tensor, frames: int) -> torch.Tensor:
     return torch.nn.functional.pad(track, (0, 0, 0, max(0, frames - len(track))))
+
+
+def _angles(to: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """(joints, 3) axis-angles from one set of rotations to another."""
+    return rot.axis_angle_from_matrix(torch.from_numpy(to @ np.swapaxes(of, -1, -2))).numpy()
 
 
 def _heading(rotation: np.ndarray) -> float:
