@@ -1,10 +1,11 @@
 """What Lodge takes and what its parts are worth: time, memory, seams, soft cues, ablations, another local stage.
 
     OMP_NUM_THREADS=2 python benchmarks/lodge.py --model lodge --data STORE --songs FOLDER \
-        [--untuned FOLDER] [--pmd FOLDER] [--parts time,seams,soft,ablation,long] -o benchmarks/results/lodge.json
+        [--untuned FOLDER] [--equal NAME=FOLDER ...] [--parts time,seams,soft,ablation,equal,long] -o FILE.json
 
-``--untuned`` is the model before fine-tuning, ``--pmd`` one with EDMG's denoiser as local stage; without them those
-rows are left out. Parts that are not asked for keep what the file holds. A page of tables goes beside the JSON.
+``--untuned`` is the model before fine-tuning; ``--equal`` are models with other local stages, such as one trained
+without foot refine block, or EDMG's denoiser (lodge-local-pmd-open). Without them those rows are left out. Parts that
+are not asked for keep what the file holds. A page of tables goes beside the JSON.
 """
 
 import argparse
@@ -239,24 +240,51 @@ def without_foot_refine(model: Lodge) -> Lodge:
     return replace(model, checkpoint=replace(model.checkpoint, network=network))
 
 
-def measure_ablation(
-    arguments: argparse.Namespace, model: Lodge, asked: list[tuple[Song, str, int]], store: Store
-) -> dict:
-    """Every part left out in turn: raw dances, as denoising leaves them; the full model refined as well."""
+def real_sets(store: Store) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, int]]:
+    """Kinetic features of training and held-out dances, by set and variant, and how many windows each has."""
     stretches = {
         name: [w for split in splits for _, m in real_dances(store, split).values() for w in windows(m.joints(), HOP)]
         for name, splits in (("train", ("train",)), ("held_out", ("val", "test")))
     }
-    real = {
+    features = {
         name: {variant: features_of(part, store.fps, variant) for variant in ("lodge", "corrected")}
         for name, part in stretches.items()
     }
+    return features, {name: len(part) for name, part in stretches.items()}
+
+
+def measure_equal(arguments: argparse.Namespace, asked: list[tuple[Song, str, int]], store: Store) -> dict:
+    """Other trainings of the local stage, raw and refined dances of each; what differs is in their names."""
+    real, _ = real_sets(store)
+    rows = {}
+    for named in arguments.equal:
+        name, _, folder = named.partition("=")
+        model = load(folder)
+        clock = time.perf_counter()
+        dances = danced(model, asked, refinement=None, device=arguments.device)
+        rows[name] = {
+            "seconds": round(time.perf_counter() - clock, 1),
+            "steps": model.checkpoint.config.trained_steps,
+            "parameters": sum(weight.numel() for weight in model.checkpoint.network.parameters()),
+            **worth(dances, real),
+        }
+        rows[f"{name}, refined"] = worth(
+            danced(model, asked, refinement=DEFAULT_REFINEMENT, device=arguments.device), real
+        )
+        print(name, json.dumps(rows[name]), json.dumps(rows[f"{name}, refined"]), flush=True)
+    return {"rows": rows}
+
+
+def measure_ablation(
+    arguments: argparse.Namespace, model: Lodge, asked: list[tuple[Song, str, int]], store: Store
+) -> dict:
+    """Every part left out in turn: raw dances, as denoising leaves them; the full model refined as well."""
+    real, counts = real_sets(store)
     models = {name: replace(model, cues=cues) for name, cues in SWITCHES.items()}
     if getattr(model.checkpoint.network.config, "foot_refine", False):
         models["without foot refine block"] = without_foot_refine(model)
-    for name, folder in (("without fine-tuning", arguments.untuned), ("EDMG's denoiser as local stage", arguments.pmd)):
-        if folder is not None:
-            models[name] = load(folder)
+    if arguments.untuned is not None:
+        models["without fine-tuning"] = load(arguments.untuned)
     rows = {}
     for name, variant in models.items():
         clock = time.perf_counter()
@@ -270,7 +298,7 @@ def measure_ablation(
     truth = {"fid_k_lodge_train": frechet_distance(real["train"]["lodge"], real["held_out"]["lodge"])}
     truth |= {f"div_k_{v}": diversity(real["held_out"][v], reference=real["train"][v]) for v in ("lodge", "corrected")}
     return {
-        "real_windows": {name: len(part) for name, part in stretches.items()},
+        "real_windows": counts,
         "window_frames": WINDOW,
         "held_out_dances": {key: round(value, 5) for key, value in truth.items()},
         "rows": rows,
@@ -326,11 +354,13 @@ def page(report: dict) -> str:
             f"windows of {measured['window_frames']} frames, against {measured['real_windows']['train']} windows of "
             f"the training dances and {measured['real_windows']['held_out']} of held-out ones.\n"
         )
-        columns = (
-            "dances", "fid_k_lodge_train", "fid_k_lodge_held_out", "fid_k_corrected_train", "div_k_lodge", "bas",
-            "beat_alignment", "beat_alignment_by_chance", "foot_skating_cm_per_second", "foot_skating_ratio",
-        )  # fmt: skip
-        text.append(table(("", *columns), [[k, *(v[c] for c in columns)] for k, v in measured["rows"].items()]))
+        rows = [[k, *(v[c] for c in ABLATION_COLUMNS)] for k, v in measured["rows"].items()]
+        text.append(table(("", *ABLATION_COLUMNS), rows))
+    if "equal" in report:
+        text.append("## Local stages after short trainings of equal length\n\nThe same global stage for all.\n")
+        columns = ("steps", "parameters", "seconds", *ABLATION_COLUMNS)
+        rows = report["equal"]["rows"].items()
+        text.append(table(("", *columns), [[k, *(v.get(c, "") for c in columns)] for k, v in rows]))
     if "long" in report:
         measured = report["long"]
         text.append("## Three minutes\n\nRatios to the training dances, and the p value of the beat alignment:\n")
@@ -343,12 +373,18 @@ def page(report: dict) -> str:
     return "\n".join(text)
 
 
+ABLATION_COLUMNS = (
+    "dances", "fid_k_lodge_train", "fid_k_lodge_held_out", "fid_k_corrected_train", "div_k_lodge", "bas",
+    "beat_alignment", "beat_alignment_by_chance", "foot_skating_cm_per_second", "foot_skating_ratio",
+)  # fmt: skip
+
+
 def main() -> None:
     """Measure what is asked for and write the JSON and the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="lodge")
     parser.add_argument("--untuned")
-    parser.add_argument("--pmd")
+    parser.add_argument("--equal", nargs="+", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--data")
     parser.add_argument("--songs", required=True, type=Path)
     parser.add_argument("--dances", type=int, default=40)
@@ -364,7 +400,7 @@ def main() -> None:
     model = load(arguments.model)
     report = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
     store = Store.open(arguments.data) if arguments.data else None
-    needs_pieces = {"seams", "soft", "ablation"} & {*parts}
+    needs_pieces = {"seams", "soft", "ablation", "equal"} & {*parts}
     asked = pieces(songs_in(arguments.songs), model, arguments.dances) if needs_pieces else []
     for part in parts:
         measure = {
@@ -372,6 +408,7 @@ def main() -> None:
             "seams": lambda: measure_seams(arguments, model, asked),
             "soft": lambda: measure_soft(arguments, model, asked),
             "ablation": lambda: measure_ablation(arguments, model, asked, store),
+            "equal": lambda: measure_equal(arguments, asked, store),
             "long": lambda: measure_long(arguments, model, store),
         }[part]
         report |= environment() | {
