@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 import longdance
+from conftest import swaying
 from longdance.choreography import lodge as lodge_module
 from longdance.choreography.augment import mirror
 from longdance.choreography.edmg import EDMG
@@ -17,7 +18,7 @@ from longdance.choreography.lodge import CueConfig, Lodge, smooth, tidy
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig
 from longdance.choreography.score import Score
-from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, at_origin
+from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, at_origin, eased
 from longdance.cli import WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
@@ -181,6 +182,24 @@ def test_paths_go_on_across_seams():
 
 
 # Cues.
+
+
+def test_a_jolt_at_a_seam_is_eased_and_the_rest_stays():
+    """A sway whose speed jumps at the seam is smoother there, and the same elsewhere, to the last bit."""
+    smooth = swaying(120, 30.0)
+    root = smooth.root_position.copy()
+    root[60:, 0] += 2.0 * np.arange(60) / 30.0
+    jolted = replace(smooth, root_position=root)
+    calm = eased(jolted, [60])
+
+    def acceleration(motion):
+        return np.abs(np.diff(motion.root_position[:, 0], 2)).max()
+
+    assert acceleration(calm) < 0.6 * acceleration(jolted)
+    away = np.abs(np.arange(120) - 59.5) > 0.3 * 30
+    np.testing.assert_array_equal(calm.root_position[away], jolted.root_position[away])
+    np.testing.assert_allclose(calm.rotations[away], jolted.rotations[away], atol=1e-12)
+    assert eased(jolted, []) is jolted
 
 
 def test_a_cue_happens_where_the_dancer_is(rng):

@@ -20,8 +20,8 @@ from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror
 from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Commission
 from longdance.choreography.key_motions import PRIMITIVE_FRAMES, SOFT_PER_SEGMENT, PrimitivePlan
 from longdance.choreography.longform import Progress, Sampling, denoise
-from longdance.choreography.refine import RefineConfig
-from longdance.choreography.segments import Cue, CueSheet, Segment, SegmentPlan, at_origin
+from longdance.choreography.refine import RefineConfig, refine
+from longdance.choreography.segments import Cue, CueSheet, Segment, SegmentPlan, at_origin, eased
 from longdance.choreography.timeline import Span, conditions
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Guidance, guided
@@ -138,6 +138,19 @@ class Lodge(EDMG):
             self.deliver(commission, features, refinement=refinement, found=found)
             for commission, (features, found) in zip(commissions, made, strict=True)
         ]
+
+    def deliver(
+        self, commission: Commission, features: np.ndarray, *, refinement: RefineConfig | None, found: dict
+    ) -> Motion:
+        """As of ``EDMG``; what is refined is first eased where segments meet."""
+        motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
+        if refinement is None:
+            return motion
+        if refinement.cutoff is not None:
+            plan = SegmentPlan(commission.frames, self.primitives)
+            motion = eased(motion, [plan.begin(segment) for segment in plan.segments[1:]])
+        beats = commission.meta["beat_times"]
+        return refine(motion, self._contacts(features), refinement, beat_times=beats, refiner=self.refiner)
 
     def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
         """How to draw a dance; ``InputError`` for values out of range."""

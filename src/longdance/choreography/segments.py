@@ -8,7 +8,7 @@ length have no seam without one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,7 +19,12 @@ from torch import Tensor
 
 from longdance.choreography.key_motions import HALF, PRIMITIVE_FRAMES, PrimitivePlan
 from longdance.diffusion.constraints import Constraint
+from longdance.motion import rotations as rot
 from longdance.motion.layout import Layout, Normaliser
+from longdance.motion.motion import Motion
+
+SEAM_TIME, SEAM_CUTOFF = 0.3, 3.0
+"""Seconds on either side of a seam, and hertz: faster movement is taken off there."""
 
 
 class Segment(NamedTuple):
@@ -130,6 +135,26 @@ class SegmentPlan:
             position = part[-1, horizontal]
             track[begin:end] = part
         return track
+
+
+def eased(motion: Motion, seams: Sequence[int]) -> Motion:
+    """The motion with its fast movement faded out around ``seams``, frames that begin a segment.
+
+    Where two segments meet they share poses but not accelerations, and a jolt there would show as one.
+    """
+    if not seams:
+        return motion
+    low = motion.low_pass(SEAM_CUTOFF)
+    reach, weight = SEAM_TIME * motion.fps, np.zeros(motion.frames)
+    for seam in seams:
+        near = slice(max(0, seam - int(np.ceil(reach))), seam + int(np.ceil(reach)))
+        away = np.abs(np.arange(motion.frames)[near] - (seam - 0.5)) / reach
+        weight[near] = np.maximum(weight[near], 0.5 + 0.5 * np.cos(np.pi * np.minimum(away, 1.0)))
+    turned = rot.slerp(
+        torch.from_numpy(motion.rotations), torch.from_numpy(low.rotations), torch.from_numpy(weight)[:, None]
+    )
+    root = motion.root_position + weight[:, None] * (low.root_position - motion.root_position)
+    return replace(motion, root_position=root, rotations=turned.numpy())
 
 
 def at_origin(features: Float[Tensor, "frames features"], layout: Layout) -> Float[Tensor, "frames features"]:
