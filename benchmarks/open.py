@@ -24,7 +24,7 @@ from longdance.files import atomic_write
 PARTS = {
     "10 s at 60 fps": {"seconds": 10.0, "fps": 60.0, "variants": ("bailando", "corrected")},
     "34 s at 30 fps": {"seconds": 1024 / 30, "fps": 30.0, "variants": ("lodge", "corrected")},
-    "3 min at 30 fps": {"seconds": 180.0, "fps": 30.0, "variants": ("lodge", "corrected")},
+    "3 min at 30 fps": {"seconds": 180.0, "fps": 30.0, "variants": ("lodge", "corrected"), "songs": 4},
 }
 """Lengths and rates of EDMG and Lodge, and one that shows whether a dance lasts."""
 
@@ -60,6 +60,7 @@ def main() -> None:
                 seconds=arguments.seconds or settings["seconds"],
                 steps=arguments.steps,
                 device=arguments.device,
+                songs=settings.get("songs"),
             ),
             progress=lambda done, total, what, part=part: print(part, what, total, flush=True) if not done else None,
         )

@@ -98,6 +98,14 @@ def test_a_model_dances_once(small_store, tmp_path, monkeypatch):
     assert len(model.made) == 3
 
 
+@pytest.mark.parametrize(("songs", "chosen"), [(None, "abcde"), (9, "abcde"), (3, "ace"), (1, "a")])
+def test_fewer_songs_are_evenly_chosen(songs, chosen, tmp_path, monkeypatch):
+    found = [SimpleNamespace(name=name) for name in "abcde"]
+    monkeypatch.setattr(run, "songs_of", lambda folder, real, seconds: (found, {}))
+    asked = run.Asked(songs=songs)
+    assert "".join(test.name for test in run._songs([], tmp_path, asked, tmp_path, {}, [])) == chosen
+
+
 def test_no_model_and_no_dances(small_store, tmp_path):
     with pytest.raises(InputError, match="nothing"):
         run.evaluate([tmp_path / "nothing"], Store.open(small_store), tmp_path / "out")

@@ -40,6 +40,8 @@ class Asked:
     words: bool = True
     """Whether models are told genre and movements of the held-out dance."""
     device: str = "auto"
+    songs: int | None = None
+    """At most so many songs, evenly chosen; None for all."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -193,6 +195,8 @@ def _songs(
             notes.append(f"no beats are known of {', '.join(left_out)}: no songs could be composed on them")
     if not tests:
         raise InputError("expected songs to dance to, found none; name a folder with --songs")
+    if asked.songs is not None and asked.songs < len(tests):
+        tests = [tests[round(k)] for k in np.linspace(0, len(tests) - 1, asked.songs)]
     return tests
 
 
