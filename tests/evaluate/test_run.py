@@ -20,7 +20,8 @@ from longdance.evaluate import run
 from longdance.evaluate.dances import Dance
 from longdance.evaluate.measure import Protocol, row
 from longdance.evaluate.report import write_report
-from longdance.evaluate.songs import continued, real_dances
+from longdance.evaluate.songs import TestSong, continued, real_dances
+from longdance.features.song import Song
 
 
 @pytest.fixture
@@ -100,7 +101,8 @@ def test_a_model_dances_once(small_store, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("songs", "chosen"), [(None, "abcde"), (9, "abcde"), (3, "ace"), (1, "a")])
 def test_fewer_songs_are_evenly_chosen(songs, chosen, tmp_path, monkeypatch):
-    found = [SimpleNamespace(name=name) for name in "abcde"]
+    song = Song.from_samples(np.zeros(22050, np.float32), 22050, name="silence.wav")
+    found = [TestSong(name=name, song=song) for name in "abcde"]
     monkeypatch.setattr(run, "songs_of", lambda folder, real, seconds: (found, {}))
     asked = run.Asked(songs=songs)
     assert "".join(test.name for test in run._songs([], tmp_path, asked, tmp_path, {}, [])) == chosen
