@@ -71,7 +71,7 @@ def edge_open() -> EDGEConfig:
         ),
         importance_cap=4.0,
         music_encoder="rhythm",
-        steps=1200,
+        steps=1500,
         learning_rate=1e-3,
         warmup=50,
         cooldown=0.3,
