@@ -1,0 +1,495 @@
+"""Projects on disk: a folder each, with a song, takes, and ``project.json`` that says what they are.
+
+Here belongs everything that touches the projects folder. Names of folders and files are made here and are random; no
+text that comes from a browser is ever part of one. A file is written under another name first, and what is in memory
+changes only after what is on disk has.
+"""
+
+import contextlib
+import copy
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from longdance.errors import InputError, LongdanceError
+from longdance.files import atomic_write
+
+ID = re.compile(r"[0-9a-f]{16}")
+FORMAT = 1
+HISTORY = 100
+"""Steps that can be undone."""
+MOST_BLOCKS, MOST_TAKES, MOST_MOVEMENTS, LONGEST_TEXT, LONGEST_NAME = 500, 200, 20, 500, 120
+SHORTEST_BLOCK = 0.1
+"""Seconds."""
+CLOSED = "the studio was closed before this was finished"
+_LOCK = ".studio-lock"
+
+log = logging.getLogger(__name__)
+
+Seconds = Annotated[float, Field(ge=0, le=100_000)]
+Genre = Annotated[str, Field(min_length=1, max_length=80)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Movements = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(max_length=MOST_MOVEMENTS)]
+
+
+class NotThere(LongdanceError):
+    """There is no project, take or job of that id."""
+
+
+class OutOfTurn(LongdanceError):
+    """The request cannot be done as things are now."""
+
+
+class Model(BaseModel):
+    """Checked on the way in; unknown fields are refused, so that slips of the pen do not pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Words(Model):
+    """What a dance is asked to be; names are those of the catalogue."""
+
+    genre: Genre | None = None
+    movements: Movements = []
+    prompt: Text | None = None
+
+    @field_validator("genre", "prompt")
+    @classmethod
+    def _nothing_is_none(cls, text: str | None) -> str | None:
+        return text if text is not None and text.strip() else None
+
+    @model_validator(mode="after")
+    def _known(self) -> "Words":
+        from longdance.data.catalogue import find_genre
+
+        if self.genre is not None:
+            try:
+                find_genre(self.genre)
+            except InputError as error:
+                raise ValueError(f"genre: {error}") from error
+        return self
+
+
+class Settings(Words):
+    """How a dance is made."""
+
+    model: Annotated[str, Field(max_length=120)] = "edmg"
+    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
+    steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    seconds: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
+    start: Seconds = 0.0
+    music_guidance: Annotated[float, Field(ge=0, le=30)] = 1.0
+    text_guidance: Annotated[float, Field(ge=0, le=30)] = 6.0
+    refine: bool = True
+
+
+class Block(Words):
+    """A stretch of the timeline, in seconds of the song."""
+
+    id: Annotated[str, Field(max_length=40)] = ""
+    begin: Annotated[Seconds, Field(alias="from")]
+    end: Annotated[Seconds, Field(alias="to")]
+
+
+class Score(Model):
+    """What to dance when. Blocks do not overlap."""
+
+    blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)] = []
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Score":
+        numbered = sorted(enumerate(self.blocks, 1), key=lambda item: item[1].begin)
+        for number, block in numbered:
+            if block.end < block.begin + SHORTEST_BLOCK:
+                raise ValueError(f"block {number}: expected to after from, got {block.begin:g} to {block.end:g} s")
+        for (number, block), (other, following) in pairwise(numbered):
+            if following.begin < block.end - 1e-6:
+                raise ValueError(f"blocks {number} and {other} overlap at {following.begin:g} s; move one of them")
+        return self
+
+
+class SongState(Model):
+    """The song as the page sees it."""
+
+    state: Literal["analysing", "ready", "failed"] = "analysing"
+    name: str
+    seconds: float = 0.0
+    tempo_bpm: float = 0.0
+    tempo_is_guess: bool = False
+    beats: list[float] = []
+    downbeats: list[float] = []
+    sections: list[dict[str, Any]] = []
+    peaks: list[list[float]] = []
+    error: str | None = None
+    job: str | None = None
+
+
+class TakeState(Model):
+    """A dance, or the attempt at one."""
+
+    id: str
+    name: str
+    parent: str | None = None
+    made: str
+    what: str
+    state: Literal["running", "ready", "failed", "cancelled"] = "running"
+    job: str
+    seconds: float = 0.0
+    fps: float = 0.0
+    frames: int = 0
+    start: float = 0.0
+    """Second of the song at which it begins."""
+    record: dict[str, Any] = {}
+    error: str | None = None
+
+
+class Snapshot(Model):
+    """What can be undone: everything that a user lays down, not what is computed."""
+
+    settings: Settings
+    score: Score
+    takes: list[str]
+    """Ids of the takes that are shown, in order."""
+
+
+class History(Model):
+    """States before and after the present one, oldest first."""
+
+    undo: list[Snapshot] = []
+    redo: list[Snapshot] = []
+
+
+class ProjectState(Model):
+    """What ``project.json`` holds."""
+
+    format: int = FORMAT
+    id: str
+    name: str
+    created: str
+    updated: str
+    song: SongState
+    settings: Settings = Settings()
+    score: Score = Score()
+    shown: list[str] = []
+    takes: dict[str, TakeState] = {}
+    history: History = History()
+
+    def snapshot(self) -> Snapshot:
+        """The present state, for undoing."""
+        return Snapshot(
+            settings=self.settings.model_copy(deep=True), score=self.score.model_copy(deep=True), takes=list(self.shown)
+        )
+
+    def told(self) -> dict:
+        """What a page is told."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "created": self.created,
+            "updated": self.updated,
+            "song": self.song.model_dump(),
+            "settings": self.settings.model_dump(),
+            "score": self.score.model_dump(by_alias=True),
+            "takes": [self.takes[take].model_dump() for take in self.shown],
+            "history": {"undo": len(self.history.undo), "redo": len(self.history.redo)},
+        }
+
+
+def new_id() -> str:
+    """16 hexadecimal digits that nobody guesses."""
+    return secrets.token_hex(8)
+
+
+def shown_name(name: str | None, otherwise: str) -> str:
+    """A name as it may be shown: the last part of a path, without control characters, not too long."""
+    last = re.split(r"[/\\]", name or "")[-1]
+    plain = "".join(letter for letter in last if letter.isprintable()).strip(". ")
+    return plain[:LONGEST_NAME].strip() or otherwise
+
+
+def told_fault(error: ValidationError) -> str:
+    """One sentence about the first thing that is wrong."""
+    problem = error.errors()[0]
+    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in problem["loc"])
+    where = re.sub(r"blocks\.(\d+)\.?", r"block \1, ", where).removeprefix("score.").strip(", ")
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+class Projects:
+    """All projects of a folder, which one studio at a time may use."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _locked(folder / _LOCK)
+        except OSError as error:
+            raise InputError(f"{folder}: expected a folder to keep projects in ({error.strerror})") from error
+        self._lock = threading.RLock()
+        self._projects: dict[str, ProjectState] = {}
+        self._restore()
+
+    def close(self) -> None:
+        """Let another studio use the folder."""
+        self._lock_file.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where the projects lie."""
+        return self._folder
+
+    # --- reading ---
+
+    def all(self) -> list[ProjectState]:
+        """Every project, latest first."""
+        with self._lock:
+            return sorted(self._projects.values(), key=lambda project: project.updated, reverse=True)
+
+    def get(self, project: str) -> ProjectState:
+        """A project, not to be changed; ``NotThere`` if there is none of the id."""
+        with self._lock:
+            if project not in self._projects:
+                raise NotThere("there is no such project; it may have been deleted, reload the page")
+            return self._projects[project]
+
+    def take(self, project: str, take: str) -> TakeState:
+        """A take that is shown; ``NotThere`` if there is none of the id."""
+        found = self.get(project)
+        if take not in found.shown:
+            raise NotThere("there is no such take; it may have been deleted, reload the page")
+        return found.takes[take]
+
+    def song_file(self, project: str) -> Path:
+        """The song as it is played and danced to."""
+        return self._folder / self.get(project).id / "song.flac"
+
+    def upload_file(self, project: str) -> Path:
+        """What was uploaded, until it has been listened to."""
+        return self._folder / self.get(project).id / "uploaded"
+
+    def takes_folder(self, project: str) -> Path:
+        """Where a project's takes lie."""
+        return self._folder / self.get(project).id / "takes"
+
+    def take_file(self, project: str, take: str) -> Path:
+        """The dance."""
+        return self.takes_folder(project) / f"{self.get(project).takes[take].id}.npz"
+
+    def track_file(self, project: str, take: str) -> Path:
+        """The dance as the page plays it."""
+        return self.take_file(project, take).with_suffix(".track")
+
+    @contextmanager
+    def workroom(self) -> Iterator[Path]:
+        """A folder for files on their way out, removed afterwards."""
+        room = self._folder / f".out-{new_id()}"
+        room.mkdir()
+        try:
+            yield room
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
+
+    # --- changing ---
+
+    def create(self, uploaded: Path, *, name: str, song_name: str) -> ProjectState:
+        """A project of a song that was uploaded to the temporary file ``uploaded``, which is moved into it."""
+        now = _now()
+        project = ProjectState(id=new_id(), name=name, created=now, updated=now, song=SongState(name=song_name))
+        folder = self._folder / project.id
+        (folder / "takes").mkdir(parents=True)
+        try:
+            os.replace(uploaded, folder / "uploaded")
+            self._write(project)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        with self._lock:
+            self._projects[project.id] = project
+        return project
+
+    def upload_path(self) -> Path:
+        """A name for a file that is being uploaded."""
+        return self._folder / f".in-{new_id()}"
+
+    @contextmanager
+    def changing(self, project: str, *, undoable: bool = False) -> Iterator[ProjectState]:
+        """A copy of a project to change; it takes the project's place once it has been written to disk.
+
+        ``undoable`` changes can be undone, if they change anything that a user lays down.
+        """
+        with self._lock:
+            before = self.get(project)
+            after = before.model_copy(deep=True)
+            yield after
+            if undoable and (earlier := before.snapshot()) != after.snapshot():
+                after.history.undo = [*after.history.undo, earlier][-HISTORY:]
+                after.history.redo = []
+            self._settle(before, after)
+
+    def step(self, project: str, *, back: bool) -> ProjectState:
+        """Undo or redo a step; ``OutOfTurn`` where there is none."""
+        with self._lock:
+            before = self.get(project)
+            after = before.model_copy(deep=True)
+            source, target = (
+                (after.history.undo, after.history.redo) if back else (after.history.redo, after.history.undo)
+            )
+            if not source:
+                raise OutOfTurn(f"there is nothing to {'undo' if back else 'redo'}")
+            target.append(after.snapshot())
+            state = source.pop()
+            after.settings, after.score, after.shown = state.settings, state.score, state.takes
+            self._settle(before, after)
+            return after
+
+    def delete(self, project: str) -> None:
+        """Remove a project with everything in it."""
+        with self._lock:
+            folder = self._folder / self.get(project).id
+            # Renamed first: what is half removed is no project any more.
+            gone = self._folder / f".gone-{new_id()}"
+            os.replace(folder, gone)
+            del self._projects[project]
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def note_end(self, project: str, note: Callable[[ProjectState], None]) -> None:
+        """Write down how a job has ended. If that cannot be written, it is at least not forgotten while this runs."""
+        with self._lock:
+            if project not in self._projects:
+                # Deleted meanwhile; what the job has still written goes as well.
+                _remove(self._folder / project)
+                return
+            before = self._projects[project]
+            after = before.model_copy(deep=True)
+            note(after)
+            try:
+                self._settle(before, after)
+            except OSError as error:
+                log.error("%s: could not be written (%s)", self._folder / project, error.strerror)
+                self._projects[project] = after
+
+    def forget_upload(self, project: str) -> None:
+        """Remove what was uploaded, once it has been listened to."""
+        with self._lock:
+            if project in self._projects:
+                self.upload_file(project).unlink(missing_ok=True)
+
+    def _settle(self, before: ProjectState, after: ProjectState) -> None:
+        """Write a changed project and let it take its place; takes that nothing refers to any more are removed."""
+        if after == before:
+            return
+        kept = {*after.shown, *(take for state in (*after.history.undo, *after.history.redo) for take in state.takes)}
+        dropped = [take for take in after.takes if take not in kept]
+        after.takes = {take: state for take, state in after.takes.items() if take in kept}
+        after.updated = _now()
+        self._write(after)
+        self._projects[after.id] = after
+        for take in dropped:
+            for path in (self._folder / after.id / "takes").glob(f"{take}.*"):
+                path.unlink(missing_ok=True)
+
+    def _write(self, project: ProjectState) -> None:
+        with atomic_write(self._folder / project.id / "project.json") as temporary:
+            temporary.write_text(project.model_dump_json(by_alias=True), encoding="utf-8")
+
+    # --- at the start ---
+
+    def _restore(self) -> None:
+        """Read all projects; what was under way when the last studio closed has failed, its leftovers go."""
+        for folder in sorted(self._folder.iterdir()):
+            if re.fullmatch(r"\.(in|out|gone)-[0-9a-f]{16}", folder.name):
+                _remove(folder)
+            elif ID.fullmatch(folder.name) and folder.is_dir():
+                file = folder / "project.json"
+                if not file.exists():
+                    _remove(folder)  # an upload that was cut off before it was a project
+                    continue
+                try:
+                    project = ProjectState.model_validate_json(file.read_bytes())
+                    if project.id != folder.name or not _consistent(project):
+                        raise ValueError("it does not fit together")
+                except (OSError, ValueError) as error:
+                    log.warning("%s: expected a project, left alone (%s)", file, str(error).splitlines()[0])
+                    continue
+                self._projects[project.id] = project
+                self._settle_after_restart(project)
+
+    def _settle_after_restart(self, project: ProjectState) -> None:
+        changed = copy.deepcopy(project)
+        if changed.song.state == "analysing":
+            changed.song.state, changed.song.error = "failed", CLOSED
+        for take in changed.takes.values():
+            if take.state == "running":
+                take.state, take.error = "failed", CLOSED
+        folder = self._folder / project.id
+        _remove(folder / "uploaded")
+        ready = {take.id for take in changed.takes.values() if take.state == "ready"}
+        for path in [*folder.glob(".*"), *(folder / "takes").glob("*"), *(folder / "takes").glob(".*")]:
+            if path.name.startswith(".") or path.name.split(".")[0] not in ready:
+                _remove(path)
+        with contextlib.suppress(OSError):  # a full disk is no reason not to show what is there
+            self._settle(project, changed)
+        self._projects[project.id] = changed
+
+
+def _consistent(project: ProjectState) -> bool:
+    """Whether all ids are such, and every take that is shown is there."""
+    states = (project.snapshot(), *project.history.undo, *project.history.redo)
+    ids = all(ID.fullmatch(take) and state.id == take for take, state in project.takes.items())
+    return project.format == FORMAT and ids and all(set(state.takes) <= project.takes.keys() for state in states)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _locked(path: Path):
+    """The open lock file, held by this process alone until it is closed or the process ends."""
+    file = open(path, "a+b")  # noqa: SIM115 - held as long as the studio runs
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise InputError(
+            f"{path.parent}: expected a folder of its own, got one that another studio uses; close that one, or name "
+            "another folder with --projects"
+        ) from error
+    return file
+
+
+def default_folder() -> Path:
+    """Where projects lie if nobody says otherwise: LONGDANCE_PROJECTS, or the platform's folder for data."""
+    if named := os.environ.get("LONGDANCE_PROJECTS"):
+        return Path(named)
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "longdance" / "projects"

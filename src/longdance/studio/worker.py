@@ -1,0 +1,318 @@
+"""The process that listens to songs, dances and writes files for the studio, apart from the server.
+
+It keeps loaded models and the last songs, tells how far it is over a pipe, and stops when it is told to. Nothing that
+happens here, not even its death, takes the server with it. Every task is a function of its arguments that writes whole
+files and returns what the server is to remember.
+"""
+
+import errno
+import logging
+import os
+import signal
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longdance.errors import Cancelled, InputError
+
+DISK_FULL = "the disk is full, nothing was kept of this; free some space and try again"
+BROKEN_INSIDE = "this went wrong inside the studio; its log in the terminal says how"
+_REPORT_EVERY = 0.1
+"""Seconds between two reports of progress."""
+
+Progress = Callable[[int, int, str], None]
+log = logging.getLogger(__name__)
+
+
+def work(pipe: Connection, models: Mapping[str, str]) -> None:
+    """Do what comes through the pipe, one task at a time, until it is closed; ``models`` are folders by name.
+
+    In come ("do", number, task, arguments) and ("cancel", number); out go ("progress", number, done, total, what),
+    ("ready", number, seconds) and at the end ("done", number, result), ("failed", number, why) or
+    ("cancelled", number).
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+    tasks = Tasks(models)
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if message[0] != "do":
+            continue  # too late to cancel
+        _, number, task, arguments = message
+        line = Line(pipe, number)
+        try:
+            answer = ("done", number, getattr(tasks, task)(line, **arguments))
+        except Cancelled:
+            answer = ("cancelled", number)
+        except Exception as error:
+            answer = ("failed", number, told(error))
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+
+
+def told(error: Exception) -> str:
+    """What to tell a user of an error; what is nobody's mistake goes to the log."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    if isinstance(error, MemoryError):
+        return "this computer has too little memory for that; try a shorter stretch"
+    log.error("a task of the studio failed", exc_info=error)
+    return BROKEN_INSIDE
+
+
+class Line:
+    """How a task speaks to the server; every report asks as well whether to stop."""
+
+    def __init__(self, pipe: Connection, number: int):
+        self._pipe, self._number = pipe, number
+        self._last = 0.0
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Tell how far the task is; ``Cancelled`` if it is to stop, or if nobody listens any more."""
+        try:
+            while self._pipe.poll():
+                if self._pipe.recv() == ("cancel", self._number):
+                    raise Cancelled
+            now = time.monotonic()
+            if now - self._last >= _REPORT_EVERY or done >= total:
+                self._last = now
+                self._pipe.send(("progress", self._number, done, total, what))
+        except (EOFError, OSError) as error:
+            raise Cancelled from error
+
+    def ready(self, seconds: float) -> None:
+        """Tell how much of the dance can be played by now."""
+        try:
+            self._pipe.send(("ready", self._number, seconds))
+        except OSError as error:
+            raise Cancelled from error
+
+
+class Tasks:
+    """What the studio can be asked for. Paths come from the server alone, never from a browser."""
+
+    def __init__(self, models: Mapping[str, str]):
+        self._models = dict(models)
+        self._model = lru_cache(maxsize=2)(self._load_model)
+        self._song = lru_cache(maxsize=2)(_load_song)
+
+    def listen(self, line: Line, *, uploaded: str, target: str) -> dict:
+        """Make a song of what was uploaded, see ``audio.listen``."""
+        from longdance.studio.audio import listen
+
+        return listen(Path(uploaded), Path(target), progress=line.progress)
+
+    def generate(
+        self, line: Line, *, song: str, name: str, settings: dict, blocks: list[dict], take: str, track: str
+    ) -> dict:
+        """Dance to ``song`` (a file, called ``name`` in the record) and write the files ``take`` and ``track``."""
+        from longdance.choreography.edmg import DEFAULT_REFINEMENT
+        from longdance.diffusion.guidance import Guidance
+
+        line.progress(0, 1, "loading the model")
+        model = self._model(settings["model"])
+        line.progress(0, 1, "listening")
+        heard = self._song(song, settings["start"], settings["seconds"])
+        arguments = {
+            **_words(settings),
+            "score": score_of(blocks, settings) if blocks else None,
+            "seed": settings["seed"],
+            "steps": settings["steps"],
+            "guidance": Guidance(settings["music_guidance"], settings["text_guidance"]),
+            "refinement": DEFAULT_REFINEMENT if settings["refine"] else None,
+            "progress": line.progress,
+        }
+        song_named = replace(heard, name=name)
+        if hasattr(model, "stream"):
+            pieces = model.stream(song_named, **arguments)
+        else:
+            pieces = iter([model.generate(song_named, **arguments)])
+        dance = _collected(pieces, Path(track), line)
+        return _kept(dance, Path(take))
+
+    def edit(
+        self,
+        line: Line,
+        *,
+        song: str,
+        parent: str,
+        other: str | None,
+        settings: dict,
+        wish: dict,
+        take: str,
+        track: str,
+    ) -> dict:
+        """Change the dance in the file ``parent`` as ``wish`` says, and write the files ``take`` and ``track``."""
+        from longdance.choreography import edit
+        from longdance.motion.motion import Motion
+
+        line.progress(0, 1, "reading the dance")
+        dance = Motion.load(parent)
+        what = wish["what"]
+        if what == "mirror":
+            edited = edit.mirror(dance)
+        elif what == "tempo":
+            edited = edit.at_tempo(dance, wish["bpm"])
+        else:
+            edited = self._remade(line, song, dance, None if other is None else Motion.load(other), settings, wish)
+        return _kept(_collected(iter([edited]), Path(track), line), Path(take))
+
+    def export(
+        self, line: Line, *, take: str, song: str, target: str, options: dict, bundle: str | None
+    ) -> dict:
+        """Write the dance ``take`` to ``target``, whose ending names the format; with its WAV in a zip ``bundle``."""
+        from longdance.export.formats import export
+        from longdance.export.takes import ExportOptions
+        from longdance.motion.motion import Motion
+
+        line.progress(0, 1, "reading the dance")
+        dance = Motion.load(take)
+        fits = dance.meta.get("song") is not None
+        if bundle is not None and not fits:
+            raise InputError("expected a dance at the song's own tempo to bring the song along; leave the song out")
+        written = export(
+            dance,
+            target,
+            options=ExportOptions(**options, wav=bundle is not None),
+            song_path=song if fits else None,
+            progress=line.progress,
+        )
+        if bundle is None:
+            return {"file": target}
+        # What is in there is compressed already, or small beside the sound.
+        with zipfile.ZipFile(bundle, "w", zipfile.ZIP_STORED) as archive:
+            for path in written:
+                archive.write(path, path.name)
+        return {"file": bundle}
+
+    def _remade(self, line: Line, song: str, dance, other, settings: dict, wish: dict):
+        from longdance.choreography import edit
+        from longdance.choreography.edmg import DEFAULT_REFINEMENT
+        from longdance.diffusion.guidance import Guidance
+
+        line.progress(0, 1, "loading the model")
+        model = self._model(settings["model"])
+        line.progress(0, 1, "listening")
+        heard = edit.song_of(dance, song)
+        words = _words(wish)
+        asked = edit.Wish(
+            genre=words["genre"],
+            movement=words["movement"],
+            prompt=words["prompt"],
+            guidance=Guidance(settings["music_guidance"], settings["text_guidance"]),
+            seed=wish["seed"],
+            steps=settings["steps"],
+            refinement=DEFAULT_REFINEMENT if settings["refine"] else None,
+        )
+        given = {"song": heard, "wish": asked, "progress": line.progress}
+        begin = float(dance.meta.get("start", 0.0))
+        keep = [(max(0.0, a - begin), max(0.0, b - begin)) for a, b in wish["keep"]]
+        what = wish["what"]
+        if what == "redo":
+            stretch = (max(0.0, wish["from"] - begin), wish["to"] - begin)
+            free = {"keep": keep, "joints": wish["joints"], "keep_feet": wish["keep_feet"]}
+            return edit.redo(dance, model, stretches_of=[stretch], **free, **given)
+        if what == "in_between":
+            return edit.in_between(dance, model, keys=keep, **given)
+        if what == "from_here_on":
+            return edit.from_here_on(dance, model, at=wish["at"] - begin, **given)
+        if what == "go_on":
+            return edit.go_on(dance, model, seconds=wish["seconds"], **given)
+        if float(other.meta.get("start", 0.0)) != begin:
+            raise InputError("expected two dances that begin at the same second of the song; try another take")
+        return edit.blend(dance, other, model, at=wish["at"] - begin, **given)
+
+    def _load_model(self, name: str):
+        from longdance.choreography.pretrained import load
+
+        return replace_name(load(self._models[name]), name)
+
+
+def replace_name(model: Any, name: str) -> Any:
+    """The model under the name that the studio gives it, so that no record holds a folder."""
+    return replace(model, name=name)
+
+
+def score_of(blocks: list[dict], settings: dict):
+    """The blocks of a timeline as a score of the stretch of the song that is danced to.
+
+    Blocks lie where they were dropped: the page has moved them to the beats that it shows.
+    """
+    from longdance.choreography.score import Entry, Moment, Score, Words
+
+    begin = settings["start"]
+    end = float("inf") if settings["seconds"] is None else begin + settings["seconds"]
+    entries = [
+        Entry(
+            begin=Moment("seconds", max(block["from"], begin) - begin),
+            end=Moment("seconds", min(block["to"], end) - begin),
+            words=Words(block["genre"], tuple(block["movements"]), block["prompt"]),
+            guidance={},
+            snap="none",
+            line=number,
+        )
+        for number, block in enumerate(blocks, 1)
+        if block["to"] > begin and block["from"] < end
+    ]
+    return Score(name="timeline", entries=tuple(entries)) if entries else None
+
+
+def _words(asked: dict) -> dict:
+    return {
+        "genre": asked["genre"],
+        "movement": list(asked["movements"]) or None,
+        "prompt": asked["prompt"],
+    }
+
+
+def _load_song(path: str, start: float, seconds: float | None):
+    from longdance.features.song import Song
+
+    return Song.load(path, start=start, seconds=seconds)
+
+
+def _collected(pieces: Iterator, track: Path, line: Line):
+    """The whole dance of its pieces, each of which can be played from ``track`` as soon as it is there."""
+    from longdance.studio import tracks
+
+    parts = []
+    growing = track.with_suffix(".growing")
+    try:
+        for piece in pieces:
+            if parts:
+                tracks.append(growing, piece)
+            else:
+                tracks.begin(growing, piece)
+            parts.append(piece)
+            line.ready(round(sum(part.frames for part in parts) / piece.fps, 3))
+        dance = replace(
+            parts[-1],
+            root_position=np.concatenate([part.root_position for part in parts]),
+            rotations=np.concatenate([part.rotations for part in parts]),
+        )
+        # Contacts of frames at the seams are told from both sides now.
+        tracks.begin(growing, dance)
+        os.replace(growing, track)
+    finally:
+        growing.unlink(missing_ok=True)
+    return dance
+
+
+def _kept(dance, path: Path) -> dict:
+    """Write the dance; what is worth remembering of it is returned."""
+    dance.save(path)
+    record = {key: value for key, value in dance.meta.items() if key != "beat_times"}
+    return {"seconds": round(dance.seconds, 4), "fps": dance.fps, "frames": dance.frames, "record": record}
