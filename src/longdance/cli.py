@@ -5,6 +5,7 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,9 @@ AUDIO_ENDINGS = {
     ".mp4", ".mkv", ".mov", ".webm", ".avi",
 }  # fmt: skip
 
+LONGEST_NAME = 200
+"""Bytes; file systems allow 255."""
+
 SUCCESS, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -47,7 +51,13 @@ def main() -> None:
     try:
         app()
     except LongdanceError as error:
-        say(f"error: {error}")
+        say(f"error: {one_line(error)}")
+        sys.exit(SOME_FAILED)
+    except MemoryError as error:
+        say(f"error: expected less to hold at once, no memory left ({one_line(error)}); try shorter or smaller files")
+        sys.exit(SOME_FAILED)
+    except OSError as error:  # a full disk, a name too long, a folder that is not ours
+        say(f"error: {one_line(error.filename or '')}: {one_line(error.strerror or error)}")
         sys.exit(SOME_FAILED)
     except KeyboardInterrupt:
         say("stopped; nothing half-written was left behind")
@@ -59,6 +69,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def one_line(message: object) -> str:
+    """What a file's name or content says, as one line that cannot command the terminal it is printed on."""
+    text = "; ".join(line.strip() for line in str(message).splitlines() if line.strip())
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
 @contextmanager
 def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
     """A progress callback that draws a bar on standard error, one line per kind of work."""
@@ -68,8 +84,9 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        label = one_line(label)
         task = bars.add_task(label)
 
         def update(done: int, total: int, what: str) -> None:
@@ -179,8 +196,8 @@ def generate(
                     options = ExportOptions(wav=wav)
                     written += export(dance, target, options=options, song_path=path, progress=progress)
         except (InputError, OSError) as error:
-            failed.append(str(error))
-            say(f"{path}: skipped: {error}" if str(path) not in str(error) else f"skipped: {error}")
+            failed.append(one_line(error))
+            say(f"skipped: {failed[-1]}" if str(path) in str(error) else f"{one_line(path)}: skipped: {failed[-1]}")
             continue
         result = {"song": str(path), "files": [str(file) for file in dict.fromkeys(written)], **facts(dance)}
         results.append(result)
@@ -207,7 +224,7 @@ def find_songs(paths: list[Path]) -> list[Path]:
     """The files named, and every song in the folders named, in order; ``BadParameter`` where there is none."""
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike the method of Path, false for a name that is too long
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_ENDINGS and p.is_file())
             if not inside:
                 raise typer.BadParameter(f"{path}: expected songs in this folder, found none")
@@ -236,8 +253,9 @@ def unused(name: str, taken: Container[str]) -> str:
 
 
 def folder_stem(song: Path) -> str:
-    """The song's file name without its ending, fit to be a folder."""
-    return song.stem.strip(". ") or "dance"
+    """The song's file name without its ending, fit to be a folder: printable, and short enough to add endings to."""
+    name = "".join(letter if letter.isprintable() else "_" for letter in song.stem)
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ") or "dance"
 
 
 def facts(dance: "Motion") -> dict[str, float]:
@@ -265,7 +283,7 @@ FACTS = (
 def report(result: dict, meta: dict) -> None:
     """What was made, and a few measured facts, for people."""
     for note in meta.get("notes", ()):
-        say(f"note: {note}")
+        say(f"note: {one_line(note)}")
     measured = [text.format(result[key]) for key, text in FACTS if key in result]
     music = f", music at {meta['tempo_bpm']:.1f} BPM" if meta.get("tempo_bpm") else ""
     say(f"{result['seconds']:.1f} s at {result['fps']:g} fps{music}")
@@ -494,7 +512,13 @@ def export(
         motions[name] = Motion.load(path)
     song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
     with progress_bar(out.name) as progress:
-        written = write(motions, out, options=options, song_path=song, progress=progress)
+        try:
+            written = write(motions, out, options=options, song_path=song, progress=progress)
+        except InputError as error:
+            if any(str(path) in str(error) for path in (*dances, out)):
+                raise
+            # A dance that reads well may still not be what the format needs.
+            raise InputError(f"{', '.join(map(str, dances))}: {error}") from error
     for path in written:
         typer.echo(path)
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from longdance.errors import InputError
 from longdance.motion.skeleton import Skeleton
 
 SKIN, SUIT, ACCENT = 0, 1, 2
@@ -67,8 +68,15 @@ class Mannequin:
 def mannequin(skeleton: Skeleton, *, cell: float = 0.015) -> Mannequin:
     """The body for a skeleton with SMPL joint names; ``cell`` is the mesh's finest edge length in metres.
 
-    Left and right halves are mirror images. The result is cached: treat its arrays as read-only.
+    Left and right halves are mirror images. The result is cached: treat its arrays as read-only. ``InputError`` for
+    bones that are nothing like a body's.
     """
+    size, reach = skeleton.rest_positions[skeleton.index("head"), 1], np.abs(skeleton.rest_positions).max()
+    if not 0.01 < size < 100 or reach > 10 * size:
+        raise InputError(
+            f"expected the bones of a body, got a head {size:.3g} m above the pelvis and joints up to {reach:.3g} m "
+            "away; try another skeleton, or bones without the mannequin"
+        )
     return _build(skeleton, cell)
 
 

@@ -18,6 +18,7 @@ from longdance.errors import InputError
 from longdance.export.figure import mannequin
 from longdance.export.overlay import Overlay, font_of_size
 from longdance.export.scene import Shot, shoot
+from longdance.export.takes import require_smpl
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 
@@ -298,6 +299,7 @@ def _encode_sound(container, audio, block: np.ndarray, position: int) -> None:
 def _check_size(motion: Motion, path: Path, width: int, height: int) -> None:
     if motion.frames == 0:
         raise InputError(f"expected at least one frame to render to {path}, got an empty motion")
+    require_smpl(motion)
     if width % 2 or height % 2 or min(width, height) < 32:
         raise InputError(f"expected an even width and height of at least 32 pixels, got {width} x {height}")
 

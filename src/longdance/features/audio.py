@@ -17,6 +17,9 @@ from longdance.files import atomic_write
 ANALYSIS_SAMPLE_RATE = 22050
 """Hertz. Songs are analysed at this rate; beat tracking is tuned for it."""
 
+LOWEST_SAMPLE_RATE = 1000
+"""Hertz. Damaged headers say less, and would make a second of sound last for hours."""
+
 _FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _CORRUPT_PACKETS_TOLERATED = 100
 _WRITE_CHUNK = 65536
@@ -150,10 +153,13 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
     import av
     from av.error import FFmpegError
 
-    if not path.exists():
+    # os.path, because the methods of Path raise for a name that is too long.
+    if not os.path.exists(path):
         raise InputError(f"expected an audio file, got {path}, which does not exist; try another path")
-    if not path.is_file():
+    if os.path.isdir(path):
         raise InputError(f"expected an audio file, got {path}, which is a folder; try a file inside it")
+    if not os.path.isfile(path):
+        raise InputError(f"expected an audio file, got {path}, which is a pipe or device; try saving it first")
     if path.stat().st_size == 0:
         raise InputError(f"expected an audio file, got {path}, which is empty; try another file")
     try:
@@ -168,6 +174,11 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
             raise InputError(f"expected sound in {path}, got no audio track; try another file")
         stream = container.streams.audio[0]
         try:
+            if 0 < stream.rate < LOWEST_SAMPLE_RATE:
+                raise InputError(
+                    f"expected sound at {LOWEST_SAMPLE_RATE} Hz or more in {path}, got {stream.rate} Hz; the file may "
+                    "be damaged, try converting it"
+                )
             yield from _resampled(_frames(container, stream, path), sample_rate, mono)
         except FFmpegError as error:
             raise InputError(

@@ -140,7 +140,7 @@ class Motion:
     def load(cls, path: str | os.PathLike) -> "Motion":
         """Read a dance from npz or BVH; ``InputError`` names the file and what is wrong with it."""
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike the method of Path, false for a name that is too long
             raise InputError(f"{path}: expected a dance file (.npz or .bvh), found none")
         if path.suffix.lower() == ".bvh":
             from longdance.motion.bvh import load_bvh_motion
@@ -155,10 +155,12 @@ class Motion:
             raise InputError(f"{path}: expected the keys poses, trans, fps, joint_names; missing {sorted(missing)}")
         skeleton = _read_skeleton(arrays, path)
         trans = _read_numbers(arrays, path, "trans", None, 3)
+        if not len(trans):
+            raise InputError(f"{path}: expected a dance with at least one frame, got none")
         poses = _read_numbers(arrays, path, "poses", len(trans), len(skeleton), 3)
         fps = float(_read_numbers(arrays, path, "fps"))
-        if fps <= 0:
-            raise InputError(f"{path}: expected a positive fps, got {fps}")
+        if not LOWEST_FPS < fps < HIGHEST_FPS:
+            raise InputError(f"{path}: expected fps between {LOWEST_FPS:g} and {HIGHEST_FPS:g}, got {fps:g}")
         up = str(arrays.get("up", "y"))
         if up != "y":
             raise InputError(f"{path}: expected y to point up, got {up!r}; try turning the dance where it was made")
@@ -171,6 +173,13 @@ class Motion:
         rotations = rot.matrix_from_axis_angle(torch.from_numpy(poses)).numpy()
         return cls(trans, rotations, fps=fps, skeleton=skeleton, meta=meta)
 
+
+LOWEST_FPS, HIGHEST_FPS = 1e-4, 1e5
+MOST_JOINTS, MOST_NUMBERS = 1000, 2**26
+"""Of a file that is read; the numbers in one array are enough for eight hours of dance at 30 fps."""
+LARGEST_MEMBER = {"poses.npy": 8 * MOST_NUMBERS, "trans.npy": 8 * MOST_NUMBERS}
+LARGEST_OTHER = 2**24
+"""Bytes that a member of the archive may unpack to. A small archive can hold any number of zeros."""
 
 UNREADABLE = (
     *(OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
@@ -185,6 +194,12 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         # Not by np.load, which leaves a broken zip open and takes other kinds of files as well.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            for member in archive.zip.infolist():
+                if member.file_size > (most := LARGEST_MEMBER.get(member.filename, LARGEST_OTHER)):
+                    raise InputError(
+                        f"{path}: expected at most {most / 1e6:.0f} MB in {member.filename}, got "
+                        f"{member.file_size / 1e6:.0f} MB; try cutting the dance"
+                    )
             return {key: np.asarray(archive[key]) for key in keys if key in archive}
     except UNREADABLE as error:
         raise InputError(f"{path}: expected a longdance npz, could not read it ({error})") from error
@@ -193,6 +208,8 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 def _read_numbers(arrays: dict[str, np.ndarray], path: Path, key: str, *shape: int | None) -> np.ndarray:
     """Float64 of the shape, in which None stands for any length; finite and of a size that calculations bear."""
     array, limit = arrays[key], np.float64(1e6)
+    if array.size > MOST_NUMBERS:
+        raise InputError(f"{path}: expected at most {MOST_NUMBERS} numbers in the key {key}, got {array.shape}")
     fits = array.ndim == len(shape) and all(
         length in (None, found) for length, found in zip(shape, array.shape, strict=True)
     )
@@ -212,6 +229,8 @@ def _read_skeleton(arrays: dict[str, np.ndarray], path: Path) -> Skeleton:
         raise InputError(f"{path}: expected joint names, each once, got {names.dtype} {names.shape}")
     names = tuple(names.tolist())
     count = len(names)
+    if count > MOST_JOINTS:
+        raise InputError(f"{path}: expected at most {MOST_JOINTS} joints, got {count}")
     default = None
     if names == SMPL24.names[:count]:
         default = {22: SMPL22, 24: SMPL24}.get(count) or Skeleton(
@@ -221,7 +240,7 @@ def _read_skeleton(arrays: dict[str, np.ndarray], path: Path) -> Skeleton:
         parents = tuple(_read_numbers(arrays, path, "parents", count).tolist())
         offsets = _read_numbers(arrays, path, "offsets", count, 3)
         if parents[0] != -1 or any(parent not in range(joint) for joint, parent in enumerate(parents) if joint):
-            raise InputError(f"{path}: expected parents that precede their joints, the first -1, got {parents}")
+            raise InputError(f"{path}: expected parents that precede their joints, the first -1, got {parents[:8]}...")
         if default is None or parents != default.parents or not np.allclose(offsets, default.offsets, atol=1e-6):
             return Skeleton(names, tuple(int(parent) for parent in parents), offsets)
     if default is None:
