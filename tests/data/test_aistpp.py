@@ -68,6 +68,15 @@ def test_what_cannot_be_used_is_named_with_file_and_remedy(tmp_path, field, chan
     assert "; try " in str(error.value)
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_come_back_whatever_their_order_in_memory(tmp_path, protocol, rng):
+    plain = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    for array in (plain, np.asfortranarray(plain), plain.transpose(1, 0, 2), plain[:, ::2]):
+        found = aistpp.read_pickle(written(tmp_path / "a.pkl", {"joints": array}, protocol))
+        np.testing.assert_array_equal(found["joints"], array, strict=True)
+
+
+
 class Evil:
     def __init__(self, mark):
         self.mark = mark

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy._core import multiarray, numeric
+from numpy._core import multiarray
 
 from longdance.data.catalogue import Genre, load_catalogue
 from longdance.data.paired import (
@@ -213,19 +213,20 @@ def read_motion(path: str | os.PathLike) -> Motion:
     """A sequence at 60 fps on our skeleton; ``InputError`` names the file and what is missing, misshapen or NaN."""
     path = Path(path)
     record = read_pickle(path)
+    held = record if isinstance(record, dict) else {}
     wanted = ("smpl_poses", "smpl_trans", "smpl_scaling")
-    missing = [key for key in wanted if not isinstance(record, dict) or not isinstance(record.get(key), np.ndarray)]
+    missing = [key for key in wanted if not isinstance(held.get(key), np.ndarray)]
     if missing:
         raise InputError(
             f"{path}: expected arrays under {', '.join(wanted)}, missing {', '.join(missing)}; try a file of motions, "
             "not of keypoints"
         )
-    poses = np.asarray(record["smpl_poses"])
+    poses = np.asarray(held["smpl_poses"])
     if poses.ndim == 3:  # a later form of the files keeps joints apart
         poses = poses.reshape(len(poses), -1)
     poses = checked(path, "smpl_poses", poses, (None, 72))
-    translation = checked(path, "smpl_trans", record["smpl_trans"], (len(poses), 3))
-    scaling = checked(path, "smpl_scaling", np.atleast_1d(record["smpl_scaling"]), (1,))
+    translation = checked(path, "smpl_trans", held["smpl_trans"], (len(poses), 3))
+    scaling = checked(path, "smpl_scaling", np.atleast_1d(held["smpl_scaling"]), (1,))
     if scaling[0] <= 0:
         raise InputError(f"{path}: expected a positive smpl_scaling, got {scaling[0]}; try downloading it again")
     # Dividing by the scaling leaves SMPL's mean body in metres.
@@ -267,7 +268,17 @@ def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
     """How pickles of arrays begin; their shape and content come after."""
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError("an array of another kind")
-    return np.ndarray(shape, np.dtype(code))
+    return np.ndarray(shape, np.dtype(code.decode("ascii")))
+
+
+def _array_of_bytes(
+    content: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str, axes: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """How pickles of protocol 5 carry arrays; ``axes`` is the order of a transposed one's in memory."""
+    numbers = np.frombuffer(content, dtype)
+    if axes is not None:
+        return numbers.reshape(shape).transpose(axes)
+    return numbers.reshape(shape, order="F" if order == "F" else "C")
 
 
 _ALLOWED = {
@@ -279,7 +290,7 @@ _ALLOWED = {
         for module, name, function in (
             ("multiarray", "_reconstruct", _empty_array),
             ("multiarray", "scalar", multiarray.scalar),
-            ("numeric", "_frombuffer", numeric._frombuffer),
+            ("numeric", "_frombuffer", _array_of_bytes),
         )
     },
 }

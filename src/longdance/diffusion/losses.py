@@ -65,7 +65,7 @@ def edmg_losses(
             ((velocity - velocity_target).diff(dim=1) * fps) ** 2, triples
         ),
     }
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    total = sum((getattr(weights, name) * value for name, value in terms.items()), start=predicted.new_zeros(()))
     return {**terms, "total": total}
 
 

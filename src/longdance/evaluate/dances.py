@@ -73,7 +73,8 @@ def of_motion(motion: Motion, *, name: str, path: Path | None = None) -> Dance:
         raise InputError(f"{name}: expected a dance on SMPL's 22 or 24 joints, got {', '.join(names[:3])}, ...")
     meta = motion.meta
     beats, movements = meta.get("beat_times"), meta.get("movements")
-    asked = meta.get("evaluation") if isinstance(meta.get("evaluation"), dict) else {}
+    evaluation = meta.get("evaluation")
+    asked = evaluation if isinstance(evaluation, dict) else {}
     usable = isinstance(beats, list) and all(isinstance(beat, int | float) for beat in beats)
     return Dance(
         name=name,

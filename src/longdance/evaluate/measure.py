@@ -91,14 +91,18 @@ class Judges:
     store: Store
 
     @cached_property
-    def _train(self) -> list[tuple[Dance, list[np.ndarray]]]:
-        dances = [dance for split in ("train",) for dance in real_dances(self.store, split)]
-        return [(d, windows_of(d.joints, d.fps, seconds=JUDGED_SECONDS, hop=JUDGED_SECONDS / 2)) for d in dances]
+    def _train(self) -> list[tuple[str, tuple[str, ...], list[np.ndarray]]]:
+        """Genre, movements and windows of every dance."""
+        return [
+            (dance.genre, dance.movements, judged_windows(dance))
+            for dance in real_dances(self.store, "train")
+            if dance.genre is not None
+        ]
 
     @cached_property
     def classifier(self) -> GenreClassifier | None:
         """None where training shows fewer than two genres."""
-        pairs = [(window, dance.genre) for dance, windows in self._train for window in windows]
+        pairs = [(window, genre) for genre, _, windows in self._train for window in windows]
         if len({genre for _, genre in pairs}) < 2:
             return None
         return GenreClassifier.fit([window for window, _ in pairs], [genre for _, genre in pairs], self.store.fps)
@@ -106,7 +110,7 @@ class Judges:
     @cached_property
     def texts(self) -> dict[tuple[str, str], np.ndarray]:
         """Embedding of every movement that training shows."""
-        names = sorted({(dance.genre, name) for dance, _ in self._train for name in dance.movements})
+        names = sorted({(genre, name) for genre, movements, _ in self._train for name in movements})
         return {name: resolve_prompt(name[0], (name[1],), include_hidden=True).embeddings[-1] for name in names}
 
     @cached_property
@@ -114,7 +118,12 @@ class Judges:
         """The evaluator and its embedding of every text; None where training shows fewer than two movements."""
         if len(self.texts) < 2:
             return None
-        labelled = [((d.genre, name), w) for d, windows in self._train for name in d.movements for w in windows]
+        labelled = [
+            ((genre, name), window)
+            for genre, movements, windows in self._train
+            for name in movements
+            for window in windows
+        ]
         evaluator = RetrievalEvaluator.fit(
             [window for _, window in labelled],
             np.stack([self.texts[name] for name, _ in labelled]),
@@ -137,12 +146,17 @@ class Judges:
         ]
         if own and self.retrieval is not None:
             evaluator, every = self.retrieval
-            windows = windows_of(dance.joints, dance.fps, seconds=JUDGED_SECONDS, hop=JUDGED_SECONDS / 2)
+            windows = judged_windows(dance)
             motion = np.repeat(evaluator.embed_motion(windows, dance.fps), len(own), axis=0)
             label = np.tile(own, len(windows))
             found["multimodal_distance"] = multimodal_distance(every[label], motion)
             found["r_precision"] = r_precision(motion, every, label, rng=np.random.default_rng(0))
         return found
+
+
+def judged_windows(dance: Dance) -> list[np.ndarray]:
+    """The windows (frames, joints, 3) of a dance that judges see."""
+    return windows_of(dance.joints, dance.fps, seconds=JUDGED_SECONDS, hop=JUDGED_SECONDS / 2)
 
 
 def measure(dance: Dance, protocol: Protocol, judges: Judges | None = None) -> Measures:
@@ -214,7 +228,10 @@ def measured(dance: Dance, protocol: Protocol, judges: Judges | None, cache: Pat
         found = measure(dance, protocol, judges)  # not there, or cut short by a full disk
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         arrays = {f"rows_{name}": rows for name, rows in found.rows.items()}
-        np.savez(file, values=json.dumps(found.values), spectrum=found.spectrum, offsets=found.offsets, **arrays)
+        np.savez(
+            file, values=json.dumps(found.values), spectrum=found.spectrum, offsets=found.offsets,
+            allow_pickle=False, **arrays,
+        )  # fmt: skip
     return found
 
 

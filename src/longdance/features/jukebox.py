@@ -13,10 +13,11 @@ over frames, where EDGE resamples by Fourier transform.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longdance.errors import InputError
 from longdance.features.frames import Window, encode_in_windows, without_bars
@@ -34,8 +35,9 @@ TOTAL_SECONDS = 62.0
 class Jukebox:
     """A loaded model: sound to codes (``vqvae``), codes to activations (``prior``)."""
 
-    vqvae: nn.Module
-    prior: nn.Module
+    # Classes of a transformers that most installations do not have.
+    vqvae: Any
+    prior: Any
     sample_rate: int
     layer: int
 
@@ -136,7 +138,7 @@ def find_folder() -> Path:
     return Path(chosen)
 
 
-def _transformers():
+def _transformers() -> Any:
     """The package transformers with Jukebox in it; ``InputError`` says which version has it."""
     message = "the music encoder jukebox needs transformers 4.57.6 or an earlier 4.x"
     try:

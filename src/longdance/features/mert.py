@@ -8,10 +8,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from longdance.errors import InputError
 from longdance.features.frames import Window, encode_in_windows, without_bars
@@ -28,7 +28,8 @@ SECONDS, CONTEXT = 12.0, 1.0
 class Mert:
     """A loaded model: features are the mean over the outputs of all its layers."""
 
-    network: nn.Module
+    network: Any
+    """A ``HubertModel`` of transformers, which is imported only where it is used."""
     sample_rate: int
     normalise: bool
     """Whether each window is brought to zero mean and unit variance, as the model's files say."""
@@ -129,7 +130,7 @@ def find_folder(repository: str) -> Path:
     )
 
 
-def _transformers():
+def _transformers() -> Any:
     try:
         import transformers
     except ModuleNotFoundError as error:

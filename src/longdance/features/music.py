@@ -21,10 +21,20 @@ from longdance.features.song import CHANNEL_NAMES, Song
 class MusicEncoder(Protocol):
     """What every music encoder offers."""
 
-    name: str
-    channels: int
-    heavy: bool
-    """Whether it is a large network, of which one process should hold one."""
+    @property
+    def name(self) -> str:
+        """What checkpoints and stores call it."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Features per frame."""
+        ...
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it is a large network, of which one process should hold one."""
+        ...
 
     def check(self) -> None:
         """``InputError`` if something is missing that encoding a song would need."""

@@ -6,7 +6,7 @@ song into a dance is in `choreography.autoregressive`, losses and rewards are in
 
 import math
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -128,6 +128,9 @@ class Codebook(nn.Module):
     def __init__(self, codes: int, width: int, decay: float):
         super().__init__()
         self.decay = decay
+        self.vectors: Tensor
+        self.sums: Tensor
+        self.usage: Tensor
         self.register_buffer("vectors", torch.zeros(codes, width))
         self.register_buffer("sums", torch.zeros(codes, width))
         self.register_buffer("usage", torch.zeros(codes))
@@ -207,8 +210,7 @@ class ChoreographicMemory(nn.Module):
         valid = self.valid_codes(valid)
         quantised, codes, commitment = [], [], torch.zeros((), device=motion.device)
         for half in HALVES:
-            latents = self.encoders[half](motion[..., self.columns[half]].transpose(1, 2)).transpose(1, 2)
-            vectors, index, loss = self.codebooks[half](latents, valid)
+            vectors, index, loss = self.codebooks[half](self._latents(motion, half), valid)
             quantised.append(vectors)
             codes.append(index)
             commitment = commitment + loss
@@ -225,21 +227,20 @@ class ChoreographicMemory(nn.Module):
     @torch.no_grad()
     def encode(self, motion: Float[Tensor, "batch frames features"]) -> Int[Tensor, "batch tokens halves"]:
         """Codes of normalised motion."""
-        return torch.stack(
-            [
-                self.codebooks[half].nearest(
-                    self.encoders[half](motion[..., self.columns[half]].transpose(1, 2)).transpose(1, 2)
-                )[0]
-                for half in HALVES
-            ],
-            -1,
-        )
+        return torch.stack([self._codebook(half).nearest(self._latents(motion, half))[0] for half in HALVES], -1)
 
     def decode(
         self, codes: Int[Tensor, "batch tokens halves"]
     ) -> tuple[Float[Tensor, "batch frames features"], Float[Tensor, "batch frames 2"]]:
         """Normalised features, x and z of the root at zero, and the root's velocity along x and z in m/s."""
-        return self._decode([self.codebooks[half].vectors[codes[..., i]] for i, half in enumerate(HALVES)])
+        return self._decode([self._codebook(half).vectors[codes[..., i]] for i, half in enumerate(HALVES)])
+
+    def _codebook(self, half: str) -> Codebook:
+        return cast(Codebook, self.codebooks[half])
+
+    def _latents(self, motion: Tensor, half: str) -> Tensor:
+        """(batch, tokens, width) encodings of one half of normalised motion."""
+        return self.encoders[half](motion[..., self.columns[half]].transpose(1, 2)).transpose(1, 2)
 
     def _decode(self, vectors: list[Tensor]) -> tuple[Tensor, Tensor]:
         batch, tokens = vectors[0].shape[:2]
@@ -404,12 +405,14 @@ def sample_codes(
 ) -> Int[Tensor, "batch tokens halves"]:
     """A dance in codes, drawn time by time; ``frames`` is a multiple of the stride.
 
-    Beyond the context the oldest codes are forgotten. ``generator`` is on the CPU.
+    Beyond the context the oldest codes are forgotten. ``generator`` is on the CPU. ``gpt`` is a ``CodeTransformer``, or
+    a wrapper of one that shows its attributes, as training has it.
     """
-    stride, context, size = gpt.stride, gpt.config.context, len(music)
+    sizes = cast(CodeTransformer, gpt)
+    stride, context, size = sizes.stride, sizes.config.context, len(music)
     total = music.shape[1] // stride
     # One row ahead of the codes for the beginning.
-    codes = torch.full((size, total + 1, len(HALVES)), gpt.codes, dtype=torch.long, device=music.device)
+    codes = torch.full((size, total + 1, len(HALVES)), sizes.codes, dtype=torch.long, device=music.device)
     for time in range(total):
         first = max(0, time + 1 - context)
         logits = gpt(music[:, first * stride : (time + 1) * stride], codes[:, first : time + 1])[:, -1]

@@ -86,6 +86,7 @@ class FACTNetwork(nn.Module):
         self.cross_layers = stack(config.cross_layers)
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
+        self.pool: Tensor
         self.register_buffer("pool", torch.zeros(config.pool, config.seed_frames, config.features))
 
     def forward(

@@ -98,6 +98,8 @@ class MNETGenerator(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(width, **sizes) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
+        self.pool: Tensor
+        self.pool_genre: Tensor
         self.register_buffer("pool", torch.zeros(config.pool, config.seed_frames, config.features))
         self.register_buffer("pool_genre", torch.zeros(config.pool, dtype=torch.long))
 

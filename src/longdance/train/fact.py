@@ -35,10 +35,8 @@ class FACTTraining(GenerationConfig):
         return FACTTask(self, store)
 
 
-class FACTTask(GenerationTask):
+class FACTTask(GenerationTask[FACTTraining]):
     """N frames of future supervision (AI Choreographer, section 4.3)."""
-
-    config: FACTTraining
 
     def __init__(self, config: FACTTraining, store: Store):
         super().__init__(config, store)

@@ -1,6 +1,7 @@
 """What all trainings of a generator share: windows of the store, checks, seed motions, the checkpoint."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from longdance.train.task import Batch, Task, TrainingConfig
 class GenerationConfig(TrainingConfig):
     """Settings of every training of a generator. ``batch.window`` follows from the network where it is not given."""
 
-    network: BaseModel
+    network: Any
+    """Sizes of one of ``models.generators.GENERATORS``; every kind of training names its own."""
     batch: BatchConfig = BatchConfig()
     layout: str = "smpl24"
     """Motion features that the network sees; the store's may have more joints."""
@@ -27,10 +29,13 @@ class GenerationConfig(TrainingConfig):
     text_encoder: str = "all-MiniLM-L6-v2"
 
 
-class GenerationTask(Task):
+Config = TypeVar("Config", bound=GenerationConfig)
+
+
+class GenerationTask(Task, Generic[Config]):
     """A network that continues dances."""
 
-    def __init__(self, config: GenerationConfig, store: Store, *, statistics: Statistics | None = None):
+    def __init__(self, config: Config, store: Store, *, statistics: Statistics | None = None):
         check_fits(config, store)
         self.config, self.store = config, store
         self.layout: Layout = LAYOUTS[config.layout]
@@ -67,12 +72,13 @@ class GenerationTask(Task):
     def as_checkpoint(self, network: nn.Module, step: int) -> GeneratorCheckpoint:
         """The network with the statistics of its data."""
         config, store = self.config, self.store
+        sizes = cast(BaseModel, network.config)  # training has filled some of them in
         normaliser, mean, scale = self.statistics
         genres = {take.genre for take in store.select("train")} - {"none"}
         return GeneratorCheckpoint(
             GeneratorConfig(
-                generator=generator_name(network.config),
-                network=network.config.model_dump(mode="json"),
+                generator=generator_name(sizes),
+                network=sizes.model_dump(mode="json"),
                 layout=self.layout.name,
                 fps=store.fps,
                 music_encoder=config.music_encoder,

@@ -217,14 +217,16 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
             network.load_state_dict(initial.network.state_dict())
         elif isinstance(network, LocalDenoiser):
             network.use(self.statistics.normaliser)
+        self.discriminator = None
         if config.adversary is not None:
-            self.networks[DISCRIMINATOR] = MultiGenreDiscriminator(
+            self.discriminator = MultiGenreDiscriminator(
                 config.adversary,
                 features=self.layout.width,
                 music_channels=config.network.music_channels,
                 genres=len(genres_of(store)),
                 fps=store.fps,
             )
+            self.networks[DISCRIMINATOR] = self.discriminator
 
     def disturb(self, motion: Tensor, step: Tensor, noise: Tensor) -> Tensor:
         """Noised motion whose first and last frames, in fine-tuning, are not. Source: Lodge eq. 10.
@@ -250,12 +252,12 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
         """Eq. 8, and eq. 9 where there is a discriminator."""
         predicted, importance = self.predict(networks[KEPT], batch, generator, autocast)
         terms = self.compare(predicted, batch, importance)
-        if DISCRIMINATOR not in networks:
+        if self.discriminator is None:
             return {KEPT: terms}
         judge = networks[DISCRIMINATOR]
         given = batch.conditions.music, batch.valid, batch.genre
         with autocast():
-            verdict = self.networks[DISCRIMINATOR].verdict(predicted, *given)
+            verdict = self.discriminator.verdict(predicted, *given)
             real, made = judge(batch.motion, *given), judge(predicted.detach(), *given)
         terms["genre"] = generator_loss(verdict)
         terms["total"] = terms["total"] + self.config.losses.genre * terms["genre"]

@@ -39,10 +39,8 @@ class MNETTraining(GenerationConfig):
         return MNETTask(self, store)
 
 
-class MNETTask(GenerationTask):
+class MNETTask(GenerationTask[MNETTraining]):
     """Reconstruction, adversarial and diversity loss (MNET, section 3.4), the adversarial one in hinge form."""
-
-    config: MNETTraining
 
     def __init__(self, config: MNETTraining, store: Store):
         super().__init__(config, store)
@@ -57,16 +55,14 @@ class MNETTask(GenerationTask):
         pool, takes = seed_pool(store, self.layout, count=network.pool, frames=network.seed_frames)
         generator.pool.copy_(pool)
         generator.pool_genre.copy_(torch.tensor([genres.index(take.genre) for take in takes]))
-        self.networks = {
-            KEPT: generator,
-            DISCRIMINATOR: MultiGenreDiscriminator(
-                config.adversary,
-                features=self.layout.width,
-                music_channels=network.music_channels,
-                genres=len(genres),
-                fps=store.fps,
-            ),
-        }
+        self.discriminator = MultiGenreDiscriminator(
+            config.adversary,
+            features=self.layout.width,
+            music_channels=network.music_channels,
+            genres=len(genres),
+            fps=store.fps,
+        )
+        self.networks = {KEPT: generator, DISCRIMINATOR: self.discriminator}
 
     def losses(
         self,
@@ -86,7 +82,7 @@ class MNETTask(GenerationTask):
                 seed.repeat(2, 1, 1), music.repeat(2, 1, 1), genre.repeat(2), noise.flatten(0, 1)
             ).chunk(2)
             made = torch.cat((real, future), 1)
-            verdict = self.networks[DISCRIMINATOR].verdict(made, music, batch.valid, genre)
+            verdict = self.discriminator.verdict(made, music, batch.valid, genre)
             judged = networks[DISCRIMINATOR](
                 torch.cat((batch.motion, made.detach())), music.repeat(2, 1, 1), batch.valid.repeat(2, 1),
                 genre.repeat(2),
