@@ -196,7 +196,7 @@ class ChoreographicMemory(nn.Module):
         super().__init__()
         self.config = config
         layout = LAYOUTS[config.layout]
-        self.columns = dict(zip(HALVES, half_columns(layout), strict=True))
+        self.columns: dict[str, list[int]] = dict(zip(HALVES, half_columns(layout), strict=True))
         self.horizontal = horizontal_columns(layout)
         self.encoders = nn.ModuleDict({half: _encoder(len(self.columns[half]), config) for half in HALVES})
         self.codebooks = nn.ModuleDict({half: Codebook(config.codes, config.width, config.decay) for half in HALVES})

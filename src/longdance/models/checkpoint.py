@@ -8,7 +8,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -56,51 +56,74 @@ CHECKSUM = "tensors_sha256"
 """Key in ``config.json`` of the checksum of ``model.safetensors``; checkpoints without one are taken as they are."""
 
 
-class CheckpointConfig(BaseModel):
-    """Everything but the tensors."""
+class NetworkRecord(BaseModel):
+    """What every kind of checkpoint says of its network, beside the tensors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: int = FORMAT
     longdance: str = __version__
-    denoiser: str
-    """Kind of network, a key of ``DENOISERS``."""
     network: dict
     """The network's own configuration."""
     layout: str
     fps: PositiveFloat
-    window: Count
-    """Frames of the windows that the network was trained on."""
-    diffusion_steps: Count
     music_encoder: str
     text_encoder: str
     genres: tuple[str, ...] = ()
     """Genres among the training dances."""
-    clean_edges: NonNegativeInt = 0
-    """Frames at either end of the noisy input that the network expects without noise (Lodge eq. 10)."""
     recipe: str = ""
     trained_steps: NonNegativeInt = 0
     licence: str = ""
     """Licence and origin of the data the weights were trained on."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "CheckpointConfig":
-        for field, known in (("denoiser", DENOISERS), ("layout", LAYOUTS), ("music_encoder", MUSIC_CHANNELS)):
-            if getattr(self, field) not in known:
-                raise ValueError(f"expected {field} among {', '.join(known)}, got {getattr(self, field)!r}")
-        network = self.network_config
-        for field, expected in (
-            ("features", LAYOUTS[self.layout].width),
-            ("music_channels", MUSIC_CHANNELS[self.music_encoder]),
-            ("fps", self.fps),
-            ("diffusion_steps", self.diffusion_steps if network.precondition else network.diffusion_steps),
-        ):
-            if getattr(network, field) != expected:
+    def _known(self) -> "NetworkRecord":
+        for field, known in (("layout", LAYOUTS), ("music_encoder", MUSIC_CHANNELS)):
+            expect_known(field, getattr(self, field), known)
+        return self
+
+    def check_sizes(self, network: BaseModel, **also: float) -> None:
+        """``ValueError`` where the network's configuration does not fit the record, or ``also``.
+
+        A network need not have all of these sizes.
+        """
+        sizes = {
+            "features": LAYOUTS[self.layout].width,
+            "music_channels": MUSIC_CHANNELS[self.music_encoder],
+            "fps": self.fps,
+        }
+        for field, expected in (sizes | also).items():
+            if getattr(network, field, expected) != expected:
                 raise ValueError(f"expected network.{field} to be {expected}, got {getattr(network, field)}")
-        text_width = getattr(network, "text_width", None)  # FACT and Bailando hear no words
-        expected = ENCODER_WIDTHS.get(self.text_encoder, text_width)
-        if text_width not in (None, expected):
-            raise ValueError(f"expected network.text_width {expected} for {self.text_encoder}, got {text_width}")
+
+
+def expect_known(field: str, name: str, known: Iterable[str]) -> None:
+    """``ValueError`` for a name that is not among those known."""
+    if name not in known:
+        raise ValueError(f"expected {field} among {', '.join(known)}, got {name!r}")
+
+
+class CheckpointConfig(NetworkRecord):
+    """What the checkpoint of a denoiser says of it."""
+
+    denoiser: str
+    """Kind of network, a key of ``DENOISERS``."""
+    window: Count
+    """Frames of the windows that the network was trained on."""
+    diffusion_steps: Count
+    clean_edges: NonNegativeInt = 0
+    """Frames at either end of the noisy input that the network expects without noise (Lodge eq. 10)."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "CheckpointConfig":
+        expect_known("denoiser", self.denoiser, DENOISERS)
+        network = self.network_config
+        self.check_sizes(network, **({"diffusion_steps": self.diffusion_steps} if network.precondition else {}))
+        expected = ENCODER_WIDTHS.get(self.text_encoder, network.text_width)
+        if network.text_width != expected:
+            raise ValueError(
+                f"expected network.text_width {expected} for {self.text_encoder}, got {network.text_width}"
+            )
         return self
 
     @property

@@ -7,16 +7,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import BaseModel, model_validator
 from torch import nn
 
-from longdance import __version__
-from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.bailando import Bailando, BailandoConfig, ChoreographicMemory, MemoryConfig
-from longdance.models.checkpoint import FORMAT, Checkpoint
+from longdance.models.checkpoint import Checkpoint, NetworkRecord, expect_known
 from longdance.models.fact import FACTConfig, FACTNetwork
 from longdance.models.mnet import MNETConfig, MNETGenerator
-from longdance.motion.layout import LAYOUTS
 
 GENERATORS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "fact": (FACTConfig, FACTNetwork),
@@ -37,42 +34,18 @@ def build(network: BaseModel) -> nn.Module:
     return GENERATORS[generator_name(network)][1](network)
 
 
-class GeneratorConfig(BaseModel):
-    """Everything but the tensors."""
+class GeneratorConfig(NetworkRecord):
+    """What the checkpoint of a generator says of it; words are checked by its text encoder, and none but a genre's name
+    is heard.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    format: int = FORMAT
-    longdance: str = __version__
     generator: str
     """Kind of network, a key of ``GENERATORS``."""
-    network: dict
-    """The network's own configuration."""
-    layout: str
-    fps: PositiveFloat
-    music_encoder: str
-    text_encoder: str
-    """With which words are checked; no generator hears more of them than the genre's name."""
-    genres: tuple[str, ...] = ()
-    """Genres among the training dances."""
-    recipe: str = ""
-    trained_steps: NonNegativeInt = 0
-    licence: str = ""
-    """Licence and origin of the data the weights were trained on."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "GeneratorConfig":
-        for field, known in (("generator", GENERATORS), ("layout", LAYOUTS), ("music_encoder", MUSIC_CHANNELS)):
-            if getattr(self, field) not in known:
-                raise ValueError(f"expected {field} among {', '.join(known)}, got {getattr(self, field)!r}")
-        network = self.network_config
-        for field, expected in (
-            ("features", LAYOUTS[self.layout].width),
-            ("music_channels", MUSIC_CHANNELS[self.music_encoder]),
-            ("fps", self.fps),
-        ):
-            if getattr(network, field, expected) != expected:
-                raise ValueError(f"expected network.{field} to be {expected}, got {getattr(network, field)}")
+        expect_known("generator", self.generator, GENERATORS)
+        self.check_sizes(self.network_config)
         return self
 
     @property
