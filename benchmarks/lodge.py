@@ -29,7 +29,7 @@ from longdance.choreography.edmg import DEFAULT_REFINEMENT
 from longdance.choreography.lodge import CueConfig, Lodge
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig, refine
-from longdance.choreography.segments import SegmentPlan, at_origin
+from longdance.choreography.segments import SegmentPlan
 from longdance.data.store import Store
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.features.song import Song
@@ -37,6 +37,7 @@ from longdance.files import atomic_write
 from longdance.metrics import beat_alignment, beat_alignment_test, foot_skating, foot_skating_ratio
 from longdance.metrics.distribution import diversity, frechet_distance
 from longdance.metrics.features import kinetic_features
+from longdance.motion.layout import centred
 from longdance.motion.motion import Motion
 
 LENGTHS = (34.1334, 120.0, 480.0)
@@ -177,7 +178,7 @@ def measure_seams(arguments: argparse.Namespace, model: Lodge, asked: list[tuple
         columns = slice(layout["root_position"].start, layout.width)
         for before, after in pairwise(draft.plan.segments):
             seam = draft.plan.begin(after)
-            around = at_origin(features[seam - 4 : seam + 4], layout)
+            around = centred(features[seam - 4 : seam + 4], layout)
             wanted = draft.hard[before.window, before.slot + 1].cpu()
             errors.append(float((around - wanted)[:, columns].abs().max()))
         seams_at = [draft.plan.begin(segment) for segment in draft.plan.segments[1:]]

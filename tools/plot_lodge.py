@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from longdance.choreography.augment import mirror
-from longdance.choreography.key_motions import PRIMITIVE_FRAMES, find_key_motions, kinetic_energy
+from longdance.choreography.key_motions import find_key_motions, kinetic_energy
 from longdance.choreography.lodge import Draft, Lodge
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.features.song import Song
 from longdance.files import atomic_write
+from longdance.models.primitives import PRIMITIVE_FRAMES
 from longdance.motion.skeleton import Skeleton
 
 INK, GREY, HARD, SOFT, MIRRORED = "#22303c", "#9aa7b1", "#22303c", "#1f7a8c", "#d1662b"

@@ -1,20 +1,14 @@
-"""Key motions are found where a made-up dance pauses, and primitives lie where the plan says."""
+"""Key motions are found where a made-up dance pauses, and primitives are cut where the plan says."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longdance.choreography.key_motions import (
-    PRIMITIVE_FRAMES,
-    PrimitivePlan,
-    find_key_motions,
-    global_primitives,
-    key_frames,
-    kinetic_energy,
-)
-from longdance.data.store import Store, centred
-from longdance.motion.layout import LAYOUTS
+from longdance.choreography.key_motions import find_key_motions, global_primitives, key_frames, kinetic_energy
+from longdance.data.store import Store
+from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
+from longdance.motion.layout import LAYOUTS, centred
 
 FPS = 30.0
 LAYOUT = LAYOUTS["smpl22"]
@@ -75,22 +69,6 @@ def test_key_motions_do_not_depend_on_place_side_or_frame_rate(rng):
     twice = find_key_motions(swinging(600, period=1.6), 30.0).frames / 30
     finer = find_key_motions(swinging(600, period=3.2), 60.0).frames / 60  # the same swing at 60 fps
     np.testing.assert_allclose(finer, twice[: len(finer)], atol=0.04)
-
-
-def test_the_plan_of_the_paper():
-    assert (PLAN.segments, PLAN.hard, PLAN.soft, PLAN.count) == (4, 5, 8, 13)
-    assert PLAN.hard_starts().tolist() == [0, 252, 508, 764, 1016]
-    assert PLAN.soft_frames(100).tolist() == list(range(96, 104))
-    aistpp = PrimitivePlan(frames=256, segment=128)
-    assert (aistpp.count, aistpp.hard_starts().tolist()) == (7, [0, 124, 248])
-    discrete = PrimitivePlan(soft_spacing=4)
-    assert discrete.soft_frames(100).tolist() == [84, 88, 92, 96, 100, 104, 108, 112]
-
-
-@pytest.mark.parametrize("sizes", [{"frames": 1000}, {"frames": 64, "segment": 16}, {"soft_spacing": 0}], ids=str)
-def test_impossible_plans_are_refused(sizes):
-    with pytest.raises(ValueError, match=r"segment|greater"):
-        PrimitivePlan(**sizes)
 
 
 def test_primitives_are_what_the_take_does_there():

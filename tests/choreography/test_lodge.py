@@ -13,12 +13,11 @@ from conftest import swaying
 from longdance.choreography import lodge as lodge_module
 from longdance.choreography.augment import mirror
 from longdance.choreography.edmg import EDMG
-from longdance.choreography.key_motions import PrimitivePlan
 from longdance.choreography.lodge import CueConfig, Lodge, smooth, tidy
 from longdance.choreography.pretrained import load
 from longdance.choreography.refine import RefineConfig
 from longdance.choreography.score import Score
-from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, at_origin, eased
+from longdance.choreography.segments import Cue, CueSheet, SegmentPlan, eased
 from longdance.cli import WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
@@ -30,7 +29,8 @@ from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, den
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
-from longdance.motion.layout import LAYOUTS, Normaliser
+from longdance.models.primitives import PrimitivePlan
+from longdance.motion.layout import LAYOUTS, Normaliser, centred
 from longdance.motion.motion import Motion
 
 FPS, LENGTH, SEGMENT = 20.0, 128, 64
@@ -204,7 +204,7 @@ def test_a_jolt_at_a_seam_is_eased_and_the_rest_stays():
 
 def test_a_cue_happens_where_the_dancer_is(rng):
     features = torch.from_numpy(rng.normal(size=(4, LAYOUT.width)).astype(np.float32))
-    features = at_origin(features, LAYOUT)
+    features = centred(features, LAYOUT)
     normaliser = Normaliser(torch.zeros(LAYOUT.width), torch.full((LAYOUT.width,), 2.0))
     cues = [
         Cue(0, np.arange(4), features, anchored=True),
@@ -228,7 +228,7 @@ def test_a_cue_happens_where_the_dancer_is(rng):
 
 
 def test_clean_edges_are_the_cues_without_noise_but_for_where_the_segment_ends(rng):
-    features = at_origin(torch.from_numpy(rng.normal(size=(8, LAYOUT.width)).astype(np.float32)), LAYOUT)
+    features = centred(torch.from_numpy(rng.normal(size=(8, LAYOUT.width)).astype(np.float32)), LAYOUT)
     normaliser = Normaliser(torch.zeros(LAYOUT.width), torch.ones(LAYOUT.width))
     sheet = CueSheet([Cue(0, np.arange(8), features), Cue(0, np.arange(24, 32), features)], 1, 32, LAYOUT, normaliser)
     noisy = torch.from_numpy(rng.normal(size=(1, 32, LAYOUT.width)).astype(np.float32))
@@ -271,7 +271,7 @@ def test_the_frames_around_every_seam_are_those_of_one_primitive(sampler, local)
     assert plan.windows == 3
     for before, after in pairwise(plan.segments):
         seam = plan.begin(after)
-        around = at_origin(torch.from_numpy(features[seam - 4 : seam + 4]), LAYOUT)
+        around = centred(torch.from_numpy(features[seam - 4 : seam + 4]), LAYOUT)
         wanted = draft.hard[before.window, before.slot + 1]
         np.testing.assert_allclose(around, wanted, atol=2e-5)
     # Two windows have one and the same primitive between them.
@@ -301,11 +301,11 @@ def test_soft_cues_are_danced_on_beats_and_to_both_sides(model):
         _, soft = model.cues_of(draft, number, 0)
         for cue, centre, which, swapped in zip(soft, *placed, strict=True):
             assert centre + segment.start in beats
-            danced = at_origin(torch.from_numpy(features[segment.start + cue.frames]), LAYOUT)
+            danced = centred(torch.from_numpy(features[segment.start + cue.frames]), LAYOUT)
             if segment.start + cue.frames[-1] >= len(features):
                 continue
             primitive = draft.soft[segment.window, segment.slot, which]
-            wanted = at_origin(mirror(primitive, LAYOUT), LAYOUT) if swapped else primitive
+            wanted = centred(mirror(primitive, LAYOUT), LAYOUT) if swapped else primitive
             np.testing.assert_allclose(danced, wanted, atol=2e-5)
 
 
@@ -329,7 +329,7 @@ def test_discrete_primitives_reach_over_more_frames():
     _, soft = model.cues_of(draft, 0, 0)
     assert all(np.diff(cue.frames).tolist() == [4] * 7 for cue in soft)
     assert len({frame for cue in soft for frame in cue.frames}) == 8 * len(soft)
-    danced = at_origin(torch.from_numpy(features[soft[0].frames]), LAYOUT)
+    danced = centred(torch.from_numpy(features[soft[0].frames]), LAYOUT)
     np.testing.assert_allclose(danced, soft[0].features, atol=2e-5)
 
 

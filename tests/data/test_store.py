@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from longdance.data.store import Store, centred, is_prepared
+from longdance.data.store import Store, is_prepared
 from longdance.errors import InputError
-from longdance.motion.layout import LAYOUTS
 
 
 def test_takes_point_at_their_own_rows(small_store):
@@ -33,17 +32,6 @@ def test_select_leaves_out_copies_when_asked_for_originals(small_store):
     assert {take.genre for take in store.select("train")} == {"salsa", "disco", "none"}
     assert len(store.select("train", original=True)) == 3
     assert store.select("nowhere") == []
-
-
-def test_centred_moves_only_the_horizontal_root():
-    layout = LAYOUTS["smpl24"]
-    features = np.random.default_rng(0).normal(size=(7, layout.width)).astype(np.float32)
-    moved = centred(features, layout)
-    root = layout["root_position"].start
-    np.testing.assert_allclose(moved[0, [root, root + 2]], 0, atol=1e-7)
-    np.testing.assert_allclose(np.diff(moved, axis=0), np.diff(features, axis=0), atol=1e-6)
-    untouched = [column for column in range(layout.width) if column not in (root, root + 2)]
-    assert np.array_equal(moved[:, untouched], features[:, untouched])
 
 
 def test_a_folder_without_a_store_is_named(tmp_path):

@@ -13,7 +13,6 @@ from longdance.models.bailando import (
     MemoryConfig,
     codes_before,
     half_columns,
-    horizontal_columns,
     sample_codes,
 )
 from longdance.motion.layout import LAYOUTS
@@ -43,7 +42,7 @@ def memory_in_use() -> ChoreographicMemory:
 def test_halves_are_apart_and_hold_all_but_the_place_on_the_floor(name):
     layout = LAYOUTS[name]
     upper, lower = half_columns(layout)
-    assert sorted(upper + lower + horizontal_columns(layout)) == list(range(layout.width))
+    assert sorted(upper + lower + layout.horizontal) == list(range(layout.width))
     knee, wrist = (layout.joint_columns((joint,)).nonzero()[0].tolist() for joint in ("left_knee", "right_wrist"))
     assert set(knee) <= set(lower)
     assert set(wrist) <= set(upper)
@@ -105,7 +104,7 @@ def test_what_is_restored_from_codes_is_what_was_quantised(generator):
     assert codes.shape == (2, 4, 2)
     assert torch.equal(codes, remembered.codes)
     features, velocity = memory.decode(codes)
-    horizontal = horizontal_columns(LAYOUTS["smpl24"])
+    horizontal = LAYOUTS["smpl24"].horizontal
     assert not features[..., horizontal].any()
     torch.testing.assert_close(remembered.features[..., horizontal], motion[..., horizontal])
     others = [column for column in range(151) if column not in horizontal]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from longdance.choreography.key_motions import PrimitivePlan
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
 from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
 from longdance.models.pmd import Conditions
+from longdance.models.primitives import PrimitivePlan
 from longdance.motion.layout import Normaliser
 
 SIZES = {
@@ -119,7 +119,6 @@ def test_primitives_lie_where_the_choreography_cuts_them(length, segment, count,
     config = GlobalDenoiserConfig(**SIZES, length=length, segment=segment, soft_spacing=spacing)
     plan = PrimitivePlan(frames=length, segment=segment, soft_spacing=spacing)
     assert config.primitives == plan.count == count
-    assert config.hard == plan.hard
     frames = config.frames().numpy()
     assert (frames[: plan.hard, 0] == plan.hard_starts()).all()
     middles = segment / 4 + segment / 2 * torch.arange(plan.soft)

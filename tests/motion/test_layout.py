@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from longdance.motion.layout import LAYOUTS, Normaliser
+from longdance.motion.layout import LAYOUTS, Normaliser, centred
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24
 
@@ -78,6 +78,21 @@ def test_joint_columns_name_exactly_the_joints_numbers(rng):
     difference = (layout.encode(motion) != other).any(0)
     difference[layout["contact"]] = False
     np.testing.assert_array_equal(difference, layout.joint_columns(("pelvis", "left_elbow")))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_centred_moves_only_the_horizontal_root(name, kind, rng):
+    layout = LAYOUTS[name]
+    features = rng.normal(size=(2, 7, layout.width))
+    before = features.copy()
+    moved = np.asarray(centred(kind(features), layout))
+    root = layout["root_position"].start
+    assert (moved[:, 0, [root, root + 2]] == 0).all()
+    np.testing.assert_allclose(np.diff(moved, axis=1), np.diff(features, axis=1), atol=1e-12)
+    untouched = [column for column in range(layout.width) if column not in (root, root + 2)]
+    assert np.array_equal(moved[..., untouched], features[..., untouched])
+    assert np.array_equal(features, before)
 
 
 def test_features_of_a_frame_only_depend_on_it_apart_from_contacts(rng):

@@ -186,11 +186,10 @@ def test_rotation_between_zero_vectors_is_the_identity():
 
 
 def test_conversions_keep_leading_axes(turns):
-    matrices = as_tensor(turns[:24]).reshape(2, 3, 4, 3, 3)
-    assert rot.matrix_to_6d(matrices).shape == (2, 3, 4, 6)
-    assert rot.quaternion_from_matrix(matrices).shape == (2, 3, 4, 4)
-    assert rot.axis_angle_from_matrix(matrices).shape == (2, 3, 4, 3)
-    assert rot.euler_from_matrix(matrices, "xyz").shape == (2, 3, 4, 3)
+    rows = as_tensor(turns[:24])
+    euler = lambda matrices: rot.euler_from_matrix(matrices, "xyz")  # noqa: E731
+    for convert in (rot.matrix_to_6d, rot.quaternion_from_matrix, rot.axis_angle_from_matrix, euler):
+        torch.testing.assert_close(convert(rows.reshape(2, 3, 4, 3, 3)), convert(rows).reshape(2, 3, 4, -1))
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-9, 0.3, 3.0])

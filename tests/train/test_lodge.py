@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from longdance.choreography.key_motions import PRIMITIVE_FRAMES
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint
@@ -15,6 +14,7 @@ from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
+from longdance.models.primitives import PRIMITIVE_FRAMES
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.skeleton import SMPL22, SMPL24
 from longdance.train.batches import BatchConfig, Statistics, columns_between

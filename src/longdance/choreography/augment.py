@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, tensor
 
-from longdance.choreography.key_motions import PRIMITIVE_FRAMES
 from longdance.features.song import Song
+from longdance.models.primitives import PRIMITIVE_FRAMES
 from longdance.motion.layout import Layout
 
 IDENTICAL = 0.5

@@ -20,7 +20,7 @@ from longdance.choreography.longform import Progress, Sampling
 from longdance.choreography.timeline import Timeline
 from longdance.errors import InputError
 from longdance.features.text import TextPrompt, resolve_prompt
-from longdance.models.bailando import horizontal_columns, sample_codes
+from longdance.models.bailando import sample_codes
 from longdance.models.generators import GeneratorCheckpoint
 from longdance.motion.layout import Layout
 from longdance.motion.rotations import matrix_to_6d
@@ -67,7 +67,7 @@ class Autoregressive(EDMG):
                 if progress is not None:
                     progress(min(done, frames), frames, "dancing")
         track = np.concatenate(parts)[:frames]
-        horizontal = horizontal_columns(checkpoint.layout)
+        horizontal = checkpoint.layout.horizontal
         track[:, horizontal] -= track[0, horizontal]
         return track, {}
 
@@ -180,7 +180,7 @@ def rolled(
     ``advance(seed, at)`` gets the last frames (1, seed, features), normalised and horizontally relative to the first of
     them, and how many frames were made, and predicts the next ones.
     """
-    horizontal, window, made = horizontal_columns(checkpoint.layout), start, 0
+    horizontal, window, made = checkpoint.layout.horizontal, start, 0
     while made < frames:
         origin = window[0, horizontal]
         next_frames = checkpoint.normaliser.denormalise(
@@ -202,7 +202,7 @@ def upright(features: Float[Tensor, "frames features"], layout: Layout) -> Float
 
 def _moved(features: Tensor, by: Tensor, layout: Layout) -> Tensor:
     moved = features.clone()
-    moved[..., horizontal_columns(layout)] += by
+    moved[..., layout.horizontal] += by
     return moved
 
 
@@ -235,7 +235,7 @@ class BailandoDancer(Autoregressive):
             own = slice((begin - first) * stride, (min(begin + BLOCK, tokens) - first) * stride)
             part = checkpoint.normaliser.denormalise(features[own])
             path = place + (velocity[own] / checkpoint.config.fps).cumsum(0)
-            part[:, horizontal_columns(checkpoint.layout)] = path
+            part[:, checkpoint.layout.horizontal] = path
             place = path[-1]
             yield part
 

@@ -1,29 +1,19 @@
 """Key motions of a dance, and the primitives that Lodge's global stage learns from them.
 
 A dance alternates between key motions, which arrive at a pose, and transitions between them. Here belong where the
-key motions are, where in a long stretch of dance Lodge's primitives lie, and how they are cut out of a training take.
-Source: Lodge sections 3.2 and 3.3, appendices B and C.
+key motions are, and how primitives are cut out of a training take; where in a long stretch of dance they lie is in
+`models.primitives`. Source: Lodge sections 3.2 and 3.3, appendices B and C.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from longdance.data.store import centred
-from longdance.motion.layout import Layout
-
-PRIMITIVE_FRAMES = 8
-"""Frames of a primitive (Lodge section 3.2)."""
-HALF = PRIMITIVE_FRAMES // 2
-"""Frames that a hard cue gives to each of the segments that meet in it (Lodge section 3.4)."""
-SOFT_PER_SEGMENT = 2
-"""Soft primitives per segment: 8 in 4 segments (Lodge section 4.1)."""
-CLEARANCE = 8
-"""Frames from a segment's ends within which no soft primitive is centred."""
+from longdance.models.primitives import PRIMITIVE_FRAMES, SOFT_PER_SEGMENT, PrimitivePlan
+from longdance.motion.layout import Layout, centred
 
 SPEED_SMOOTHING = 0.05
 """Seconds, standard deviation: capture noise has no pauses of its own."""
@@ -44,65 +34,6 @@ class KeyMotions(NamedTuple):
     """(keys,) frame of least speed."""
     expressiveness: np.ndarray
     """(keys,) kinetic energy per mass, (m/s)^2, around the pose less that in the pose."""
-
-
-class PrimitivePlan(BaseModel):
-    """Where primitives lie in the ``frames`` that the global stage sees at once; see ``starts`` for their order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    frames: PositiveInt = 1024
-    """N, frames of music (Lodge table 7)."""
-    segment: PositiveInt = 256
-    """n, frames that the local stage dances at once; divides ``frames``."""
-    soft_spacing: PositiveInt = 1
-    """Frames from each frame of a soft primitive to its next; 4 makes the discrete primitives of Lodge table 6."""
-
-    @model_validator(mode="after")
-    def _segments_divide(self) -> "PrimitivePlan":
-        if self.frames % self.segment:
-            raise ValueError(f"expected segment to divide frames = {self.frames}, got {self.segment}")
-        if self.share < 2 * self.clearance:
-            raise ValueError(f"expected a segment of at least {4 * self.clearance} frames, got {self.segment}")
-        return self
-
-    @property
-    def segments(self) -> int:
-        """Segments in ``frames``."""
-        return self.frames // self.segment
-
-    @property
-    def hard(self) -> int:
-        """Hard primitives: one where segments meet, one at either end."""
-        return self.segments + 1
-
-    @property
-    def soft(self) -> int:
-        """Soft primitives."""
-        return self.segments * SOFT_PER_SEGMENT
-
-    @property
-    def count(self) -> int:
-        """All primitives; 13 with the paper's sizes."""
-        return self.hard + self.soft
-
-    @property
-    def share(self) -> int:
-        """Frames of a segment that belong to one soft primitive."""
-        return self.segment // SOFT_PER_SEGMENT
-
-    @property
-    def clearance(self) -> int:
-        """Frames from a segment's ends within which no soft primitive is centred."""
-        return max(CLEARANCE, HALF * (self.soft_spacing + 1))
-
-    def hard_starts(self) -> np.ndarray:
-        """(hard,) first frames of the hard primitives: centred where segments meet, moved inside at both ends."""
-        return np.clip(np.arange(self.hard) * self.segment - HALF, 0, self.frames - PRIMITIVE_FRAMES)
-
-    def soft_frames(self, centre: int) -> np.ndarray:
-        """(8,) frames of a soft primitive whose pose is reached at ``centre``."""
-        return centre + (np.arange(PRIMITIVE_FRAMES) - HALF) * self.soft_spacing
 
 
 class Primitives(NamedTuple):

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror, place_soft_cues
 from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Commission
-from longdance.choreography.key_motions import PRIMITIVE_FRAMES, SOFT_PER_SEGMENT, PrimitivePlan
 from longdance.choreography.longform import Progress, Sampling, denoise
 from longdance.choreography.refine import RefineConfig, refine
-from longdance.choreography.segments import Cue, CueSheet, Segment, SegmentPlan, at_origin, eased
+from longdance.choreography.segments import Cue, CueSheet, Segment, SegmentPlan, eased
 from longdance.choreography.timeline import Span, conditions
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Guidance, guided
@@ -31,8 +30,9 @@ from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.lodge_global import GlobalDenoiserConfig
+from longdance.models.primitives import PRIMITIVE_FRAMES, SOFT_PER_SEGMENT, PrimitivePlan
 from longdance.motion import rotations as rot
-from longdance.motion.layout import Layout
+from longdance.motion.layout import Layout, centred
 from longdance.motion.motion import Motion
 
 GLOBAL, LOCAL = "global", "local"
@@ -115,7 +115,7 @@ class Lodge(EDMG):
         if not isinstance(network, GlobalDenoiserConfig):
             kind = self.choreographer.config.denoiser
             raise InputError(f"{self.name}: expected a global stage in {GLOBAL}, got a network of kind {kind}")
-        return PrimitivePlan(frames=network.length, segment=network.segment, soft_spacing=network.soft_spacing)
+        return network.plan()
 
     def generate(self, song: str | os.PathLike | Song, *, cues: CueConfig | None = None, **asked: Any) -> Motion:
         """Dance to a song; arguments as of ``EDMG.generate``, and how soft primitives lead (the model's if None)."""
@@ -208,7 +208,7 @@ class Lodge(EDMG):
         for centre, number, swapped in zip(*placed, strict=True):
             features = draft.soft[place.window, place.slot, int(number)]
             if swapped:
-                features = at_origin(mirror(features, layout), layout)
+                features = centred(mirror(features, layout), layout)
             soft.append(Cue(row, draft.plan.primitives.soft_frames(int(centre)), features))
         return hard, soft
 
@@ -382,11 +382,9 @@ def smooth(features: Float[Tensor, "*axes frames features"], layout: Layout) -> 
 
 def tidy(features: Float[Tensor, "*axes frames features"], layout: Layout) -> Float[Tensor, "*axes frames features"]:
     """Primitives made proper: labels from 0 to 1, true rotations, and the root above the origin in the first frame."""
-    tidied = features.clone()
-    root = layout["root_position"].start
+    tidied = centred(features, layout)
     tidied[..., layout["contact"]] = features[..., layout["contact"]].clamp(0, 1)
     tidied[..., layout["rotations"]] = rot.matrix_to_6d(layout.pose(features)[1]).flatten(-2)
-    tidied[..., [root, root + 2]] -= features[..., :1, [root, root + 2]]
     return tidied
 
 
@@ -447,10 +445,9 @@ def _shared(links: Sequence[int], plan: PrimitivePlan, rows: int, device: torch.
 
 def _seam_steps(draft: Draft, layout: Layout) -> np.ndarray:
     """(seams, 2) metres along x and z from the last frame of each segment to the first of the next one."""
-    root = layout["root_position"].start
     middle = PRIMITIVE_FRAMES // 2
     steps = []
     for segment in draft.plan.segments[:-1]:
         primitive = draft.hard[segment.window, segment.slot + 1]
-        steps.append((primitive[middle] - primitive[middle - 1])[[root, root + 2]].double().cpu().numpy())
+        steps.append((primitive[middle] - primitive[middle - 1])[layout.horizontal].double().cpu().numpy())
     return np.array(steps).reshape(-1, 2)

@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from longdance.choreography.key_motions import HALF, PRIMITIVE_FRAMES, PrimitivePlan
 from longdance.diffusion.constraints import Constraint
+from longdance.models.primitives import HALF, PRIMITIVE_FRAMES, PrimitivePlan
 from longdance.motion import rotations as rot
-from longdance.motion.layout import Layout, Normaliser
+from longdance.motion.layout import Layout, Normaliser, centred
 from longdance.motion.motion import Motion
 
 SEAM_TIME, SEAM_CUTOFF = 0.3, 3.0
@@ -100,7 +100,7 @@ class SegmentPlan:
             frames = self.primitives.hard_starts()[number] + np.arange(PRIMITIVE_FRAMES)
             frames = frames - segment.slot * self.primitives.segment
             inside = (frames >= 0) & (frames < self.primitives.segment)
-            features = at_origin(hard[number, torch.from_numpy(inside)], layout)
+            features = centred(hard[number, torch.from_numpy(inside)], layout)
             cues.append(Cue(row, frames[inside], features, anchored=number == segment.slot))
         return cues
 
@@ -121,8 +121,7 @@ class SegmentPlan:
 
         A step goes from the last frame before a seam to the first one after it.
         """
-        root = layout["root_position"].start
-        horizontal = [root, root + 2]
+        horizontal = layout.horizontal
         track = np.empty((max(self.frames, 1), layout.width), np.float32)
         begins = [self.begin(segment) for segment in self.segments] + [len(track)]
         position = np.zeros(2)
@@ -155,14 +154,6 @@ def eased(motion: Motion, seams: Sequence[int]) -> Motion:
     )
     root = motion.root_position + weight[:, None] * (low.root_position - motion.root_position)
     return replace(motion, root_position=root, rotations=turned.numpy())
-
-
-def at_origin(features: Float[Tensor, "frames features"], layout: Layout) -> Float[Tensor, "frames features"]:
-    """Denormalised features moved so that the root of the first frame is above the origin."""
-    root = layout["root_position"].start
-    moved = features.clone()
-    moved[:, [root, root + 2]] -= features[:1, [root, root + 2]]
-    return moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +195,7 @@ class CueSheet:
         known = torch.zeros(self.frames, self.layout.width, dtype=torch.bool, device=noisy.device)
         known[:count] = True
         known[-count:] = True
-        known[-count:, self._horizontal] = False
+        known[-count:, self.layout.horizontal] = False
         return torch.where(known & (self.mask > 0), self.values.to(noisy), noisy)
 
     def distance(self, segments: Float[Tensor, "rows frames features"]) -> Float[Tensor, " cues"]:
@@ -219,11 +210,6 @@ class CueSheet:
             found.append((self.layout.joints(danced) - self.layout.joints(wanted)).norm(dim=-1).mean())
         return torch.stack(found) if found else real.new_zeros(0)
 
-    @property
-    def _horizontal(self) -> list[int]:
-        root = self.layout["root_position"].start
-        return [root, root + 2]
-
     @cached_property
     def _owner(self) -> Tensor:
         """(rows, frames) number of the cue that holds a frame, -1 for none."""
@@ -237,12 +223,12 @@ class CueSheet:
         held = self._owner >= 0
         number = self._owner[held]
         value = self.values.to(clean).clone()
-        apart = (clean[held] - value[held])[:, self._horizontal]
+        apart = (clean[held] - value[held])[:, self.layout.horizontal]
         ones = torch.ones_like(apart[:, :1])
         count = torch.zeros(len(self.cues), 1).to(clean).index_add(0, number, ones)
         shift = torch.zeros(len(self.cues), 2).to(clean).index_add(0, number, apart) / count.clamp_min(1)
         free = torch.tensor([not cue.anchored for cue in self.cues], device=clean.device)
         moved = value[held]
-        moved[:, self._horizontal] += (shift * free[:, None])[number]
+        moved[:, self.layout.horizontal] += (shift * free[:, None])[number]
         value[held] = moved
         return value

@@ -14,7 +14,7 @@ import numpy as np
 
 from longdance.errors import InputError
 from longdance.files import atomic_write
-from longdance.motion.layout import LAYOUTS, Layout, Normaliser
+from longdance.motion.layout import LAYOUTS, Layout, Normaliser, centred
 
 FORMAT = 1
 
@@ -111,14 +111,6 @@ class Store:
             for begin in range(0, take.frames, stretch)
         ]
         return Normaliser.fit(np.concatenate(rows), self.layout)
-
-
-def centred(features: np.ndarray, layout: Layout) -> np.ndarray:
-    """The features (frames, width) moved so that the first frame stands above x = z = 0."""
-    x, _, z = range(*layout["root_position"].indices(layout.width))
-    moved = features.copy()
-    moved[:, [x, z]] -= moved[0, [x, z]]
-    return moved
 
 
 def is_prepared(folder: str | os.PathLike, fingerprint: str) -> bool:

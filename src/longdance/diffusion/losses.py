@@ -25,6 +25,12 @@ class EDMGLossWeights(BaseModel):
     """Mean squared error of joint accelerations in (m/s^2)^2; not in the paper."""
 
 
+OPEN_LOSS_WEIGHTS = EDMGLossWeights(
+    reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15, joint_acceleration=0.0002
+)
+"""Of the open recipes: short trainings need joint velocities and accelerations compared as well for smooth motion."""
+
+
 def edmg_losses(
     predicted: Float[Tensor, "batch frames features"],
     target: Float[Tensor, "batch frames features"],

@@ -25,12 +25,6 @@ DILATIONS = (1, 3)
 """Of the residual convolutions at every rate."""
 
 
-def horizontal_columns(layout: Layout) -> list[int]:
-    """Columns of the root's x and z."""
-    root = layout["root_position"].start
-    return [root, root + 2]
-
-
 def half_columns(layout: Layout) -> tuple[list[int], list[int]]:
     """Columns of the upper and the lower half of the body; together all but the root's x and z.
 
@@ -39,7 +33,7 @@ def half_columns(layout: Layout) -> tuple[list[int], list[int]]:
     lower = layout.joint_columns(tuple(name for name in LOWER_JOINTS if name in layout.skeleton.names))
     lower[layout["contact"]] = lower[layout["root_position"]] = True
     upper = ~lower
-    lower[horizontal_columns(layout)] = False
+    lower[layout.horizontal] = False
     return upper.nonzero()[0].tolist(), lower.nonzero()[0].tolist()
 
 
@@ -197,7 +191,7 @@ class ChoreographicMemory(nn.Module):
         self.config = config
         layout = LAYOUTS[config.layout]
         self.columns: dict[str, list[int]] = dict(zip(HALVES, half_columns(layout), strict=True))
-        self.horizontal = horizontal_columns(layout)
+        self.horizontal = layout.horizontal
         self.encoders = nn.ModuleDict({half: _encoder(len(self.columns[half]), config) for half in HALVES})
         self.codebooks = nn.ModuleDict({half: Codebook(config.codes, config.width, config.decay) for half in HALVES})
         self.decoders = nn.ModuleDict({half: _decoder(len(self.columns[half]), config) for half in HALVES})

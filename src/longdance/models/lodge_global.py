@@ -3,6 +3,7 @@
 Source: Lodge section 3.3. Where the paper leaves sizes open, EDGE's are the defaults.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pydantic import model_validator
@@ -12,9 +13,7 @@ from longdance.models.blocks import Preconditioner, TemporalFilter
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, TransformerConfig
 from longdance.models.pmd import Conditions, Count
-
-SOFT_PER_SEGMENT = 2
-"""Soft primitives per segment: 8 in 4 segments (Lodge section 4.1)."""
+from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
 
 class GlobalDenoiserConfig(TransformerConfig):
@@ -28,45 +27,38 @@ class GlobalDenoiserConfig(TransformerConfig):
     """N, frames of music (Lodge table 7)."""
     segment: Count = 256
     """n, frames that the local stage dances at once; divides ``length``."""
-    primitive_frames: Count = 8
-    """Frames of a primitive (section 3.2)."""
+    primitive_frames: Count = PRIMITIVE_FRAMES
+    """Frames of a primitive (section 3.2); always the same."""
     soft_spacing: Count = 1
     """Frames of the dance from one frame of a soft primitive to its next; 4 for discrete primitives (table 6)."""
 
     @model_validator(mode="after")
-    def _segments_divide(self) -> "GlobalDenoiserConfig":
-        if self.length % self.segment:
-            raise ValueError(f"expected segment to divide length = {self.length}, got {self.segment}")
-        if self.primitive_frames % self.frames_per_token:
+    def _primitives_fit(self) -> "GlobalDenoiserConfig":
+        if self.primitive_frames != PRIMITIVE_FRAMES:
+            raise ValueError(f"expected primitive_frames={PRIMITIVE_FRAMES}, got {self.primitive_frames}")
+        if PRIMITIVE_FRAMES % self.frames_per_token:
             raise ValueError(
-                f"expected frames_per_token to divide primitive_frames = {self.primitive_frames}, got "
+                f"expected frames_per_token to divide primitive_frames = {PRIMITIVE_FRAMES}, got "
                 f"{self.frames_per_token}"
             )
+        self.plan()  # refuses segments that do not fit
         return self
 
-    @property
-    def segments(self) -> int:
-        """Stretches for the local stage."""
-        return self.length // self.segment
-
-    @property
-    def hard(self) -> int:
-        """Hard primitives: one at either end, one wherever segments meet."""
-        return self.segments + 1
+    def plan(self) -> PrimitivePlan:
+        """Where primitives lie."""
+        return PrimitivePlan(frames=self.length, segment=self.segment, soft_spacing=self.soft_spacing)
 
     @property
     def primitives(self) -> int:
-        """All of them: 13 with the paper's sizes."""
-        return self.hard + SOFT_PER_SEGMENT * self.segments
+        """How many there are: 13 with the paper's sizes."""
+        return self.plan().count
 
     def frames(self) -> Int[Tensor, "primitives primitive_frames"]:
-        """Where on the timeline the frames of every primitive lie; a soft one about the middle of its half segment."""
-        within = torch.arange(self.primitive_frames)
-        half = self.primitive_frames // 2
-        hard = (torch.arange(self.hard) * self.segment - half).clamp(0, self.length - self.primitive_frames)
-        share = self.segment // SOFT_PER_SEGMENT
-        soft = torch.arange(self.primitives - self.hard) * share + share // 2
-        return torch.cat((hard[:, None] + within, soft[:, None] + (within - half) * self.soft_spacing))
+        """Where on the timeline the frames of every primitive lie; a soft one about the middle of its share."""
+        plan = self.plan()
+        hard = plan.hard_starts()[:, None] + np.arange(PRIMITIVE_FRAMES)
+        soft = [plan.soft_frames(number * plan.share + plan.share // 2) for number in range(plan.soft)]
+        return torch.from_numpy(np.concatenate((hard, np.stack(soft))))
 
 
 class GlobalDenoiser(nn.Module):

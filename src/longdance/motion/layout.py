@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +46,12 @@ class Layout:
         """Number of features per frame."""
         return self.blocks["rotations"].stop
 
+    @property
+    def horizontal(self) -> list[int]:
+        """Columns of the root's x and z."""
+        root = self["root_position"].start
+        return [root, root + 2]
+
     def joint_columns(self, names: tuple[str, ...]) -> np.ndarray:
         """(width,) booleans of the columns that hold the rotations of the named joints."""
         mask = np.zeros(self.width, dtype=bool)
@@ -77,6 +84,16 @@ class Layout:
     def joints(self, features: Float[Tensor, "*axes features"]) -> Float[Tensor, "*axes joints 3"]:
         """Joint positions (metres) of denormalised features, differentiable."""
         return forward_kinematics(*self.pose(features), self.skeleton)[0]
+
+
+Features = TypeVar("Features", np.ndarray, Tensor)
+
+
+def centred(features: Features, layout: Layout) -> Features:
+    """Denormalised features (..., frames, width) moved so that the root of the first frame is above x = z = 0."""
+    moved = features.copy() if isinstance(features, np.ndarray) else features.clone()
+    moved[..., layout.horizontal] -= moved[..., :1, layout.horizontal]
+    return moved
 
 
 LAYOUTS = {

@@ -7,7 +7,7 @@ training (see docs/reproduce.md).
 
 from collections.abc import Callable
 
-from longdance.diffusion.losses import EDMGLossWeights
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS
 from longdance.models.pmd import PMDConfig
 from longdance.train.batches import BatchConfig
 from longdance.train.edmg import EDMGConfig
@@ -70,10 +70,7 @@ def ablation_full() -> EDMGConfig:
             precondition=True, chunk=50,
         ),
         batch=BatchConfig(size=12, window=150),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS,
         importance_cap=4.0,
         music_encoder="rhythm",
         steps=1000,

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from longdance.data.store import Store, Take
-from longdance.diffusion.losses import EDMGLossWeights, edmg_losses, masked_mean
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, edmg_losses, masked_mean
 from longdance.errors import InputError
 from longdance.models.bailando import (
     Bailando,
@@ -25,7 +25,6 @@ from longdance.models.bailando import (
     GPTConfig,
     MemoryConfig,
     codes_before,
-    horizontal_columns,
     sample_codes,
 )
 from longdance.models.generators import GeneratorCheckpoint
@@ -45,9 +44,7 @@ class BailandoMemoryTraining(GenerationConfig):
 
     network: MemoryConfig
     batch: BatchConfig = BatchConfig(size=32, window=240)
-    losses: EDMGLossWeights = EDMGLossWeights(
-        reconstruction=1.0, velocity=1.0, joints=1.0, contact=0.0, joint_velocity=0.0, joint_acceleration=0.0
-    )
+    losses: EDMGLossWeights = EDMGLossWeights(reconstruction=1.0, velocity=1.0, joints=1.0, contact=0.0)
     root_velocity: float = 1.0
     """Weight of the velocity branch's mean squared error in (m/s)^2."""
     commitment: float = 0.1
@@ -86,7 +83,7 @@ class BailandoMemoryTask(GenerationTask):
             remembered.features, batch.motion, batch.valid, layout=self.layout, normaliser=normaliser, fps=fps,
             weights=config.losses,
         )  # fmt: skip
-        path = normaliser.denormalise(batch.motion)[..., horizontal_columns(self.layout)]
+        path = normaliser.denormalise(batch.motion)[..., self.layout.horizontal]
         wrong = (remembered.velocity[:, 1:] - path.diff(dim=1) * fps) ** 2
         terms["root_velocity"] = masked_mean(wrong, (batch.valid[:, 1:] & batch.valid[:, :-1]).float())
         terms["commitment"] = remembered.commitment
@@ -348,10 +345,7 @@ def bailando_memory_open() -> BailandoMemoryTraining:
         recipe="bailando-memory-open",
         network=MemoryConfig(fps=30, width=128, halvings=2, codes=256, decay=0.97),
         batch=BatchConfig(size=32, window=96),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.0, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS.model_copy(update={"contact": 0.0}),
         music_encoder="rhythm",
         steps=1000,
         learning_rate=1e-3,

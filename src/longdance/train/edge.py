@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from longdance.data.store import Store
-from longdance.diffusion.losses import EDMGLossWeights, edmg_losses
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, edmg_losses
 from longdance.models.edge import EDGEDenoiserConfig
 from longdance.train.adan import Adan
 from longdance.train.batches import Batch, BatchConfig
@@ -65,10 +65,7 @@ def edge_open() -> EDGEConfig:
             precondition=True,
         ),
         batch=BatchConfig(size=16, window=150, drop_all=0.25, drop_text=0.0),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS,
         importance_cap=4.0,
         music_encoder="rhythm",
         steps=1500,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from longdance.data.store import Store
-from longdance.diffusion.losses import EDMGLossWeights, edmg_losses
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, edmg_losses
 from longdance.errors import InputError
 from longdance.models.fact import FACTConfig, FACTNetwork
 from longdance.motion.layout import Layout
@@ -112,10 +112,7 @@ def fact_open() -> FACTTraining:
             attention_heads=6, motion_layers=1, music_layers=1, cross_layers=6, residual=True,
         ),
         batch=BatchConfig(size=16, window=120),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS,
         music_encoder="rhythm",
         seed_noise=0.1,
         steps=2000,

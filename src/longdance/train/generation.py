@@ -8,11 +8,11 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from longdance.data.store import Store, Take, centred
+from longdance.data.store import Store, Take
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.generators import GeneratorCheckpoint, GeneratorConfig, generator_name
-from longdance.motion.layout import LAYOUTS, Layout
+from longdance.motion.layout import LAYOUTS, Layout, centred
 from longdance.train.batches import BatchConfig, BatchSource, Statistics, columns_between
 from longdance.train.task import Batch, Task, TrainingConfig
 

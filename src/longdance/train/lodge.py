@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longdance.choreography.key_motions import PRIMITIVE_FRAMES, PrimitivePlan, global_primitives, key_frames
+from longdance.choreography.key_motions import global_primitives, key_frames
 from longdance.data.store import Store, Take
 from longdance.diffusion.lodge_losses import LodgeLossWeights, discriminator_loss, generator_loss, lodge_losses
 from longdance.errors import InputError
@@ -20,6 +20,7 @@ from longdance.models.discriminator import DiscriminatorConfig, MultiGenreDiscri
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LAYOUT, LocalDenoiser, LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
+from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 from longdance.train.adan import Adan
 from longdance.train.batches import Batch, BatchSource, Statistics, genres_of
 from longdance.train.denoising import DenoisingConfig, DenoisingTask, as_checkpoint
@@ -127,12 +128,7 @@ class LodgeGlobalTask(LodgeTask[LodgeGlobalConfig]):
     """The global diffusion (Lodge section 3.3)."""
 
     def __init__(self, config: LodgeGlobalConfig, store: Store):
-        network = config.network
-        self.plan = PrimitivePlan(frames=network.length, segment=network.segment, soft_spacing=network.soft_spacing)
-        if (self.plan.count, PRIMITIVE_FRAMES) != (network.primitives, network.primitive_frames):
-            raise InputError(
-                f"expected network.primitive_frames={PRIMITIVE_FRAMES}, got {network.primitive_frames}"
-            )
+        self.plan = config.network.plan()
         super().__init__(config, store, statistics=Statistics.of_store(store, LAYOUT, stretch=PRIMITIVE_FRAMES))
 
     def source(self, split: str) -> PrimitiveSource:
@@ -238,8 +234,7 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
             return noisy
         clean = torch.zeros_like(motion, dtype=torch.bool)
         clean[:, :edges] = clean[:, -edges:] = True
-        root = self.layout["root_position"].start
-        clean[:, -edges:, [root, root + 2]] = False
+        clean[:, -edges:, self.layout.horizontal] = False
         return torch.where(clean, motion, noisy)
 
     def losses(

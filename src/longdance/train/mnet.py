@@ -8,7 +8,7 @@ from torch import nn
 
 from longdance.data.store import Store
 from longdance.diffusion.lodge_losses import discriminator_loss, generator_loss
-from longdance.diffusion.losses import EDMGLossWeights
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights
 from longdance.errors import InputError
 from longdance.models.discriminator import DiscriminatorConfig, MultiGenreDiscriminator
 from longdance.models.mnet import MNETConfig, MNETGenerator
@@ -118,10 +118,7 @@ def mnet_open() -> MNETTraining:
         ),
         batch=BatchConfig(size=16, window=75),
         adversary=DiscriminatorConfig(width=128, depth=2, feedforward=256, attention_heads=4, stride=3),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS,
         music_encoder="rhythm",
         seed_noise=0.1,
         steps=2000,

@@ -5,7 +5,7 @@ Every recipe's docstring tells the command, hardware, duration and what to expec
 
 from collections.abc import Callable
 
-from longdance.diffusion.losses import EDMGLossWeights
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS
 from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
@@ -65,10 +65,7 @@ def edmg_open() -> EDMGConfig:
             precondition=True, chunk=50,
         ),
         batch=BatchConfig(size=16, window=150),
-        losses=EDMGLossWeights(
-            reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
-            joint_acceleration=0.0002,
-        ),
+        losses=OPEN_LOSS_WEIGHTS,
         importance_cap=4.0,
         music_encoder="rhythm",
         steps=4000,
