@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -299,3 +300,16 @@ def test_a_plain_array_with_the_wrong_ending_is_named(tmp_path):
     (tmp_path / "array.npz").write_bytes(buffer.getvalue())
     with pytest.raises(InputError, match=r"array\.npz"):
         Motion.load(tmp_path / "array.npz")
+
+
+def test_pieces_of_a_dance_become_one():
+    whole = smooth_motion(50, 10.0)
+    pieces = [replace(whole.slice(a, b), meta={"start": a, "beat_times": [0.5]}) for a, b in ((0, 20), (20, 50))]
+    joined = Motion.joined(pieces)
+    np.testing.assert_array_equal(joined.root_position, whole.root_position)
+    np.testing.assert_array_equal(joined.rotations, whole.rotations)
+    assert joined.meta == {"start": 0, "beat_times": [0.5, 2.5]}
+    with pytest.raises(ValueError, match="frame rate"):
+        Motion.joined([whole, replace(whole, fps=20.0)])
+    with pytest.raises(ValueError, match="pieces"):
+        Motion.joined([])

@@ -5,8 +5,9 @@ Source: EDMG section 3.2; windows beyond the trained length as in `windows`.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -15,11 +16,13 @@ from torch import Tensor
 from longdance.choreography.longform import Progress, Sampling, stretches
 from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
 from longdance.choreography.score import Score
+from longdance.choreography.streaming import Streaming
 from longdance.choreography.timeline import Timeline
 from longdance.choreography.windows import WindowPlan
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
+from longdance.features.listening import Part, listen
 from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt, resolve_prompt
@@ -102,6 +105,59 @@ class EDMG:
         )  # fmt: skip
         features, found = self._dance(commission, self.on(device), progress)
         return self.deliver(commission, features, refinement=refinement, found=found)
+
+    def stream(
+        self,
+        song: str | os.PathLike | Song,
+        *,
+        genre: str | None = None,
+        movement: str | Sequence[str] | None = None,
+        prompt: str | None = None,
+        score: str | os.PathLike | Score | None = None,
+        start: float = 0.0,
+        seconds: float | None = None,
+        bpm: float | None = None,
+        beat_offset: float | None = None,
+        seed: int = 0,
+        steps: int = 20,
+        sampler: str = "dpm2m",
+        guidance: Guidance = DEFAULT_GUIDANCE,
+        refinement: RefineConfig | None = DEFAULT_REFINEMENT,
+        device: str = "auto",
+        progress: Progress | None = None,
+    ) -> Iterator[Motion]:
+        """The dance in consecutive pieces, each given out as soon as it is finished; arguments as of ``generate``.
+
+        ``Motion.joined`` makes them one. The same inputs and seed give the same pieces; it is another dance than
+        ``generate`` gives, since less of the song is known at its beginning. The song is heard as it is danced, in
+        memory that does not grow with its length, unless it is a ``Song``, or there is a ``score``, whose times need
+        the whole song's beats. The record of each piece is its own: ``start`` and ``beat_times`` count from its first
+        frame. ``progress`` is told frames danced, of frames heard so far. ``InputError`` as of ``generate``, for what
+        can be told before anything is danced at once, for damage further on in the song when it gets there.
+        """
+        checkpoint, sampling = self.on(device), self.sampling(seed=seed, steps=steps, sampler=sampler)
+        self._prompt(genre, movement, prompt)  # before the song is opened
+        asked = {"genre": genre, "movement": movement, "prompt": prompt, "guidance": guidance}
+        asked |= {"seed": seed, "steps": steps, "sampler": sampler}
+        if isinstance(song, Song) or score is not None:
+            commission = self.commission(
+                song, score=score, start=start, seconds=seconds, bpm=bpm, beat_offset=beat_offset, **asked
+            )
+            parts = iter([Part.whole(commission.song, self.fps)])
+        else:
+            heard = listen(song, fps=self.fps, bpm=bpm, beat_offset=beat_offset, start=start, seconds=seconds)
+            first = next(heard)
+            commission, parts = self.commission(first.song, **asked), chain([first], heard)
+        streaming = Streaming(
+            checkpoint,
+            encode=self._encode,
+            contacts=self._contacts,
+            overlap=int(checkpoint.config.window * self.overlap),
+            sampling=sampling,
+            refinement=refinement,
+            refiner=self.refiner,
+        )
+        return streaming.pieces(parts, commission.timeline, commission.meta, progress=progress)
 
     def commission(
         self,
@@ -232,6 +288,11 @@ class EDMG:
 
     def _music(self, song: Song, frames: int) -> Tensor:
         """(frames, channels) normalised features; beyond the song's end the last frame goes on."""
+        features = self._encode(song)
+        return features[torch.arange(frames).clamp(max=len(features) - 1)]
+
+    def _encode(self, song: Song) -> Tensor:
+        """(song_frames, channels) normalised features, at least one frame."""
         encoder = self.checkpoint.config.music_encoder
         if encoder not in MUSIC_ENCODERS:
             known = ", ".join(MUSIC_ENCODERS)
@@ -239,5 +300,4 @@ class EDMG:
         features = MUSIC_ENCODERS[encoder](song, self.fps)
         if not len(features):  # less than half a frame of sound
             features = np.zeros((1, MUSIC_CHANNELS[encoder]), np.float32)
-        features = np.pad(features, ((0, max(0, frames - len(features))), (0, 0)), mode="edge")[:frames]
         return self.checkpoint.normalise_music(torch.from_numpy(features))

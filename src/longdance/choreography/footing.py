@@ -9,10 +9,11 @@ is left to ``motion.ik.lock_feet``.
 from dataclasses import replace
 
 import numpy as np
-from scipy import linalg, ndimage
+from scipy import ndimage
 
 from longdance.motion import filters
 from longdance.motion.contacts import foot_contacts, speeds
+from longdance.motion.ik import solve_going_on
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
@@ -56,6 +57,18 @@ def grounded(motion: Motion) -> Motion:
     """
     if motion.frames < 3:
         return motion
+    return lowered(motion, floor_height(motion))
+
+
+def lowered(motion: Motion, height: np.ndarray) -> Motion:
+    """The motion with its root lowered by (frames,) metres."""
+    root = motion.root_position.copy()
+    root[:, 1] -= height
+    return replace(motion, root_position=root)
+
+
+def floor_height(motion: Motion) -> np.ndarray:
+    """(frames,) metres at which the floor lies for the dancer; zero where it is nearly where it should be."""
     height = motion.joints()[..., 1] - OTHER_HEIGHT
     height[:, [motion.skeleton.index(name) for name in CONTACT_ORDER]] = _heights(_feet(motion), motion.skeleton)
     size = round(FLOOR_TIME * motion.fps)
@@ -63,9 +76,7 @@ def grounded(motion: Motion) -> Motion:
     floor = np.sign(floor) * np.maximum(np.abs(floor) - FLOOR_MARGIN, 0)
     for _ in range(2):
         floor = ndimage.uniform_filter1d(floor, max(1, size // 2), mode="nearest")
-    root = motion.root_position.copy()
-    root[:, 1] -= floor
-    return replace(motion, root_position=root)
+    return floor
 
 
 def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
@@ -76,8 +87,18 @@ def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     acceleration, with feet weighed anew by how still they have become (iteratively reweighted least squares with
     Geman and McClure's weights), so that a swinging foot does not pull.
     """
-    if motion.frames < 3:
-        return motion
+    return motion if motion.frames < 3 else led(motion, leading_shift(motion, contacts))
+
+
+def led(motion: Motion, shift: np.ndarray) -> Motion:
+    """The motion with its root shifted over the floor by (frames, 2) metres along x and z."""
+    root = motion.root_position.copy()
+    root[:, [0, 2]] += shift
+    return replace(motion, root_position=root)
+
+
+def leading_shift(motion: Motion, contacts: np.ndarray | None, begun: np.ndarray | None = None) -> np.ndarray:
+    """(frames, 2) metres by which ``follow_feet`` leads the root; the first of them are as ``begun``."""
     feet, fps = _feet(motion), motion.fps
     if contacts is None:
         contacts = foot_contacts(motion.joints(), fps, skeleton=motion.skeleton, joint_names=CONTACT_ORDER)
@@ -86,11 +107,9 @@ def follow_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     ground, weight = feet[..., [0, 2]], prior
     shift = np.zeros((motion.frames, 2))
     for _ in range(ROUNDS):
-        shift = _leading_shift(ground, weight, fps)
+        shift = _leading_shift(ground, weight, fps, begun)
         weight = prior / (1 + (speeds(ground + shift[:, None], fps) / RESTING_SPEED) ** 2) ** 2
-    root = motion.root_position.copy()
-    root[:, [0, 2]] += shift
-    return replace(motion, root_position=root)
+    return shift
 
 
 def stances(motion: Motion, labelled: np.ndarray | None = None) -> np.ndarray:
@@ -136,7 +155,7 @@ def _heights(feet: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     return feet[..., 1] - np.array(standing)
 
 
-def _leading_shift(ground: np.ndarray, weight: np.ndarray, fps: float) -> np.ndarray:
+def _leading_shift(ground: np.ndarray, weight: np.ndarray, fps: float, begun: np.ndarray | None) -> np.ndarray:
     """(frames, 2) metres by which the root is led, for foot tracks (frames, 4, 2) that rest by (frames, 4) weights.
 
     Minimises TIE |shift|^2 + (SMOOTH fps)^4 |second difference of the shift|^2 + weight fps^2 |step of track with
@@ -158,4 +177,4 @@ def _leading_shift(ground: np.ndarray, weight: np.ndarray, fps: float) -> np.nda
     right = np.zeros((frames, 2))
     right[1:] -= pull
     right[:-1] += pull
-    return linalg.solveh_banded(bands, right)
+    return solve_going_on(bands, right, begun)

@@ -67,73 +67,106 @@ def stretches(
     ``music`` is normalised and, like ``held``, as long as ``plan``. Everything is computed where the checkpoint lies;
     noise is drawn on the CPU, so that a seed means the same dance everywhere.
     """
-    layout, device = checkpoint.layout, checkpoint.normaliser.mean.device
     generator = torch.Generator().manual_seed(sampling.seed)
-    schedule = NoiseSchedule.cosine(checkpoint.config.diffusion_steps)
-    music = music.to(device)
-    root = layout["root_position"]
     done, total = 0, plan.count * sampling.steps
     previous: Tensor | None = None
     for first in range(0, plan.count, sampling.stretch):
         part = WindowPlan(min(sampling.stretch, plan.count - first), plan.window, plan.overlap)
         begin = first * plan.hop
-        stitcher = Stitcher(part, layout, checkpoint.normaliser)
-        noise = randn_like(torch.empty(part.frames, layout.width), generator)
-        constraints = [stitcher.constraint()]
-        origin = torch.zeros(3, device=device)
-        if previous is not None:  # begin with the frames that the stretch before ended with
-            origin = previous[0, root] * torch.tensor([1.0, 0.0, 1.0], device=device)
-            constraints.append(_continuation(checkpoint, previous, origin, part))
-        given = None
-        if held is not None:
-            frames = slice(begin, begin + part.frames)
-            anchor = None if previous is None else origin
-            given = _Anchored(Held(held.track[frames], held.mask[frames]).to(device), stitcher, layout, anchor)
-            constraints.append(given.constraint())
-        constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
-        predict = follow(
-            timeline,
-            partial(denoise, checkpoint),
-            part.cut(music[begin : begin + part.frames]),
-            part,
-            begin=begin,
-            text_width=checkpoint.config.network_config.model_dump()["text_width"],
-            horizontal=(root.start, root.start + 2),
-            diffusion_steps=schedule.steps,
-            rows=sampling.rows,
-        )
-        predictions: list[Tensor] = []
-
-        def remember(noisy: Tensor, step: int, predict=predict, predictions=predictions) -> Tensor:
-            predictions[:] = [predict(noisy, step)]
-            return predictions[0]
 
         def advance(step: int, _: int, before=done, count=part.count) -> None:
             if progress is not None:
                 progress(before + step * count, total, "denoising")
 
-        with torch.no_grad():
-            windows = sample(
-                remember,
-                part.cut(noise).to(device),
-                schedule=schedule,
-                rule=STEP_RULES[sampling.sampler](),
-                steps=sampling.steps,
-                generator=generator,
-                constraints=constraints,
-                progress=advance,
-            )
-            track, _ = stitcher.join(windows)
-            gap = stitcher.gap(predictions[0])
-            if given is not None:
-                origin = given.origin(windows)
+        frames = slice(begin, begin + part.frames)
+        track, gap = dance_stretch(
+            checkpoint,
+            music[frames],
+            timeline,
+            part,
+            begin=begin,
+            previous=previous,
+            sampling=sampling,
+            generator=generator,
+            held=None if held is None else Held(held.track[frames], held.mask[frames]),
+            progress=advance,
+        )
         done += part.count * sampling.steps
-        track[:, root] += origin
         previous = track[-plan.overlap :] if plan.overlap else None
         # The overlap with the next stretch comes back, unchanged, at that stretch's beginning.
         last = first + part.count == plan.count
         kept = part.frames if last else part.frames - plan.overlap
         yield track[:kept].cpu().numpy(), gap
+
+
+def dance_stretch(
+    checkpoint: Checkpoint,
+    music: Float[Tensor, "frames music_channels"],
+    timeline: Timeline,
+    part: WindowPlan,
+    *,
+    begin: int,
+    previous: Float[Tensor, "overlap features"] | None,
+    sampling: Sampling,
+    generator: torch.Generator,
+    held: Held | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Float[Tensor, "frames features"], float]:
+    """Denormalised features of one stretch, which begins at frame ``begin``, and the largest gap at its seams.
+
+    ``music`` and ``held`` are as long as ``part``. ``previous`` is what the stretch before ended with: the first frames
+    of this one, as many as windows overlap. ``progress`` is told the steps done and their number.
+    """
+    layout, device = checkpoint.layout, checkpoint.normaliser.mean.device
+    schedule = NoiseSchedule.cosine(checkpoint.config.diffusion_steps)
+    root = layout["root_position"]
+    stitcher = Stitcher(part, layout, checkpoint.normaliser)
+    noise = randn_like(torch.empty(part.frames, layout.width), generator)
+    constraints = [stitcher.constraint()]
+    origin = torch.zeros(3, device=device)
+    if previous is not None:
+        origin = previous[0, root] * torch.tensor([1.0, 0.0, 1.0], device=device)
+        constraints.append(_continuation(checkpoint, previous, origin, part))
+    given = None
+    if held is not None:
+        anchor = None if previous is None else origin
+        given = _Anchored(held.to(device), stitcher, layout, anchor)
+        constraints.append(given.constraint())
+    constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
+    predict = follow(
+        timeline,
+        partial(denoise, checkpoint),
+        part.cut(music.to(device)),
+        part,
+        begin=begin,
+        text_width=checkpoint.config.network_config.model_dump()["text_width"],
+        horizontal=(root.start, root.start + 2),
+        diffusion_steps=schedule.steps,
+        rows=sampling.rows,
+    )
+    predictions: list[Tensor] = []
+
+    def remember(noisy: Tensor, step: int) -> Tensor:
+        predictions[:] = [predict(noisy, step)]
+        return predictions[0]
+
+    with torch.no_grad():
+        windows = sample(
+            remember,
+            part.cut(noise).to(device),
+            schedule=schedule,
+            rule=STEP_RULES[sampling.sampler](),
+            steps=sampling.steps,
+            generator=generator,
+            constraints=constraints,
+            progress=progress,
+        )
+        track, _ = stitcher.join(windows)
+        gap = stitcher.gap(predictions[0])
+        if given is not None:
+            origin = given.origin(windows)
+    track[:, root] += origin
+    return track, gap
 
 
 def _continuation(checkpoint: Checkpoint, previous: Tensor, origin: Tensor, part: WindowPlan) -> Constraint:

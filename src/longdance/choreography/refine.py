@@ -116,10 +116,11 @@ INITIAL_CUTOFF = 5.0
 straight limbs, has to be smooth as well."""
 
 
-def smoothed(motion: Motion, refiner: Refiner) -> Motion:
+def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -> Motion:
     """The motion whose joints are as near as its bones allow to the positions that the module gives.
 
-    ``ValueError`` if the motion has another frame rate or other joints than the module.
+    Of a part of the motion if only the frames ``within`` are wanted; the module sees all. ``ValueError`` if the motion
+    has another frame rate or other joints than the module.
     """
     config = refiner.config.network
     if motion.fps != config.fps or len(motion.skeleton) != config.joints:
@@ -128,6 +129,9 @@ def smoothed(motion: Motion, refiner: Refiner) -> Motion:
         )
     targets = refined_positions(motion.joints(), refiner)
     initial = motion.low_pass(INITIAL_CUTOFF)
+    if within is not None:
+        targets, initial = targets[within], initial.slice(within.start, within.stop)
+        motion = initial
     root, rotations = initial.root_position.copy(), initial.rotations.copy()
     for begin in range(0, motion.frames, STRETCH):
         end = min(begin + STRETCH, motion.frames)

@@ -30,6 +30,7 @@ _GREATEST_GAIN = 1000.0  # what is softer than -80 dB of full scale stays silenc
 _PEAK_THRESHOLD = 0.07  # of the 99th percentile of the song's onset strength
 _FALLBACK_BPM = 120.0
 _BPM_RANGE = (20.0, 400.0)
+_SETTLED = 100.0  # accent of a beat that is known to be a downbeat
 _DECIBEL_PER_LOG = 20.0 / np.log(10.0)
 
 
@@ -195,6 +196,14 @@ class Song:
         return float(self.beat_position(self.downbeat_times[:1])[0]) if len(self.downbeat_times) else 0.0
 
 
+@dataclass(frozen=True)
+class KnownBeats:
+    """Beats that were settled before more of the song was heard. Seconds, increasing."""
+
+    beats: np.ndarray
+    downbeats: np.ndarray
+
+
 def _measure(
     blocks: Callable[[], Iterable[np.ndarray]],
     name: str,
@@ -210,27 +219,80 @@ def _measure(
 
     Songs of up to ten minutes stay in memory in between, longer ones are decoded twice.
     """
-    if bpm is not None and not _BPM_RANGE[0] <= bpm <= _BPM_RANGE[1]:
-        raise InputError(
-            f"expected a tempo from {_BPM_RANGE[0]:g} to {_BPM_RANGE[1]:g} BPM, got {bpm}; try 120"
-        )
-    if beat_offset is not None and not np.isfinite(beat_offset):
-        raise InputError(f"expected a finite beat offset in seconds, got {beat_offset}; try 0")
+    check_beat_options(bpm, beat_offset)
     if downbeat_times is not None and beat_times is None:
         raise InputError(
             "expected beat_times together with downbeat_times, got downbeats alone; try giving both"
         )
     kept: list[np.ndarray] = []
     samples, gain = _loudness(_keeping(blocks(), kept))
-    spectra = spectrum.measure_spectra(kept or blocks(), gain)
-    seconds = samples / audio.ANALYSIS_SAMPLE_RATE
+    return _described(
+        spectrum.measure_spectra(kept or blocks(), gain),
+        samples / audio.ANALYSIS_SAMPLE_RATE,
+        name,
+        decode,
+        bpm=bpm,
+        beat_offset=beat_offset,
+        beat_times=beat_times,
+        downbeat_times=downbeat_times,
+        start=start,
+    )
+
+
+def measure_part(
+    samples: np.ndarray,
+    gain: float,
+    name: str,
+    decode: Callable[[int], np.ndarray],
+    *,
+    start: float,
+    bpm: float | None = None,
+    beat_offset: float | None = None,
+    known: KnownBeats | None = None,
+) -> Song:
+    """A part of a song that is heard bit by bit, from mono samples at the analysis rate.
+
+    ``gain`` is the factor that brings the song to one loudness. Beats and downbeats that are ``known`` (seconds from
+    the part's beginning) stay where they are, and those that follow go on from them.
+    """
+    spectra = spectrum.measure_spectra([samples], gain)
+    seconds = len(samples) / audio.ANALYSIS_SAMPLE_RATE
+    return _described(
+        spectra, seconds, name, decode, bpm=bpm, beat_offset=beat_offset, start=start, known=known
+    )
+
+
+def check_beat_options(bpm: float | None, beat_offset: float | None) -> None:
+    """``InputError`` for a tempo or a beat that no song has."""
+    if bpm is not None and not _BPM_RANGE[0] <= bpm <= _BPM_RANGE[1]:
+        raise InputError(
+            f"expected a tempo from {_BPM_RANGE[0]:g} to {_BPM_RANGE[1]:g} BPM, got {bpm}; try 120"
+        )
+    if beat_offset is not None and not np.isfinite(beat_offset):
+        raise InputError(f"expected a finite beat offset in seconds, got {beat_offset}; try 0")
+
+
+def _described(
+    spectra: spectrum.Spectra,
+    seconds: float,
+    name: str,
+    decode: Callable[[int], np.ndarray],
+    *,
+    bpm: float | None,
+    beat_offset: float | None,
+    beat_times: np.ndarray | None = None,
+    downbeat_times: np.ndarray | None = None,
+    start: float = 0.0,
+    known: KnownBeats | None = None,
+) -> Song:
+    """The song whose spectra were measured: beats and bars found, or taken as given."""
     guess = False
     if beat_times is not None:
         beats = _checked_times(beat_times, "beat_times")
     elif bpm is not None or beat_offset is not None:
         bpm, beats = _even_beats(spectra, seconds, bpm, beat_offset)
     else:
-        beats = _tracked_beats(spectra)
+        beats = _tracked_beats(spectra, known)
         beats = beats[beats < seconds - 0.02]  # the cut at the end of a file sounds like an onset
     if len(beats) < 2 and bpm is None:
         guess = True
@@ -246,7 +308,7 @@ def _measure(
     elif guess:
         downbeats = beats[:: tracking.BEATS_PER_BAR]
     else:
-        downbeats = beats[_downbeat_indices(spectra, beats)]
+        downbeats = beats[_downbeat_indices(spectra, beats, known)]
     return Song(
         name=name,
         seconds=seconds,
@@ -289,13 +351,22 @@ def _loudness(blocks: Iterable[np.ndarray]) -> tuple[int, float]:
     power = np.concatenate(powers)
     if not len(power):
         power = np.square(rest, dtype=np.float64).mean(keepdims=True)
+    return samples, gain_of(power)
+
+
+def gain_of(power: np.ndarray) -> float:
+    """The factor that brings sound of so much power, by parts of equal length, to the target loudness."""
     heard = power[power >= 1e-4 * power.max()]
     rms = float(np.sqrt(heard.mean()))
-    return samples, min(_TARGET_RMS / max(rms, 1e-12), _GREATEST_GAIN)
+    return min(_TARGET_RMS / max(rms, 1e-12), _GREATEST_GAIN)
 
 
-def _tracked_beats(spectra: spectrum.Spectra) -> np.ndarray:
+def _tracked_beats(spectra: spectrum.Spectra, known: KnownBeats | None) -> np.ndarray:
     novelty = _beat_novelty(spectra)
+    if known is not None and len(known.beats):
+        # What was settled sounds louder than anything: tempo and phase go on from there.
+        cells = np.round(known.beats * spectrum.ONSET_RATE).astype(int)
+        novelty[cells[cells < len(novelty)]] += 2 * novelty.max()
     audible = np.flatnonzero(spectra.onset > 0.1 * np.percentile(spectra.onset, 98))
     if len(novelty) < spectrum.ONSET_RATE or not np.percentile(spectra.onset, 98) > 1e-3 or not len(audible):
         return np.zeros(0)
@@ -304,7 +375,11 @@ def _tracked_beats(spectra: spectrum.Spectra) -> np.ndarray:
     # Beats before the first and after the last sound would be made up.
     slack = 0.1 * spectrum.ONSET_RATE
     beats = beats[(beats >= audible[0] - slack) & (beats <= audible[-1] + slack)]
-    return np.maximum(beats / spectrum.ONSET_RATE, 0.0)
+    beats = np.maximum(beats / spectrum.ONSET_RATE, 0.0)
+    if known is None or not len(known.beats):
+        return beats
+    period = np.median(np.diff(beats)) if len(beats) > 1 else 0.0
+    return np.concatenate((known.beats, beats[beats > known.beats[-1] + period / 2]))
 
 
 def _beat_novelty(spectra: spectrum.Spectra) -> np.ndarray:
@@ -328,7 +403,7 @@ def _even_beats(
     return tempo, first + period * np.arange(max(1, np.ceil((seconds - first) / period - 1e-9)))
 
 
-def _downbeat_indices(spectra: spectrum.Spectra, beats: np.ndarray) -> np.ndarray:
+def _downbeat_indices(spectra: spectrum.Spectra, beats: np.ndarray, known: KnownBeats | None) -> np.ndarray:
     """Downbeats have low-frequency onsets and new harmony; beats two and four have the snare."""
     frames = beats * spectrum.ONSET_RATE
     reach = np.arange(-3, 4)
@@ -338,9 +413,11 @@ def _downbeat_indices(spectra: spectrum.Spectra, beats: np.ndarray) -> np.ndarra
     change = _standard(_harmonic_change(spectra.chroma, beats))
     downbeat = 0.7 * low + 2.5 * change
     backbeat = 0.4 * (high - low)
-    return tracking.choose_downbeats(
-        np.stack([downbeat, backbeat, 0.25 * (low + change), backbeat], axis=1), change_cost=16.0
-    )
+    accent = np.stack([downbeat, backbeat, 0.25 * (low + change), backbeat], axis=1)
+    if known is not None and len(known.beats):
+        settled = beats <= known.beats[-1]
+        accent[settled, 0] = np.where(np.isin(beats[settled], known.downbeats), _SETTLED, -_SETTLED)
+    return tracking.choose_downbeats(accent, change_cost=16.0)
 
 
 def _harmonic_change(chroma: np.ndarray, beats: np.ndarray) -> np.ndarray:

@@ -38,6 +38,25 @@ def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     return u @ vt
 
 
+def going_on(values: np.ndarray, begun: np.ndarray, fade: int) -> np.ndarray:
+    """Values (frames, ...) that begin as ``begun`` (some frames, ...) and come back to their own course.
+
+    Over ``fade`` frames the difference in value and slope fades out without a jump in value, slope or curvature.
+    """
+    count = min(len(begun), len(values))
+    if not count:
+        return values
+    begun = begun[:count]
+    apart = begun[-1] - values[count - 1]
+    drift = begun[-1] - begun[-2] - (values[count - 1] - values[count - 2]) if count > 1 else np.zeros_like(apart)
+    time = np.minimum(np.arange(1, len(values) - count + 1) / max(1, fade), 1.0)
+    left = (1 - time) ** 3
+    axes = (slice(None), *[None] * (values.ndim - 1))
+    course = (left * (1 + 3 * time + 6 * time**2))[axes] * apart
+    course = course + (left * time * (1 + 3 * time) * fade)[axes] * drift
+    return np.concatenate((begun, values[count:] + course))
+
+
 def sample_times(frames: int, fps: float, target_fps: float) -> np.ndarray:
     """Positions, in source frames, of the frames at another rate that lie inside the motion."""
     count = int(np.floor((frames - 1) / fps * target_fps + 1e-6)) + 1 if frames else 0

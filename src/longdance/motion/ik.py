@@ -39,14 +39,19 @@ def _legs(skeleton: Skeleton) -> tuple[_Leg, _Leg]:
 
 
 def reach_ankles(
-    motion: Motion, ankles: np.ndarray, *, foot_rotations: np.ndarray | None = None, shift_pelvis: bool = True
+    motion: Motion,
+    ankles: np.ndarray,
+    *,
+    foot_rotations: np.ndarray | None = None,
+    shift_pelvis: bool = True,
+    pelvis: np.ndarray | None = None,
 ) -> Motion:
     """The motion with its legs set so that the ankles are at (frames, 2, 3) metres, left then right.
 
     The knee keeps its plane and the leg its twist, so nothing flips. ``foot_rotations`` (frames, 2, 3, 3)
     are the world rotations of the ankle joints, by default those that the motion has. Where a leg is too
-    short the pelvis moves towards the ankle, smoothly in time; what is then still out of reach is left
-    stretched towards the target.
+    short the pelvis moves towards the ankle, smoothly in time, or by ``pelvis`` (frames, 3) metres where that
+    is given; what is then still out of reach is left stretched towards the target.
     """
     skeleton, legs = motion.skeleton, _legs(motion.skeleton)
     positions, turns = (array.copy() for array in motion.forward_kinematics())
@@ -54,7 +59,9 @@ def reach_ankles(
     if foot_rotations is None:
         foot_rotations = turns[:, [leg.ankle for leg in legs]]
     reach = FULL_EXTENSION * skeleton.leg_length
-    if shift_pelvis:
+    if pelvis is not None:
+        root = root + pelvis
+    elif shift_pelvis:
         root = root + _pelvis_shift(positions[:, [leg.hip for leg in legs]], ankles, reach, motion.fps)
     shift = root - motion.root_position
     for side, leg in enumerate(legs):
@@ -118,6 +125,8 @@ SLOW = (0.35, 0.6)
 """Metres per second below which it then stands: the median speed of low feet, kept between these bounds."""
 HEEL_LIMIT = 0.045
 """Metres above the floor below which no ankle can be, however the foot lies."""
+PELVIS_FADE = 0.4
+"""Seconds in which a pelvis that was moved otherwise before comes to where it should be now."""
 FIRM = 1e4
 """How much closer than smooth a standing foot is to the floor: the weight of its height and pitch."""
 
@@ -130,27 +139,57 @@ def lock_feet(motion: Motion, contacts: np.ndarray | None = None) -> Motion:
     heading and lies flat. Corrections fade in and out with continuous acceleration; legs follow by
     ``reach_ankles``. Everywhere feet are kept above the floor.
     """
-    if motion.frames < 3:
-        return motion
+    return motion if motion.frames < 3 else lock_feet_on(motion, contacts, None)[0]
+
+
+def lock_feet_on(
+    motion: Motion, contacts: np.ndarray | None, begun: "Locking | None"
+) -> tuple[Motion, "Locking"]:
+    """``lock_feet`` for a motion of three frames or more whose first frames were locked before, and what was done.
+
+    The corrections that were ``begun`` stay, and those of the later frames go on from them smoothly.
+    """
     skeleton, fps = motion.skeleton, motion.fps
     positions, turns = motion.forward_kinematics()
     if contacts is None:
         contacts = detect_contacts(positions, fps, skeleton=skeleton)
     if contacts.shape != (motion.frames, 4):
         raise ValueError(f"expected contacts ({motion.frames}, 4), got {contacts.shape}")
-    ankles, feet = [], []
+    ankles, feet, corrections = [], [], []
     for side, leg in enumerate(_legs(skeleton)):
-        ankle, rotation = _locked_foot(
+        ankle, rotation, correction = _locked_foot(
             positions[:, leg.foot],
             turns[:, leg.ankle],
             skeleton.offsets[leg.foot],
             _steady(contacts[:, 2 * side], fps),
             _steady(contacts[:, 2 * side + 1], fps),
             fps,
+            None if begun is None else begun.feet[:, side],
         )
         ankles.append(ankle)
         feet.append(rotation)
-    return reach_ankles(motion, np.stack(ankles, 1), foot_rotations=np.stack(feet, 1))
+        corrections.append(correction)
+    ankles, feet = np.stack(ankles, 1), np.stack(feet, 1)
+    hips = positions[:, [leg.hip for leg in _legs(skeleton)]]
+    pelvis = _pelvis_shift(hips, ankles, FULL_EXTENSION * skeleton.leg_length, fps)
+    if begun is not None:
+        pelvis = filters.going_on(pelvis, begun.pelvis, round(PELVIS_FADE * fps))
+    done = reach_ankles(motion, ankles, foot_rotations=feet, pelvis=pelvis)
+    return done, Locking(np.stack(corrections, 1), pelvis)
+
+
+@dataclass(frozen=True, eq=False)
+class Locking:
+    """What locking did to each frame."""
+
+    feet: np.ndarray
+    """(frames, 2, 5) of the left and right foot: pitch and heading (radians), place along x and z, height (metres)."""
+    pelvis: np.ndarray
+    """(frames, 3) metres."""
+
+    def slice(self, start: int, stop: int) -> "Locking":
+        """Frames ``start`` to ``stop`` (exclusive)."""
+        return Locking(self.feet[start:stop], self.pelvis[start:stop])
 
 
 def detect_contacts(positions: np.ndarray, fps: float, *, skeleton: Skeleton) -> np.ndarray:
@@ -175,8 +214,30 @@ def _steady(contact: np.ndarray, fps: float) -> np.ndarray:
     return closed & (np.bincount(runs)[runs] >= stance)
 
 
-def _resting(frames: int, width: int, held: list[tuple[np.ndarray, np.ndarray]], fps: float) -> np.ndarray:
-    """Smallest smooth offsets (frames, width) after which tracks rest.
+def solve_going_on(bands: np.ndarray, right: np.ndarray, begun: np.ndarray | None) -> np.ndarray:
+    """Solution of a symmetric system with five diagonals, (3, frames) upper bands, whose beginning is known."""
+    if begun is None or not len(begun):
+        return linalg.solveh_banded(bands, right)
+    known = len(begun)
+    if known >= len(right):
+        return begun[: len(right)]
+    right = right[known:].copy()
+    right[0] -= bands[1, known] * begun[-1]
+    if known > 1:
+        right[0] -= bands[0, known] * begun[-2]
+    if len(right) > 1:
+        right[1] -= bands[0, known + 1] * begun[-1]
+    return np.concatenate((begun, linalg.solveh_banded(bands[:, known:], right)))
+
+
+def _resting(
+    frames: int,
+    width: int,
+    held: list[tuple[np.ndarray, np.ndarray]],
+    fps: float,
+    begun: np.ndarray | None = None,
+) -> np.ndarray:
+    """Smallest smooth offsets (frames, width) after which tracks rest, the first of them as ``begun``.
 
     Minimises |offset|^2 + (BLEND fps)^4 |second difference of the offset|^2 + (HOLD fps)^2 |step of a held
     track with its offset|^2. ``held`` lists tracks (frames, width) with booleans (frames,) of when they rest.
@@ -191,14 +252,14 @@ def _resting(frames: int, width: int, held: list[tuple[np.ndarray, np.ndarray]],
         pull = stiff[:, None] * np.diff(track, axis=0)
         right[1:] -= pull
         right[:-1] += pull
-    return linalg.solveh_banded(bands, right)
+    return solve_going_on(bands, right, begun)
 
 
-def _reaching(errors: np.ndarray, wanted: np.ndarray, fps: float) -> np.ndarray:
+def _reaching(errors: np.ndarray, wanted: np.ndarray, fps: float, begun: np.ndarray | None = None) -> np.ndarray:
     """Smallest smooth offsets (frames,) that are ``errors`` where ``wanted`` and fade to zero elsewhere."""
     bands = _fading(len(errors), fps)
     bands[2] += FIRM * wanted
-    return linalg.solveh_banded(bands, FIRM * wanted * errors)
+    return solve_going_on(bands, FIRM * wanted * errors, begun)
 
 
 def _fading(frames: int, fps: float) -> np.ndarray:
@@ -219,34 +280,42 @@ def _locked_foot(
     heel_rests: np.ndarray,
     ball_rests: np.ndarray,
     fps: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ankle positions (frames, 3) and foot rotations (frames, 3, 3) of one foot that rests when told."""
+    begun: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ankle positions (frames, 3), foot rotations (frames, 3, 3) of one foot that rests when told, and corrections.
+
+    Corrections (frames, 5) are as in ``Locking``; the first of them are as ``begun``.
+    """
     flat = heel_rests & ball_rests
+    pitched, turned, moved, raised = (
+        (None,) * 4 if begun is None else (begun[:, 0], begun[:, 1:2], begun[:, 2:4], begun[:, 4])
+    )
     up = np.array([0.0, 1.0, 0.0])
     # 1. Pitch: level while flat.
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     across = unit(np.cross(up, ahead))
     pitch = np.arcsin(np.clip(ahead[:, 1], -1, 1))
-    level = _reaching(np.where(flat, pitch, 0.0), flat, fps)
+    level = _reaching(np.where(flat, pitch, 0.0), flat, fps, pitched)
     rotation = turn_about(across, level) @ rotation
     # 2. Heading: constant while flat.
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     heading = np.unwrap(np.arctan2(ahead[:, 0], ahead[:, 2]))[:, None]
-    turn = _resting(len(ball), 1, [(heading, flat)], fps)[:, 0]
+    turn = _resting(len(ball), 1, [(heading, flat)], fps, turned)[:, 0]
     rotation = turn_about(np.broadcast_to(up, ahead.shape), turn) @ rotation
     # 3. Place: whatever rests does not move over the floor.
     hung = rotation @ offset
     ground = ball[:, [0, 2]]
-    move = _resting(len(ball), 2, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps)
+    move = _resting(len(ball), 2, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps, moved)
     place = ball.copy()
     place[:, [0, 2]] += move
     # 4. Height: what rests is on the floor, nothing is below it.
     sole = BALL_HEIGHT - offset[1]
     need = np.where(ball_rests, BALL_HEIGHT - ball[:, 1], sole - (ball - hung)[:, 1])
-    place[:, 1] += _reaching(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps)
+    lift = _reaching(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps, raised)
+    place[:, 1] += lift
     lowest = np.minimum(place[:, 1] - BALL_HEIGHT, (place - hung)[:, 1] - HEEL_LIMIT)
     place[:, 1] += _kept_above(lowest) - lowest
-    return place - hung, rotation
+    return place - hung, rotation, np.column_stack((level, turn, move, lift))
 
 
 def _kept_above(heights: np.ndarray, ease: float = 0.002) -> np.ndarray:

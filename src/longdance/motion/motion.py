@@ -6,6 +6,7 @@ import os
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,6 +74,27 @@ class Motion:
         """Frames ``start`` to ``stop`` (exclusive)."""
         return replace(
             self, root_position=self.root_position[start:stop], rotations=self.rotations[start:stop]
+        )
+
+    @classmethod
+    def joined(cls, pieces: Sequence["Motion"]) -> "Motion":
+        """Consecutive pieces of one movement as one; what is known of it is the first one's.
+
+        Beat times (``meta["beat_times"]``, seconds from the first frame of each piece) are joined. ``ValueError`` for
+        no pieces, or pieces with another frame rate or skeleton.
+        """
+        if not pieces or any(p.fps != pieces[0].fps or p.skeleton is not pieces[0].skeleton for p in pieces):
+            raise ValueError("expected pieces of one frame rate and skeleton")
+        meta = dict(pieces[0].meta)
+        if all("beat_times" in piece.meta for piece in pieces):
+            begins = np.cumsum([0, *(piece.frames for piece in pieces[:-1])]) / pieces[0].fps
+            beats = [(b, p.meta["beat_times"]) for b, p in zip(begins, pieces, strict=True)]
+            meta["beat_times"] = [round(float(begin + time), 4) for begin, times in beats for time in times]
+        return replace(
+            pieces[0],
+            root_position=np.concatenate([piece.root_position for piece in pieces]),
+            rotations=np.concatenate([piece.rotations for piece in pieces]),
+            meta=meta,
         )
 
     def low_pass(self, cutoff: float) -> "Motion":

@@ -1,0 +1,174 @@
+"""Dances that are given out while they are made: the beginning soon, the rest as it is danced, in bounded memory.
+
+The song is heard part by part, windows are denoised in stretches that begin short, and finished frames leave at once.
+A dance that is streamed is made as one that is generated, stretch by stretch, but not of the same stretches.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longdance.choreography.longform import Progress, Sampling, dance_stretch
+from longdance.choreography.ongoing import OngoingRefinement
+from longdance.choreography.refine import RefineConfig
+from longdance.choreography.timeline import Timeline
+from longdance.choreography.windows import WindowPlan
+from longdance.features.listening import Part
+from longdance.features.song import Song
+from longdance.models.checkpoint import Checkpoint
+from longdance.models.trm import Refiner
+from longdance.motion.motion import Motion
+
+FIRST_SHARE = 0.86
+"""Share of a window that is danced first: the sooner the first frames are there."""
+COUNTS = (1, 1, 2, 2, 3)
+"""Windows of the stretches that follow; each takes less time than what has been danced before lasts."""
+COUNT = 4
+"""Windows of all stretches after these."""
+
+
+@dataclass(frozen=True, eq=False)
+class Streaming:
+    """How a dance is streamed; what is danced is in the arguments of ``pieces``."""
+
+    checkpoint: Checkpoint
+    encode: Callable[[Song], Tensor]
+    """(frames, channels) normalised features of a song."""
+    contacts: Callable[[np.ndarray], np.ndarray]
+    """(frames, 4) contact labels, as ``refine`` takes them, of denormalised features."""
+    overlap: int
+    """Frames that neighbouring windows share."""
+    sampling: Sampling
+    refinement: RefineConfig | None
+    refiner: Refiner | None
+
+    def pieces(
+        self, parts: Iterator[Part], timeline: Timeline, meta: dict, *, progress: Progress | None = None
+    ) -> Iterator[Motion]:
+        """Consecutive pieces of the finished dance to the parts of a song; ``meta`` is the record of the whole.
+
+        ``progress`` is told frames danced, frames known to be danced so far, and what is done.
+        """
+        layout, fps = self.checkpoint.layout, self.checkpoint.config.fps
+        music = _Music(parts, self.encode, fps)
+        ongoing = None if self.refinement is None else OngoingRefinement(self.refinement, self.refiner)
+        given = 0
+        for features, last in self._stretches(music, timeline, progress):
+            piece = layout.decode(features, fps)
+            if ongoing is not None:
+                beats = music.fresh_beats()
+                piece = ongoing.add(piece, self.contacts(features), beats, last=last)
+            if piece.frames:
+                yield _described(piece, meta, given, music)
+                given += piece.frames
+                music.forget_beats(given / fps)
+
+    def _stretches(
+        self, music: "_Music", timeline: Timeline, progress: Progress | None
+    ) -> Iterator[tuple[np.ndarray, bool]]:
+        """Denormalised features of the frames that each stretch adds, and whether they are the last."""
+        window, overlap = self.checkpoint.config.window, self.overlap
+        generator = torch.Generator().manual_seed(self.sampling.seed)
+        first = max(2 * overlap, round(FIRST_SHARE * window))
+        begin, previous = 0, None
+        for count in chain([0], COUNTS, repeat(COUNT)):
+            part = WindowPlan(count, window, overlap) if count else WindowPlan(1, first, 0)
+            music.hear(begin + part.frames)
+            last = music.complete and begin + part.frames >= music.stop
+            if last:  # the song ends here: no more windows than it needs
+                cover = WindowPlan.cover(music.stop - begin, window=window, overlap=overlap)
+                part = cover if previous is None else WindowPlan(cover.count, window, overlap)
+
+            def advance(step: int, steps: int, begin: int = begin, frames: int = part.frames) -> None:
+                if progress is not None:
+                    danced = begin + frames * step // steps
+                    progress(min(danced, music.stop), music.stop, "denoising")
+
+            track, _ = dance_stretch(
+                self.checkpoint,
+                music.cut(begin, part.frames),
+                timeline,
+                part,
+                begin=begin,
+                previous=previous,
+                sampling=self.sampling,
+                generator=generator,
+                progress=advance,
+            )
+            known = overlap if previous is not None else 0
+            until = min(part.frames, music.stop - begin) if last else part.frames
+            yield track[known:until].cpu().numpy(), last
+            if last:
+                return
+            begin += part.frames - overlap
+            previous = track[-overlap:] if overlap else None
+            music.forget(begin)
+
+
+class _Music:
+    """What was heard of a song and is still needed."""
+
+    def __init__(self, parts: Iterator[Part], encode: Callable[[Song], Tensor], fps: float):
+        self._parts, self._encode, self._fps = parts, encode, fps
+        self._first, self._features = 0, torch.zeros(0)
+        self._told, self._beats = 0, np.zeros(0)
+        self.complete = False
+        """Whether the song's end is known."""
+        self.tempo_bpm = 0.0
+        """Of the part heard last."""
+
+    @property
+    def stop(self) -> int:
+        """Frames of the song as far as it was heard."""
+        return self._first + len(self._features)
+
+    def hear(self, frame: int) -> None:
+        """Listens until features of the frames before ``frame`` are there, or the song ends."""
+        while self.stop < frame and not self.complete:
+            part = next(self._parts)
+            features = self._encode(part.song)
+            # Less than half a frame of sound has no features of its own.
+            index = torch.arange(part.frames.start, part.frames.stop) - part.origin
+            features = features[index.clamp(max=len(features) - 1)]
+            self._features = torch.cat((self._features, features)) if len(self._features) else features
+            self._beats = np.concatenate((self._beats, part.beat_times(self._fps)))
+            self.complete, self.tempo_bpm = part.last, part.song.tempo_bpm
+
+    def cut(self, begin: int, frames: int) -> Tensor:
+        """(frames, channels); beyond the song's end the last frame goes on."""
+        index = torch.arange(begin, begin + frames).clamp(max=self.stop - 1) - self._first
+        return self._features[index]
+
+    def forget(self, frame: int) -> None:
+        """Features before ``frame`` are needed no more; one frame stays, for what goes on beyond the end."""
+        skip = max(0, min(frame, self.stop - 1) - self._first)
+        self._first, self._features = self._first + skip, self._features[skip:].clone()
+
+    def fresh_beats(self) -> np.ndarray:
+        """(beats,) seconds: those not asked for before."""
+        fresh, self._told = self._beats[self._told :], len(self._beats)
+        return fresh
+
+    def beats(self, begin: float, end: float) -> np.ndarray:
+        """(beats,) seconds: those between two times."""
+        return self._beats[(self._beats >= begin) & (self._beats < end)]
+
+    def forget_beats(self, time: float) -> None:
+        """Beats before a time, which were told, are needed no more."""
+        skip = min(self._told, int(np.searchsorted(self._beats, time)))
+        self._told, self._beats = self._told - skip, self._beats[skip:]
+
+
+def _described(piece: Motion, meta: dict, first: int, music: _Music) -> Motion:
+    """A piece with the record of the dance, as far as it concerns this piece."""
+    begin, end = first / piece.fps, (first + piece.frames) / piece.fps
+    own = {
+        "start": round(meta["start"] + begin, 4),
+        "tempo_bpm": round(float(music.tempo_bpm), 3),
+        "beat_times": [round(float(time - begin), 4) for time in music.beats(begin, end)],
+    }
+    return Motion(piece.root_position, piece.rotations, fps=piece.fps, skeleton=piece.skeleton, meta=meta | own)
