@@ -455,6 +455,11 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
     settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as steps=500 batch.size=8.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes on each node, one per GPU; all GPUs if not given.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; see docs/scale.md.")] = 1,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches per step and process.")] = 1,
 ) -> None:
     """Train a recipe; the folder can then be given to `generate --model`."""
     from longdance.data.store import Store
@@ -465,11 +470,14 @@ def train(
         raise typer.BadParameter(f"expected a recipe among {', '.join(RECIPES)}, got {recipe!r}")
     config = override(RECIPES[recipe](), settings or [])
     store = Store.open(data)
+    from longdance.train.loop import is_first_process
     from longdance.train.stages import train_recipe
 
-    with progress_bar(f"train {recipe}") as progress:
-        train_recipe(config, store, out, resume=resume, progress=progress)
-    typer.echo(out)
+    sharing = {"devices": devices, "nodes": nodes, "accumulate": accumulate}
+    with progress_bar(f"train {recipe}", quiet=not is_first_process()) as progress:
+        train_recipe(config, store, out, resume=resume, progress=progress, **sharing)
+    if is_first_process():
+        typer.echo(out)
 
 
 @app.command()

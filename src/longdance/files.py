@@ -1,5 +1,6 @@
 """Writing files so that a name never stands for half of one."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,4 +21,14 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Remove temporary files beside ``path`` that ``atomic_write`` could not, because its process was killed.
+
+    Only for one who knows that nobody else is writing ``path``.
+    """
+    path = Path(path)
+    for temporary in path.parent.glob(f".{glob.escape(path.stem[:40])}-{'?' * 8}{glob.escape(path.suffix)}"):
         temporary.unlink(missing_ok=True)

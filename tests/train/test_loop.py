@@ -53,11 +53,14 @@ def test_a_finished_run_is_not_overwritten_and_its_folder_can_be_loaded(small_st
     train(config, store, tmp_path)
     with pytest.raises(InputError, match="--resume"):
         train(config, store, tmp_path)
-    with pytest.raises(InputError, match="does not fit these settings"):
+    with pytest.raises(InputError, match=r"does not fit these settings: network.width was 32, is 16\."):
         train(override(config, ["network.width=16"]), store, tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"learning_rate was 0.001, is 0.1; seed was 0, is 3; batches_per_step was 1"):
+        train(override(config, ["seed=3", "learning_rate=0.1"]), store, tmp_path, resume=True, accumulate=2)
+    train(override(config, ["steps=3", "validate_every=7", "checkpoint_every=3"]), store, tmp_path, resume=True)
     model = load(tmp_path)
     assert model.checkpoint.config.genres == ("disco", "salsa")
-    assert model.checkpoint.config.trained_steps == 2
+    assert model.checkpoint.config.trained_steps == 3
 
 
 def test_one_window_is_learnt_to_near_zero(small_store):

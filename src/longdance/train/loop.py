@@ -11,8 +11,10 @@ The loop owns what all kinds share: precision, learning rate, clipping, the runn
 state from which a run goes on. A task with several networks (a denoiser and its discriminator) has each updated once
 per step, each with its own optimiser.
 
-Batches, noise, diffusion steps and dropout are functions of the seed and the step number, so a run that is killed and
-resumed ends with the same weights, to the last bit, as one that was not.
+Batches, noise, diffusion steps and dropout are functions of the seed, the step number and the number of the batch
+within the step, so a run that is killed and resumed ends with the same weights, to the last bit, as one that was not.
+Several processes share the batches of a step among them: two processes with one batch each do what one process does
+that accumulates the gradients of two, up to the rounding of sums. Only the first process writes.
 """
 
 import json
@@ -21,9 +23,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -33,12 +36,22 @@ from torch.optim.swa_utils import AveragedModel
 
 from longdance.data.store import Store
 from longdance.errors import InputError
-from longdance.files import atomic_write
+from longdance.files import atomic_write, remove_leftovers
 from longdance.train.task import KEPT, Batch, Task, TrainingConfig
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
+
+
+BATCHES_PER_STEP = "batches_per_step"
+STORE = "store"
+
+FREE_TO_CHANGE = {"steps", "validate_every", "checkpoint_every", "initial", "samples"}
+"""Settings that may differ when a run goes on: how long and how often, and where things lie that were read already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,25 +70,37 @@ def train(
     run: str | os.PathLike,
     *,
     resume: bool = False,
+    devices: int | None = None,
+    nodes: int = 1,
+    accumulate: int = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Train the recipe on a store into the folder ``run``, a checkpoint that can be loaded at any time.
 
     With ``resume`` a run that was cut short goes on from its last checkpoint. ``progress(step, steps, what)`` may
     raise to stop; what has been trained so far is kept.
-    """
-    from lightning.fabric import Fabric
 
+    ``devices`` processes on each of ``nodes`` machines share the work, one per GPU where there are GPUs: all of this
+    machine's GPUs, or one process without, if not given. Under ``torchrun`` its processes are used, and both are to be
+    left out. Each process averages the gradients of ``accumulate`` batches per step, so a step sees processes times
+    ``accumulate`` batches. ``InputError`` if the run was begun with other settings.
+    """
+    if accumulate < 1:
+        raise InputError(f"expected at least one batch per step to accumulate, got {accumulate}")
     run = Path(run)
     last = run / "last"
-    resuming = resume and (last / "state.json").is_file()
-    if not resume and (last / "state.json").is_file():
+    begun = (last / "state.json").is_file()
+    if begun and not resume:
         raise InputError(f"{run}: already holds a run; add --resume to go on with it, or choose another folder")
 
-    fabric = Fabric(precision=config.precision, accelerator="auto", devices="auto")
+    fabric = fabric_for(config, devices=devices, nodes=nodes)
     fabric.launch()
+    settings = settings_of(config, store, batches=fabric.world_size * accumulate)
+    if begun:
+        check_unchanged(run, last / "state.json", settings)
     fabric.seed_everything(config.seed, verbose=False)
-    task = config.task(store)
+    with fabric.rank_zero_first():  # what a task makes for itself is made once
+        task = config.task(store)
     average = AveragedModel(task.networks[KEPT], multi_avg_fn=running_average(config.ema))
     learners = {}
     for name, bare in task.networks.items():
@@ -83,24 +108,39 @@ def train(
         learners[name] = Learner(bare, network, optimiser, optimiser.param_groups[0]["lr"])
     average = average.to(fabric.device)
     try:
-        begin = load_state(last, learners, average) if resuming else 0
-    except (KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{run}: its run does not fit these settings; try those of {last / 'state.json'}") from error
-    held_out = [batch.to(fabric.device) for batch in task.validation()]
+        begin = load_state(last, learners, average) if begun else 0
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{run}: its state cannot be read ({error}); begin again in another folder") from error
+    if fabric.is_global_zero:
+        for path in (last / "state.safetensors", last / "state.json", run / "model.safetensors", run / "config.json"):
+            remove_leftovers(path)
+    held_out = list(enumerate(task.validation()))[fabric.global_rank :: fabric.world_size]
+    held_out = [(number, batch.to(fabric.device)) for number, batch in held_out]
+    fabric.barrier()
 
     writer = _summary_writer(run) if fabric.is_global_zero else None
     clock = time.perf_counter()
     for step in range(begin, config.steps):
-        seed = _seed_of(config.seed, step, fabric.global_rank)
-        generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)  # dropout has no generator of its own
-        batch = task.draw(step, rank=fabric.global_rank).to(fabric.device)
-        losses = task.losses({name: each.network for name, each in learners.items()}, batch, generator, fabric.autocast)
+        losses: dict[str, dict[str, Tensor]] = {}
+        for turn in range(accumulate):
+            number = fabric.global_rank * accumulate + turn
+            seed = _seed_of(config.seed, step, number)
+            generator = torch.Generator().manual_seed(seed)
+            torch.manual_seed(seed)  # dropout has no generator of its own
+            batch = task.draw(step, rank=number).to(fabric.device)
+            with ExitStack() as stack:
+                for each in learners.values():
+                    stack.enter_context(fabric.no_backward_sync(each.network, enabled=turn + 1 < accumulate))
+                networks = {name: each.network for name, each in learners.items()}
+                for name, terms in task.losses(networks, batch, generator, fabric.autocast).items():
+                    fabric.backward(terms["total"] / accumulate)
+                    for term, value in terms.items():
+                        earlier = losses.setdefault(name, {}).get(term, 0.0)
+                        losses[name][term] = earlier + value.detach() / accumulate
         norms = {}
         for name, each in learners.items():
             for group in each.optimiser.param_groups:
                 group["lr"] = each.learning_rate * learning_rate_factor(step, config)
-            fabric.backward(losses[name]["total"])
             norms[name] = fabric.clip_gradients(each.network, each.optimiser, max_norm=config.gradient_clip)
             each.optimiser.step()
             each.optimiser.zero_grad(set_to_none=True)
@@ -115,42 +155,121 @@ def train(
                 writer.add_scalar(f"{prefix}/gradient_norm", float(norms[name]), done)
             writer.add_scalar("train/steps_per_second", 10 / (time.perf_counter() - clock), done)
             clock = time.perf_counter()
-        if held_out and (done % config.validate_every == 0 or done == config.steps):
+        if done % config.validate_every == 0 or done == config.steps:
             networks = {name: each.bare for name, each in learners.items()} | {KEPT: average.module}
-            values = validate(task, networks, held_out, fabric.autocast)
-            log.info("step %d: validation %s", done, {k: round(v, 4) for k, v in values.items()})
-            if writer is not None:
+            values = mean_of(gathered(validate(task, networks, held_out, fabric.autocast), fabric))
+            if writer is not None and values:
+                log.info("step %d: validation %s", done, {k: round(v, 4) for k, v in values.items()})
                 for name, value in values.items():
                     writer.add_scalar(f"val/{name}", value, done)
         if fabric.is_global_zero and (done % config.checkpoint_every == 0 or done == config.steps):
-            save_state(last, learners, average, config, done)
+            # The state last: a run that is killed in between does these steps again, and writes both.
             task.as_checkpoint(average.module, done).save(run)
-        if progress is not None:
+            save_state(last, learners, average, settings, done)
+        if progress is not None and fabric.is_global_zero:
             progress(done, config.steps, f"loss {losses[KEPT]['total'].item():.3f}")
     if writer is not None:
         writer.close()
+    fabric.barrier()  # nobody may read the checkpoint before it is written
     return run
+
+
+def fabric_for(config: TrainingConfig, *, devices: int | None, nodes: int) -> "Fabric":
+    """What places networks on devices and processes, as told or as ``torchrun`` has it; not yet launched."""
+    from lightning.fabric import Fabric
+    from lightning.fabric.strategies import DDPStrategy
+
+    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        if devices is not None or nodes != 1:
+            raise InputError("expected processes to be counted once; leave out --devices and --nodes under torchrun")
+        processes, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+        if processes % here:
+            raise InputError(f"expected as many processes on every node, got {here} of {processes} here")
+        devices, nodes = here, processes // here
+    several = nodes > 1 or (devices or 1) > 1
+    strategy = DDPStrategy() if several else "auto"
+    return Fabric(
+        precision=config.precision, accelerator="auto", devices=devices or "auto", num_nodes=nodes, strategy=strategy
+    )
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that reports: the only one, or the first of those that a launcher started."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return os.environ[name] == "0"
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def settings_of(config: TrainingConfig, store: Store, *, batches: int) -> dict[str, Any]:
+    """All that the result of a run depends on, as JSON holds it."""
+    record = config.model_dump() | {BATCHES_PER_STEP: batches, STORE: store.fingerprint}
+    return json.loads(json.dumps(record))
+
+
+def check_unchanged(run: Path, state: Path, settings: dict[str, Any]) -> None:
+    """``InputError`` if a run was begun with other settings than those it is to go on with, naming all of them."""
+    try:
+        before = _flat(json.loads(state.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{state}: expected the settings of the run ({error}); begin again elsewhere") from error
+    before = {BATCHES_PER_STEP: 1} | before
+    now = _flat(settings)
+    # What only one of the two knows came or went with a version of this program.
+    changed = [
+        f"{name} was {json.dumps(before[name])}, is {json.dumps(now[name])}"
+        for name in now
+        if name in before and name not in FREE_TO_CHANGE and before[name] != now[name]
+    ]
+    if changed:
+        raise InputError(
+            f"{run}: its run does not fit these settings: {'; '.join(changed)}. Go on with those it was begun with, "
+            "or choose another folder"
+        )
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by names such as ``network.width``."""
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
 
 
 @torch.no_grad()
 def validate(
     task: Task,
     networks: dict[str, nn.Module],
-    batches: Sequence[Batch],
+    batches: Sequence[tuple[int, Batch]],
     autocast: Callable[[], AbstractContextManager],
-) -> dict[str, float]:
-    """Mean losses of the kept network over the batches, with the same noise and steps every time."""
+) -> dict[int, dict[str, float]]:
+    """Losses of the kept network for each numbered batch, with the same noise and steps every time."""
     was_training = {name: network.training for name, network in networks.items()}
     for network in networks.values():
         network.eval()
-    generator = torch.Generator().manual_seed(0)
-    sums: dict[str, float] = {}
-    for batch in batches:
-        for name, value in task.losses(networks, batch, generator, autocast)[KEPT].items():
-            sums[name] = sums.get(name, 0.0) + value.item() / len(batches)
+    found = {}
+    for number, batch in batches:
+        generator = torch.Generator().manual_seed(number)
+        terms = task.losses(networks, batch, generator, autocast)[KEPT]
+        found[number] = {name: value.item() for name, value in terms.items()}
     for name, network in networks.items():
         network.train(was_training[name])
-    return sums
+    return found
+
+
+def gathered(values: dict[int, dict[str, float]], fabric: "Fabric") -> list[dict[str, float]]:
+    """The losses of all processes' batches, in the order of their numbers."""
+    parts: list[Any] = [values]
+    if fabric.world_size > 1:
+        parts = [None] * fabric.world_size
+        torch.distributed.all_gather_object(parts, values)
+    together = {number: losses for part in parts for number, losses in part.items()}
+    return [together[number] for number in sorted(together)]
+
+
+def mean_of(losses: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each term; empty if there is nothing."""
+    return {name: sum(each[name] for each in losses) / len(losses) for name in (losses[0] if losses else ())}
 
 
 def learning_rate_factor(step: int, config: TrainingConfig) -> float:
@@ -173,7 +292,7 @@ def running_average(decay: float) -> Callable:
 
 
 def save_state(
-    folder: Path, learners: dict[str, Learner], average: AveragedModel, config: TrainingConfig, step: int
+    folder: Path, learners: dict[str, Learner], average: AveragedModel, settings: dict[str, Any], step: int
 ) -> None:
     """Everything needed to go on; one file, so that a kill in between cannot leave halves of two steps."""
     tensors = {f"average.{k}": v for k, v in average.state_dict().items()}
@@ -185,7 +304,7 @@ def save_state(
     with atomic_write(folder / "state.safetensors") as temporary:
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary)
     with atomic_write(folder / "state.json") as temporary:
-        temporary.write_text(json.dumps(config.model_dump(), indent=2))
+        temporary.write_text(json.dumps(settings, indent=2))
 
 
 def load_state(folder: Path, learners: dict[str, Learner], average: AveragedModel) -> int:
@@ -216,5 +335,5 @@ def _summary_writer(run: Path):
     return SummaryWriter(str(run / "tensorboard"))
 
 
-def _seed_of(seed: int, step: int, rank: int) -> int:
-    return (seed * 1_000_003 + step * 1_009 + rank) % (2**63 - 1)
+def _seed_of(seed: int, step: int, number: int) -> int:
+    return (seed * 1_000_003 + step * 1_009 + number) % (2**63 - 1)

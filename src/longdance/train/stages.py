@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -47,16 +48,20 @@ def train_recipe(
     run: str | os.PathLike,
     *,
     resume: bool = False,
+    devices: int | None = None,
+    nodes: int = 1,
+    accumulate: int = 1,
     progress: Progress | None = None,
 ) -> Path:
     """``train``, for recipes of one stage and of several; with ``resume`` finished stages are passed over."""
+    begin = partial(train, resume=resume, devices=devices, nodes=nodes, accumulate=accumulate)
     if isinstance(config, TrainingConfig):
-        return train(config, store, run, resume=resume, progress=progress)
+        return begin(config, store, run, progress=progress)
     for folder, stage in config.in_order(Path(run)):
 
         def named(done: int, total: int, what: str, stage=stage) -> None:
             if progress is not None:
                 progress(done, total, f"{stage.recipe}: {what}")
 
-        train(stage, store, folder, resume=resume, progress=named)
+        begin(stage, store, folder, progress=named)
     return Path(run)

@@ -70,7 +70,10 @@ class Task(ABC):
 
     @abstractmethod
     def draw(self, step: int, *, rank: int) -> Batch:
-        """The batch of a training step, a pure function of step and rank."""
+        """A batch of a training step, a pure function of the arguments.
+
+        ``rank`` is its number among the batches that processes and accumulation share a step into.
+        """
 
     @abstractmethod
     def validation(self) -> Sequence[Batch]:
