@@ -1,13 +1,14 @@
 """The fast scan equals the recurrence, and the recurrence equals the sentence in the paper."""
 
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 
-from longdance.models import ssd
-from longdance.models.ssd import ssd_chunked, ssd_recurrent
+from longdance.models.ssd import fused_available, ssd, ssd_chunked, ssd_fused, ssd_recurrent, ssd_step
 
 NAMES = ("x", "dt", "A", "B", "C", "initial_state")
 
@@ -68,21 +69,44 @@ def test_the_scan_is_a_masked_matrix(generator):
 @pytest.mark.parametrize(
     ("frames", "chunk"), [(13, 4), (12, 4), (13, 1), (13, 13), (13, 64), (1, 64), (65, 64), (7, 5)]
 )
-@pytest.mark.parametrize("working_set", [1, ssd.WORKING_SET])
-def test_chunks_equal_the_recurrence(frames, chunk, initial, working_set, generator, monkeypatch):
-    monkeypatch.setattr(ssd, "WORKING_SET", working_set)  # 1: every chunk is a stretch of its own
+@pytest.mark.parametrize("reverse", [False, True])
+def test_chunks_equal_the_recurrence(frames, chunk, initial, reverse, generator):
     tensors = inputs(generator, frames=frames)
     if not initial:
         del tensors["initial_state"]
-    found, expected = scan(ssd_chunked, tensors, chunk=chunk), scan(ssd_recurrent, tensors)
+    found = scan(ssd_chunked, tensors, chunk=chunk, reverse=reverse)
+    expected = scan(ssd_recurrent, tensors, reverse=reverse)
     for ours, oracle in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, oracle, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("working_set", [1, ssd.WORKING_SET])
+def test_reverse_is_the_scan_over_the_frames_turned_round(generator):
+    tensors = inputs(generator)
+    turned = {k: v.flip(1) if k in ("x", "dt", "B", "C") else v for k, v in tensors.items()}
+    for function in (ssd_recurrent, ssd_chunked):
+        y, state = scan(function, tensors, reverse=True)
+        expected, last = scan(ssd_recurrent, turned)
+        torch.testing.assert_close(y, expected.flip(1), atol=1e-12, rtol=0)
+        torch.testing.assert_close(state, last, atol=1e-12, rtol=0)
+
+
+def test_stepping_with_a_carried_state_equals_the_whole_scan(generator):
+    tensors = inputs(generator, frames=70)
+    whole, last = scan(ssd_chunked, tensors, chunk=16)
+    state, outputs = tensors["initial_state"], []
+    for frame in range(70):
+        y, state = ssd_step(
+            state, tensors["x"][:, frame], tensors["dt"][:, frame], tensors["A"],
+            tensors["B"][:, frame], tensors["C"][:, frame],
+        )  # fmt: skip
+        outputs.append(y)
+    torch.testing.assert_close(torch.stack(outputs, 1), whole, atol=1e-10, rtol=0)
+    torch.testing.assert_close(state, last, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("chunk", [4, 5, 64])
-def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, working_set, generator, monkeypatch):
-    monkeypatch.setattr(ssd, "WORKING_SET", working_set)
+def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, reverse, generator):
     tensors = inputs(generator)
     weights = [
         torch.randn(s, generator=generator, dtype=torch.float64) for s in ((2, 13, 3, 4), (2, 3, 5, 4))
@@ -90,7 +114,8 @@ def test_gradients_equal_those_of_the_recurrence_for_every_input(chunk, working_
     gradients = []
     for function, options in ((ssd_chunked, {"chunk": chunk}), (ssd_recurrent, {})):
         leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items()}
-        loss = sum((out * w).sum() for out, w in zip(scan(function, leaves, **options), weights, strict=True))
+        results = scan(function, leaves, reverse=reverse, **options)
+        loss = sum((out * w).sum() for out, w in zip(results, weights, strict=True))
         gradients.append(torch.autograd.grad(loss, list(leaves.values())))
     for name, ours, oracle in zip(NAMES, *gradients, strict=True):
         torch.testing.assert_close(ours, oracle, atol=1e-10, rtol=0, msg=lambda m, name=name: f"{name}: {m}")
@@ -171,6 +196,84 @@ def test_strong_decays_and_long_sequences_stay_finite(generator):
     (y.sum() + state.sum()).backward()
     assert all(torch.isfinite(tensor.grad).all() for tensor in tensors.values())
     torch.testing.assert_close(y, scan(ssd_recurrent, tensors)[0], atol=1e-2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_heads_that_forget_at_very_different_speeds_are_exact_in_float32(reverse, generator):
+    """Decays from e^-0.001 to e^-1000 per frame side by side: no factor overflows, gradients included."""
+    heads = 7
+    tensors = inputs(generator, batch=2, frames=75, heads=heads, dtype=torch.float32)
+    tensors["A"] = -torch.tensor([0.001, 300.0, 0.1, 1.0, 1000.0, 10.0, 50.0])
+    tensors["dt"] = 0.5 + torch.rand(2, 75, heads, generator=generator)
+    exact = {name: tensor.double().requires_grad_() for name, tensor in tensors.items()}
+    tensors = {name: tensor.requires_grad_() for name, tensor in tensors.items()}
+    results = [scan(ssd_chunked, tensors, reverse=reverse), scan(ssd_recurrent, exact, reverse=reverse)]
+    gradients = [
+        torch.autograd.grad(y.square().sum() + state.square().sum(), list(leaves.values()))
+        for (y, state), leaves in zip(results, (tensors, exact), strict=True)
+    ]
+    for ours, oracle in (*zip(*results, strict=True), *zip(*gradients, strict=True)):
+        assert (ours - oracle).abs().max() < 2e-5 * oracle.abs().max()
+
+
+def simple_gla(q, k, v, g, *, scale, initial_state, output_final_state):
+    """Gated linear attention as its paper writes it, one head and frame after the other, states (key, value)."""
+    assert output_final_state
+    assert all(t.is_contiguous() for t in (q, k, v, g))
+    batch, frames, heads, _ = q.shape
+    outputs, last = torch.zeros_like(v), torch.zeros(batch, heads, k.shape[-1], v.shape[-1])
+    for row in range(batch):
+        for head in range(heads):
+            state = last[row, head] if initial_state is None else initial_state[row, head]
+            for frame in range(frames):
+                state = g[row, frame, head].exp() * state + torch.outer(k[row, frame, head], v[row, frame, head])
+                outputs[row, frame, head] = scale * q[row, frame, head] @ state
+            last[row, head] = state
+    return outputs, last
+
+
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_kernels_are_asked_for_the_same_scan(reverse, initial, generator, monkeypatch):
+    """The arguments handed to the library, whose kernels need a GPU, mean the same recurrence."""
+    library = types.ModuleType("fla.ops.simple_gla")
+    library.chunk_simple_gla = simple_gla
+    for name in ("fla", "fla.ops"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "fla.ops.simple_gla", library)
+    tensors = inputs(generator, dtype=torch.float32)
+    if not initial:
+        del tensors["initial_state"]
+    found, expected = (scan(function, tensors, reverse=reverse) for function in (ssd_fused, ssd_recurrent))
+    for ours, oracle in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, oracle, atol=1e-5, rtol=1e-5)
+
+
+def test_without_a_gpu_the_scan_runs_in_chunks(generator):
+    tensors = inputs(generator, frames=40)
+    for ours, chunked in zip(scan(ssd, tensors), scan(ssd_chunked, tensors), strict=True):
+        assert torch.equal(ours, chunked)
+
+
+@pytest.mark.requires_cuda
+@pytest.mark.skipif(not fused_available(), reason="needs a CUDA device and flash-linear-attention")
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-3), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("heads", [(8, 64), (128, 8)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_fused_scan_equals_the_recurrence(reverse, heads, dtype, tolerance, generator):
+    count, headdim = heads
+    tensors = inputs(generator, frames=150, heads=count, headdim=headdim, state=64)
+    weights = torch.randn(2, 150, count, headdim, generator=generator, dtype=torch.float64)
+    exact = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items()}
+    low = {name: tensor.to("cuda", torch.float32 if name in ("dt", "A") else dtype) for name, tensor in tensors.items()}
+    low = {name: tensor.requires_grad_() for name, tensor in low.items()}
+    found, expected = scan(ssd, low, reverse=reverse), scan(ssd_recurrent, exact, reverse=reverse)
+    gradients = [
+        torch.autograd.grad((y * weights.to(y)).sum(), [leaves[name] for name in NAMES])
+        for (y, _), leaves in ((found, low), (expected, exact))
+    ]
+    for ours, oracle in (*zip(found, expected, strict=True), *zip(*gradients, strict=True)):
+        assert (ours.cpu().double() - oracle).norm() < tolerance * oracle.norm()
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])

@@ -208,7 +208,7 @@ class AdaptiveInstanceNorm(nn.Module):
         condition: Float[Tensor, "batch condition"],
     ) -> Float[Tensor, "batch frames width"]:
         exact = tokens.float()
-        mean = exact.mean(1, keepdim=True)
-        deviation = (exact.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+        variance, mean = torch.var_mean(exact, 1, keepdim=True, correction=0)
         scale, shift = self.style(condition)[:, None].chunk(2, -1)
-        return (((exact - mean) / deviation) * (1 + scale) + shift).to(tokens.dtype)
+        scale = (1 + scale) * (variance + 1e-5).rsqrt()
+        return torch.addcmul(shift - mean * scale, exact, scale).to(tokens.dtype)

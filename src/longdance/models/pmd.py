@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding, TemporalFilter
 from longdance.models.selective import SelectiveParameters
-from longdance.models.ssd import ssd_chunked
+from longdance.models.ssd import ssd
 
 
 class Conditions(NamedTuple):
@@ -115,9 +115,9 @@ class ShortConvolution(nn.Conv1d):
         kernel, frames = self.kernel_size[0], x.shape[1]
         padded = nn.functional.pad(x, (0, 0, self.before, kernel - 1 - self.before))
         weight = self.weight[:, 0].to(x.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
-        result = self.bias.to(x.dtype).expand_as(x)
+        result = self.bias.to(x.dtype)
         for offset in range(kernel):
-            result = result + padded[:, offset : offset + frames] * weight[:, offset]
+            result = torch.addcmul(result, padded[:, offset : offset + frames], weight[:, offset])
         return result
 
 
@@ -152,10 +152,11 @@ class ParallelMambaModule(nn.Module):
         x = nn.functional.silu(self.convolution(x)).unflatten(-1, (self.heads, -1))
         scans = scan.chunk(self.directions, -1)
         y = self._scan(x, scans[0], 0)
-        if self.directions == 2:  # the same scan over the reversed frames
-            y = y + self._scan(x.flip(1), scans[1].flip(1), 1).flip(1)
-        y = y + x * self.skip[:, None].to(x.dtype)
-        y = y.flatten(-2) * nn.functional.silu(gate)
+        if self.directions == 2:
+            y = y + self._scan(x, scans[1], 1)
+        # One factor per channel, not per head: broadcasting over a head's few channels is slow.
+        skip = self.skip.to(x.dtype).repeat_interleave(x.shape[-1])
+        y = torch.addcmul(y.flatten(-2), x.flatten(-2), skip) * nn.functional.silu(gate)
         # The weight in the dtype of autocast: mixed dtypes would leave the fused kernel.
         y = nn.functional.rms_norm(y, (self.inner,), self.norm.weight.to(y.dtype), eps=1e-5)
         return self.output(y)
@@ -164,7 +165,7 @@ class ParallelMambaModule(nn.Module):
         b_matrix, c_matrix, dt = scan.split((self.state, self.state, self.heads), -1)
         dt = nn.functional.softplus(dt.float() + self.step_bias[direction])
         rate = -self.log_decay[direction].exp()
-        return ssd_chunked(x, dt, rate, b_matrix, c_matrix, chunk=self.chunk)[0]
+        return ssd(x, dt, rate, b_matrix, c_matrix, reverse=direction == 1, chunk=self.chunk)[0]
 
 
 class SequentialMambaModule(nn.Module):
@@ -296,10 +297,10 @@ def upsample(
     """Linear interpolation along time to ``frames``; token k lies on frame k * stride, as in the LIM."""
     if stride == 1:
         return tokens[:, :frames]
-    # One more token at the end gives the frames after the last one something to lean on.
-    padded = torch.cat((tokens, tokens[:, -1:]), 1).transpose(1, 2)
-    spread = nn.functional.interpolate(padded, size=tokens.shape[1] * stride + 1, mode="linear", align_corners=True)
-    return spread.transpose(1, 2)[:, :frames]
+    # The frames after the last token repeat it.
+    later = torch.cat((tokens[:, 1:], tokens[:, -1:]), 1)
+    between = [torch.lerp(tokens, later, part / stride) for part in range(1, stride)]
+    return torch.stack((tokens, *between), 2).flatten(1, 2)[:, :frames]
 
 
 class ParallelMambaDenoiser(nn.Module):
