@@ -1,5 +1,6 @@
 # make demo: a virtual environment, the package, and a dance to the bundled song, in out/.
 # make test: the linter and the tests.
+# make docs: the documentation site, in site/.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ DEMO_SONG := src/longdance/assets/demo_song.ogg
 DEMO_GENRE ?= commercial
 DEMO_SECONDS ?= 30
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	@echo "Dancing $(DEMO_SECONDS) seconds of $(DEMO_GENRE) to $(DEMO_SONG) ..."
@@ -20,6 +21,11 @@ test: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests tools
 	$(BIN)/pyright
+
+docs: $(VENV)/installed-docs
+	$(BIN)/python tools/build_docs.py build/docs
+	$(BIN)/zensical build --strict
+	@echo "Open site/index.html"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,5 +42,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
+# Of the package itself the site needs the source alone.
+$(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt zensical
+	@touch $@
+
 clean:
-	rm -rf out dances build dist .pytest_cache .ruff_cache
+	rm -rf out dances build dist site .pytest_cache .ruff_cache

@@ -57,7 +57,7 @@ def main() -> None:
         say(f"error: expected less to hold at once, no memory left ({one_line(error)}); try shorter or smaller files")
         sys.exit(SOME_FAILED)
     except OSError as error:  # a full disk, a name too long, a folder that is not ours
-        say(f"error: {one_line(error.filename or '')}: {one_line(error.strerror or error)}")
+        say(f"error: {reason(error)}")
         sys.exit(SOME_FAILED)
     except KeyboardInterrupt:
         say("stopped; nothing half-written was left behind")
@@ -73,6 +73,13 @@ def one_line(message: object) -> str:
     """What a file's name or content says, as one line that cannot command the terminal it is printed on."""
     text = "; ".join(line.strip() for line in str(message).splitlines() if line.strip())
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, OSError) and error.filename:
+        return one_line(f"{error.filename}: {error.strerror}; try another place or name")
+    return one_line(error)
 
 
 @contextmanager
@@ -147,6 +154,8 @@ def generate(
     wrong = [ending for ending in endings if ending not in FORMATS]
     if wrong or not endings:
         raise typer.BadParameter(f"expected formats among {', '.join(FORMATS)}, got {formats!r}")
+    if out is not None and single is None and os.path.exists(out) and not os.path.isdir(out):
+        raise typer.BadParameter(f"{out}: expected a folder, or a file that ends in one of {', '.join(FORMATS)}")
     files = find_songs(songs)
     if single is not None and len(files) != 1:
         raise typer.BadParameter(f"{out} is one file, but there are {len(files)} songs; give a folder")
@@ -196,7 +205,7 @@ def generate(
                     options = ExportOptions(wav=wav)
                     written += export(dance, target, options=options, song_path=path, progress=progress)
         except (InputError, OSError) as error:
-            failed.append(one_line(error))
+            failed.append(reason(error))
             say(f"skipped: {failed[-1]}" if str(path) in str(error) else f"{one_line(path)}: skipped: {failed[-1]}")
             continue
         result = {"song": str(path), "files": [str(file) for file in dict.fromkeys(written)], **facts(dance)}

@@ -75,7 +75,7 @@ class Store:
                 fingerprint=record["fingerprint"],
                 licence=record["licence"],
             )
-        except (KeyError, TypeError, OSError, ValueError) as error:
+        except (AttributeError, EOFError, KeyError, TypeError, OSError, OverflowError, ValueError) as error:
             raise InputError(f"{folder}: the store is damaged ({error}); prepare it again") from error
         return store
 
@@ -161,6 +161,6 @@ def write_store(
 def _read_record(folder: Path) -> dict | None:
     try:
         record = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("format") == FORMAT else None

@@ -71,11 +71,11 @@ def mannequin(skeleton: Skeleton, *, cell: float = 0.015) -> Mannequin:
     Left and right halves are mirror images. The result is cached: treat its arrays as read-only. ``InputError`` for
     bones that are nothing like a body's.
     """
-    size, reach = skeleton.rest_positions[skeleton.index("head"), 1], np.abs(skeleton.rest_positions).max()
-    if not 0.01 < size < 100 or reach > 10 * size:
+    legs, reach = skeleton.leg_length, np.abs(skeleton.rest_positions).max()
+    if not 0.01 < legs < 100 or reach > 10 * legs:
         raise InputError(
-            f"expected the bones of a body, got a head {size:.3g} m above the pelvis and joints up to {reach:.3g} m "
-            "away; try another skeleton, or bones without the mannequin"
+            f"expected the bones of a body, got legs of {legs:.3g} m and joints up to {reach:.3g} m away; try another "
+            "skeleton, or bones without the mannequin"
         )
     return _build(skeleton, cell)
 

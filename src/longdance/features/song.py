@@ -30,6 +30,7 @@ _GREATEST_GAIN = 1000.0  # what is softer than -80 dB of full scale stays silenc
 _PEAK_THRESHOLD = 0.07  # of the 99th percentile of the song's onset strength
 _FALLBACK_BPM = 120.0
 _BPM_RANGE = (20.0, 400.0)
+_FURTHEST_BEAT = 1e6  # seconds; counting beats from further away overflows
 _SETTLED = 100.0  # accent of a beat that is known to be a downbeat
 _DECIBEL_PER_LOG = 20.0 / np.log(10.0)
 
@@ -268,7 +269,7 @@ def check_beat_options(bpm: float | None, beat_offset: float | None) -> None:
         raise InputError(
             f"expected a tempo from {_BPM_RANGE[0]:g} to {_BPM_RANGE[1]:g} BPM, got {bpm}; try 120"
         )
-    if beat_offset is not None and not np.isfinite(beat_offset):
+    if beat_offset is not None and not abs(beat_offset) < _FURTHEST_BEAT:
         raise InputError(f"expected a finite beat offset in seconds, got {beat_offset}; try 0")
 
 

@@ -20,6 +20,8 @@ from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
 
 UNITS_PER_METRE = (1.0, 100.0, 1000.0, 39.3701, 10.0)
 """Metres, centimetres, millimetres, inches, decimetres."""
+LARGEST_NUMBER = 1e9
+"""Of any unit or degrees; what calculations bear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,8 @@ class _Header:
             values = np.array([float(word) for word in words])
         except ValueError:
             values = np.empty(0)
-        if values.shape != (3,) or not np.isfinite(values).all():
-            raise self.error("OFFSET and three numbers")
+        if values.shape != (3,) or not (np.abs(values) < LARGEST_NUMBER).all():
+            raise self.error(f"OFFSET and three numbers below {LARGEST_NUMBER:g}")
         return values
 
     def _read(self) -> None:
@@ -263,16 +265,16 @@ def _motion_values(header: _Header, frames: int, width: int) -> np.ndarray:
         values = np.array(words, dtype=np.float64)
     except ValueError:
         values = np.full(1, np.nan)
-    if not np.isfinite(values).all():
+    if not (np.abs(values) < LARGEST_NUMBER).all():
         for number, line in enumerate(header.lines[start:], start + 1):
             for word in line.split():
                 try:
-                    good = bool(np.isfinite(float(word)))
+                    good = abs(float(word)) < LARGEST_NUMBER
                 except ValueError:
                     good = False
                 if not good:
                     raise InputError(
-                        f"{header.path}, line {number}: expected finite numbers, got {word[:60]!r}"
+                        f"{header.path}, line {number}: expected numbers below {LARGEST_NUMBER:g}, got {word[:60]!r}"
                     )
     return values.reshape(frames, width)
 
