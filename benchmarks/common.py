@@ -11,7 +11,6 @@ import torch
 from longdance import __version__
 from longdance.data.store import Store
 from longdance.files import atomic_write
-from longdance.metrics.genre import GenreClassifier, windows_of
 from longdance.motion.motion import Motion
 
 SONG_ENDINGS = {".ogg", ".mp3", ".wav", ".flac", ".m4a"}
@@ -49,13 +48,6 @@ def real_dances(store: Store, split: str) -> dict[str, tuple[str, Motion]]:
         for take in store.select(split, original=True)
         if take.genre != "none"
     }
-
-
-def genre_classifier(train: dict[str, tuple[str, Motion]]) -> GenreClassifier:
-    """A classifier fitted on windows of the given real dances alone."""
-    pairs = [(w, genre) for genre, motion in train.values() for w in windows_of(motion.joints(), motion.fps)]
-    fps = next(iter(train.values()))[1].fps
-    return GenreClassifier.fit([window for window, _ in pairs], [genre for _, genre in pairs], fps)
 
 
 def write_report(path: Path, report: dict) -> None:

@@ -12,19 +12,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from common import genre_classifier, real_dances, songs_in, write_report
+from common import songs_in, write_report
 
 from longdance.choreography.edmg import EDMG
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
+from longdance.errors import InputError
+from longdance.evaluate.dances import Dance, of_motion
+from longdance.evaluate.measure import JUDGED_SECONDS, Judges, judged_windows
+from longdance.evaluate.songs import real_dances
 from longdance.features.song import Song
-from longdance.features.text import resolve_prompt
-from longdance.metrics.genre import GenreClassifier, windows_of
-from longdance.metrics.retrieval import RetrievalEvaluator, multimodal_distance, r_precision
-from longdance.motion.motion import Motion
-
-WINDOW = 4.0
-"""Seconds of the windows that both instruments see."""
+from longdance.metrics.genre import GenreClassifier
+from longdance.metrics.retrieval import multimodal_distance, r_precision
 
 
 def genre_table(model: EDMG, songs: list[Song], classifier: GenreClassifier, *, seeds: int) -> dict:
@@ -34,14 +33,14 @@ def genre_table(model: EDMG, songs: list[Song], classifier: GenreClassifier, *, 
         row = confusion[genre] = Counter()
         for song in songs:
             for seed in range(seeds):
-                row[named(classifier, model.generate(song, genre=genre, seed=seed))] += 1
+                row[named(classifier, of_motion(model.generate(song, genre=genre, seed=seed), name=genre))] += 1
         print(genre, dict(row), flush=True)
     return accuracy_of(confusion)
 
 
-def named(classifier: GenreClassifier, dance: Motion) -> str:
+def named(classifier: GenreClassifier, dance: Dance) -> str:
     """The likeliest genre of a dance."""
-    likely = classifier.predict_dance(dance.joints(), dance.fps, seconds=WINDOW)
+    likely = classifier.predict_dance(dance.joints, dance.fps, seconds=JUDGED_SECONDS)
     return max(likely, key=lambda genre: likely[genre])
 
 
@@ -60,34 +59,29 @@ def accuracy_of(confusion: dict[str, Counter]) -> dict:
     }
 
 
-def movement_windows(store: Store, split: str) -> list[tuple[tuple[str, str], np.ndarray]]:
+def movement_windows(store: Store, split: str) -> list[tuple[tuple[str | None, str], np.ndarray]]:
     """((genre, movement), window of joints) of every real dance of a split, once per movement of its label."""
-    pairs = []
-    for take in store.select(split, original=True):
-        if take.genre != "none":
-            motion = store.layout.decode(store.motion_of(take), store.fps)
-            for window in windows_of(motion.joints(), motion.fps, seconds=WINDOW):
-                pairs += [((take.genre, movement), window) for movement in take.movements]
-    return pairs
+    return [
+        ((dance.genre, movement), window)
+        for dance in real_dances(store, split)
+        for window in judged_windows(dance)
+        for movement in dance.movements
+    ]
 
 
-def retrieval(model: EDMG, store: Store, songs: list[Song], *, pool: int) -> dict:
+def retrieval(model: EDMG, judges: Judges, songs: list[Song], *, pool: int) -> dict:
     """R-precision (top 3) and multimodal distance of generated dances and of real held-out clips."""
-    encoder = model.checkpoint.config.text_encoder
-    embed = lambda name: resolve_prompt(*_asked(name), encoder_name=encoder).embeddings[-1]  # noqa: E731
-    train = movement_windows(store, "train")
-    texts = {name: embed(name) for name, _ in train}
-    evaluator = RetrievalEvaluator.fit(
-        [window for _, window in train], np.stack([texts[n] for n, _ in train]), [str(n) for n, _ in train], store.fps
-    )
-    held_out = [(n, w) for split in ("val", "test") for n, w in movement_windows(store, split) if n in texts]
+    if judges.retrieval is None:
+        raise InputError(f"{judges.store.folder}: expected at least two movements in the training dances")
+    (evaluator, every), names, store = judges.retrieval, list(judges.texts), judges.store
+    held_out = [(n, w) for split in ("val", "test") for n, w in movement_windows(store, split) if n in judges.texts]
     generated = []
-    for name in texts:
+    for name in names:
         for song in songs:
-            dance = model.generate(song, genre=name[0], movement=name[1])
-            generated += [(name, w) for w in windows_of(dance.joints(), dance.fps, seconds=WINDOW)]
-    found = {"movements": len(texts), "pool": min(pool, len(texts)), "chance": 3 / min(pool, len(texts))}
-    names, every = list(texts), evaluator.embed_text(np.stack(list(texts.values())))
+            dance = of_motion(model.generate(song, genre=name[0], movement=name[1]), name=str(name))
+            generated += [(name, window) for window in judged_windows(dance)]
+    found = {"movements": len(names), "pool": min(pool, len(names)), "chance": 3 / min(pool, len(names))}
+    train = movement_windows(store, "train")
     for title, pairs in (("real_train", train), ("real_held_out", held_out), ("generated", generated)):
         motion = evaluator.embed_motion([window for _, window in pairs], store.fps)
         own = np.array([names.index(name) for name, _ in pairs])
@@ -113,25 +107,23 @@ def main() -> None:
     arguments = parser.parse_args()
 
     model, store = load(arguments.model), Store.open(arguments.data)
-    classifier = genre_classifier(real_dances(store, "train"))
+    judges = Judges(store)
+    if judges.classifier is None:
+        raise InputError(f"{store.folder}: expected at least two genres in the training dances")
     songs = [Song.load(path, start=20, seconds=arguments.seconds) for path in songs_in(arguments.songs)]
     real: dict[str, Counter] = {}
     for split in ("val", "test"):
-        for genre, motion in real_dances(store, split).values():
-            real.setdefault(genre, Counter())[named(classifier, motion)] += 1
+        for dance in real_dances(store, split):
+            real.setdefault(str(dance.genre), Counter())[named(judges.classifier, dance)] += 1
     report = {
         "model": model.checkpoint.config.recipe,
         "trained_steps": model.checkpoint.config.trained_steps,
         "genres_of_real_held_out_clips": accuracy_of(real),
-        "genres": genre_table(model, songs, classifier, seeds=arguments.genre_seeds),
+        "genres": genre_table(model, songs, judges.classifier, seeds=arguments.genre_seeds),
     }
     if arguments.movement_songs:
-        report["movements"] = retrieval(model, store, songs[: arguments.movement_songs], pool=32)
+        report["movements"] = retrieval(model, judges, songs[: arguments.movement_songs], pool=32)
     write_report(arguments.out, report)
-
-
-def _asked(name: tuple[str, str]) -> tuple[str, tuple[str, ...]]:
-    return name[0], (name[1],)
 
 
 if __name__ == "__main__":

@@ -4,56 +4,22 @@ Source: EDGE (Tseng et al. 2023), section 3 and appendix; the baseline of both p
 part of ``Conditions`` so that every denoiser is called alike, and change nothing here.
 """
 
-from typing import Annotated
-
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
-from longdance.models.film import DecoderLayer, MusicTransformer
+from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
 from longdance.models.pmd import Conditions, Count
 
 
-class EDGEDenoiserConfig(BaseModel):
-    """Sizes of the denoiser. Defaults are the paper's."""
+class EDGEDenoiserConfig(TransformerConfig):
+    """Sizes of the denoiser. Defaults are the paper's; words are not heard."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    features: Count = 151
-    """Motion features per frame."""
     music_channels: Count = 4800
     """Music features per frame; the paper's are Jukebox's."""
-    text_width: Count = 384
-    """Width of the text embeddings in the conditions, which are not heard."""
-    fps: PositiveFloat = 30.0
-    """Frames per second of motion and music."""
-    width: Count = 512
-    depth: Annotated[Count, Field(le=1000)] = 8
-    """Decoder layers."""
-    feedforward: Count = 1024
-    """Inner width of the feed-forward networks."""
-    attention_heads: Count = 8
-    music_layers: Annotated[Count, Field(le=1000)] = 2
-    """Encoder layers of the music."""
-    music_stride: Count = 1
-    """Frames of music per token (1 in the paper)."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
-    precondition: bool = False
-    """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
-    diffusion_steps: Count = 1000
-    """T, for preconditioning."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "EDGEDenoiserConfig":
-        if self.width % (2 * self.attention_heads):  # rotary time turns pairs of a head's channels
-            raise ValueError(
-                f"expected attention_heads to split width {self.width} into even parts, got {self.attention_heads}"
-            )
-        return self
 
 
 class StepGuide(nn.Module):

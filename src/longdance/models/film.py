@@ -1,13 +1,55 @@
-"""FiLM transformer layers, from which Lodge's two stages are built.
+"""FiLM transformer layers, from which EDGE and both stages of Lodge are built.
 
 Source: EDGE (Tseng et al. 2023) section 3, which Lodge section 3.4 follows; FiLM after Perez et al. 2018.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import CrossAttention
+from longdance.models.pmd import Count
+
+
+class TransformerConfig(BaseModel):
+    """Sizes that EDGE's network and both of Lodge's have. Defaults: EDGE's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    features: Count = 151
+    """Motion features per frame."""
+    music_channels: Count = 35
+    """Music features per frame."""
+    text_width: Count = 384
+    """Width of a text embedding."""
+    fps: PositiveFloat = 30.0
+    """Frames per second of motion and music."""
+    width: Count = 512
+    depth: Annotated[Count, Field(le=1000)] = 8
+    """Decoder layers."""
+    feedforward: Count = 1024
+    """Inner width of the feed-forward networks."""
+    attention_heads: Count = 8
+    music_layers: Annotated[Count, Field(le=1000)] = 2
+    """Encoder layers of the music."""
+    music_stride: Count = 1
+    """Frames of music per token."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    precondition: bool = False
+    """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
+    diffusion_steps: Count = 1000
+    """T, for preconditioning."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TransformerConfig":
+        if self.width % (2 * self.attention_heads):  # rotary time turns pairs of a head's channels
+            raise ValueError(
+                f"expected attention_heads to split width {self.width} into even parts, got {self.attention_heads}"
+            )
+        return self
 
 
 def fold(frames: Float[Tensor, "batch frames channels"], stride: int) -> Float[Tensor, "batch tokens folded"]:

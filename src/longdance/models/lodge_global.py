@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter
 from longdance.models.film import DecoderLayer, fold, unfold
-from longdance.models.lodge_local import Guides, TransformerConfig
+from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
 from longdance.models.pmd import Conditions, Count
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
 
-class GlobalDenoiserConfig(TransformerConfig):
+class GlobalDenoiserConfig(LodgeDenoiserConfig):
     """The global network. Primitives come in this order: the hard ones in time, then the soft ones in time."""
 
     music_layers: Count = 1

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, StepEmbedding, TemporalFilter
-from longdance.models.film import DecoderLayer, MusicTransformer, fold, token_seconds, unfold
+from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig, fold, token_seconds, unfold
 from longdance.models.foot_refine import FootRefineBlock
 from longdance.models.pmd import Conditions, Count, TextPooling
 from longdance.motion.layout import LAYOUTS, Normaliser
@@ -20,49 +20,21 @@ LAYOUT = LAYOUTS["smpl22"]
 """Lodge's motion features (section 3.1)."""
 
 
-class TransformerConfig(BaseModel):
-    """Sizes that both of Lodge's networks have. Defaults: EDGE's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class LodgeDenoiserConfig(TransformerConfig):
+    """Sizes that both of Lodge's networks have."""
 
     features: Count = LAYOUT.width
-    """Motion features per frame."""
-    music_channels: Count = 35
-    """Music features per frame."""
-    text_width: Count = 384
-    """Width of a text embedding."""
-    fps: PositiveFloat = 30.0
-    """Frames per second of motion and music."""
-    width: Count = 512
-    depth: Annotated[Count, Field(le=1000)] = 8
-    """Decoder layers."""
-    feedforward: Count = 1024
-    """Inner width of the feed-forward networks."""
-    attention_heads: Count = 8
-    music_layers: Annotated[Count, Field(le=1000)] = 2
-    """Encoder layers of the music."""
-    music_stride: Count = 1
-    """Frames of music per token."""
     frames_per_token: Count = 1
     """Frames of motion that go through the decoder as one token; more is faster (not in the paper)."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    precondition: bool = False
-    """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
-    diffusion_steps: Count = 1000
-    """T, for preconditioning."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "TransformerConfig":
-        if self.width % (2 * self.attention_heads):  # rotary time turns pairs of a head's channels
-            raise ValueError(
-                f"expected attention_heads to split width {self.width} into even parts, got {self.attention_heads}"
-            )
+    def _features_of_lodge(self) -> "LodgeDenoiserConfig":
         if self.features != LAYOUT.width:
             raise ValueError(f"expected features={LAYOUT.width}, those of the layout {LAYOUT.name}")
         return self
 
 
-class LocalDenoiserConfig(TransformerConfig):
+class LocalDenoiserConfig(LodgeDenoiserConfig):
     """The local network."""
 
     aligned_music: bool = False
@@ -80,7 +52,7 @@ class Guides(nn.Module):
     mean of the music, also modulate.
     """
 
-    def __init__(self, config: TransformerConfig):
+    def __init__(self, config: LodgeDenoiserConfig):
         super().__init__()
         self.fps = config.fps
         width = config.width

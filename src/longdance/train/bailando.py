@@ -6,7 +6,7 @@ Each stage is a training of its own, and begins with the run of the one before (
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -55,10 +55,8 @@ class BailandoMemoryTraining(GenerationConfig):
         return BailandoMemoryTask(self, store)
 
 
-class BailandoMemoryTask(GenerationTask):
+class BailandoMemoryTask(GenerationTask[BailandoMemoryTraining]):
     """The pose VQ-VAE (Bailando section 3.1)."""
-
-    config: BailandoMemoryTraining
 
     def __init__(self, config: BailandoMemoryTraining, store: Store):
         if config.network.layout != config.layout:
@@ -116,12 +114,13 @@ class BailandoGPTTraining(GenerationConfig):
         return BailandoGPTTask(self, store)
 
 
-class BailandoGPTTask(GenerationTask):
-    """The cross-conditional transformer learns which codes come next (Bailando section 3.3)."""
+Config = TypeVar("Config", bound=BailandoGPTTraining)
 
-    config: BailandoGPTTraining
 
-    def __init__(self, config: BailandoGPTTraining, store: Store):
+class CodeTask(GenerationTask[Config]):
+    """A transformer over the codes of a choreographic memory that stays as it is."""
+
+    def __init__(self, config: Config, store: Store):
         if not config.initial:
             raise InputError(f"expected initial=FOLDER, the run of Bailando's stage before {config.recipe}")
         initial = GeneratorCheckpoint.load(config.initial)
@@ -149,6 +148,16 @@ class BailandoGPTTask(GenerationTask):
             gpt.load_state_dict(whole.gpt.state_dict())
         self.networks = {KEPT: gpt}
 
+    def as_checkpoint(self, network: nn.Module, step: int) -> GeneratorCheckpoint:
+        """Memory and transformer."""
+        config = BailandoConfig(memory=self.memory.config, gpt=self.config.network)
+        whole = Bailando(config, memory=self.memory.cpu(), gpt=cast(CodeTransformer, network))
+        return super().as_checkpoint(whole, step)
+
+
+class BailandoGPTTask(CodeTask[BailandoGPTTraining]):
+    """The cross-conditional transformer learns which codes come next (Bailando section 3.3)."""
+
     def losses(
         self,
         networks: Mapping[str, nn.Module],
@@ -164,11 +173,6 @@ class BailandoGPTTask(GenerationTask):
         wrong = nn.functional.cross_entropy(logits.permute(0, 3, 1, 2), codes, reduction="none")
         right = (logits.argmax(-1) == codes).float()
         return {KEPT: {"total": masked_mean(wrong, valid), "accuracy": masked_mean(right, valid)}}
-
-    def as_checkpoint(self, network: nn.Module, step: int) -> GeneratorCheckpoint:
-        """Memory and transformer."""
-        config = BailandoConfig(memory=self.memory.config, gpt=self.config.network)
-        return super().as_checkpoint(Bailando(config, memory=self.memory.cpu(), gpt=network), step)
 
 
 class BailandoTraining(BailandoGPTTraining):
@@ -225,10 +229,8 @@ class BeatSource(BatchSource):
         return BeatBatch(self._collate(places, rng), beats)
 
 
-class BailandoTask(BailandoGPTTask):
+class BailandoTask(CodeTask[BailandoTraining]):
     """Actor-critic learning on dances of its own (Bailando section 3.4)."""
-
-    config: BailandoTraining
 
     def __init__(self, config: BailandoTraining, store: Store):
         super().__init__(config, store)

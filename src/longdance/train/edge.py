@@ -29,10 +29,8 @@ class EDGEConfig(DenoisingConfig):
         return EDGETask(self, store)
 
 
-class EDGETask(DenoisingTask):
+class EDGETask(DenoisingTask[EDGEConfig]):
     """The FiLM transformer decoder with EDGE's losses (section 3) and optimiser."""
-
-    config: EDGEConfig
 
     def optimiser(self, name: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Adan with a weight decay of 0.02."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -284,7 +284,7 @@ class RefinementTask(Task):
             denoiser=self.checksum,
             licence=self.store.licence,
         )
-        return Refiner(config, network)
+        return Refiner(config, cast(TemporalRefinementModule, network))
 
 
 def _cut(pairs: Pairs, places: list[tuple[int, int]], window: int) -> PairBatch:
