@@ -18,6 +18,7 @@ from longdance.train.bailando import (
     bailando_open,
 )
 from longdance.train.batches import BatchConfig
+from longdance.train.distillation import edmg_fewstep_open
 from longdance.train.edge import edge_aistpp, edge_open
 from longdance.train.edmg import EDMGConfig
 from longdance.train.fact import fact_open
@@ -261,6 +262,7 @@ def lodge_aistpp() -> LodgeStages:
 RECIPES: dict[str, Callable[[], TrainingConfig | Stages]] = {
     "tiny": tiny,
     "edmg-open": edmg_open,
+    "edmg-fewstep-open": edmg_fewstep_open,
     "edmg-trm-open": edmg_trm_open,
     "edmg-trm-aistpp": edmg_trm_aistpp,
     **ABLATIONS,
