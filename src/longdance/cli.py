@@ -124,8 +124,10 @@ def generate(
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest of the song if not given.")] = None,
     bpm: Annotated[float | None, typer.Option(min=20, max=400, help="Tempo, if the tracker gets it wrong.")] = None,
     beat_offset: Annotated[float | None, typer.Option(help="Second of a first beat, with --bpm.")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
-    sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.0,
     text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
@@ -323,8 +325,10 @@ def edit(
     genre: Annotated[str | None, typer.Option(help="For what is made anew; the dance's own if not given.")] = None,
     movement: Annotated[list[str] | None, typer.Option(help="A movement of the genre; may be repeated.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Free words about the dance.")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
-    sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
     music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.0,
     text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
     refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
@@ -550,8 +554,10 @@ def evaluate(
     songs: Annotated[Path | None, typer.Option(help="Folder of songs; composed for held-out dances if none.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Dances per song.")] = 3,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="Length of dances; the song's if not given.")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
-    sampler: Annotated[str, typer.Option(help="dpm2m, ddim or ddpm.")] = "dpm2m",
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
     words: Annotated[bool, typer.Option(help="Tell models genre and movements of the held-out dance.")] = True,
     split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
     variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,

@@ -36,7 +36,7 @@ class Autoregressive(EDMG):
     checkpoint: GeneratorCheckpoint
     name: str = "autoregressive"
 
-    def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
+    def sampling(self, *, seed: int, steps: int | None = None, sampler: str | None = None) -> Sampling:
         """The seed; there are no denoising steps. ``InputError`` for a seed out of range."""
         if not 0 <= seed < 2**63:
             raise InputError(f"expected a seed from 0 to 2^63 - 1, got {seed}")

@@ -52,8 +52,9 @@ class Wish:
     prompt: str | None = None
     guidance: Guidance = DEFAULT_GUIDANCE
     seed: int = 0
-    steps: int = 20
-    sampler: str = "dpm2m"
+    steps: int | None = None
+    sampler: str | None = None
+    """The model's own, like its steps, if not given."""
     refinement: RefineConfig | None = DEFAULT_REFINEMENT
     device: str = "auto"
 

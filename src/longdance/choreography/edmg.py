@@ -62,6 +62,12 @@ class EDMG:
     """Windows that are denoised together; longer dances are made stretch by stretch."""
     refiner: Refiner | None = None
     """The Temporal Refinement Module, if the model has one."""
+    steps: int = 20
+    """Denoising steps where nobody asks for another number."""
+    sampler: str = "dpm2m"
+    """The same for the sampler."""
+    learnt_guidance: Guidance | None = None
+    """What the network has learnt to follow without being guided, if it was distilled; it follows no other."""
     _copies: dict[str, Checkpoint] = field(default_factory=dict, init=False, repr=False)
     """The checkpoint on other devices, by device."""
 
@@ -83,8 +89,8 @@ class EDMG:
         bpm: float | None = None,
         beat_offset: float | None = None,
         seed: int = 0,
-        steps: int = 20,
-        sampler: str = "dpm2m",
+        steps: int | None = None,
+        sampler: str | None = None,
         guidance: Guidance = DEFAULT_GUIDANCE,
         refinement: RefineConfig | None = DEFAULT_REFINEMENT,
         device: str = "auto",
@@ -93,8 +99,8 @@ class EDMG:
         """Dance to a song, or to the part of it from ``start`` for ``seconds``.
 
         ``genre`` and ``movement`` are names of the catalogue, ``prompt`` free text; without any, the music alone leads.
-        ``score`` (a file, or one that was read) says what to dance when; the words then fill its gaps. ``device`` is
-        cpu, cuda, cuda:N or auto: cuda where there is one.
+        ``score`` (a file, or one that was read) says what to dance when; the words then fill its gaps. ``steps`` and
+        ``sampler`` are the model's own if not given. ``device`` is cpu, cuda, cuda:N or auto: cuda where there is one.
 
         The same inputs and seed give the same dance on the same device. ``progress(done, total, what)`` may raise
         ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
@@ -172,8 +178,8 @@ class EDMG:
         bpm: float | None = None,
         beat_offset: float | None = None,
         seed: int = 0,
-        steps: int = 20,
-        sampler: str = "dpm2m",
+        steps: int | None = None,
+        sampler: str | None = None,
         guidance: Guidance = DEFAULT_GUIDANCE,
     ) -> Commission:
         """What is asked for, understood and checked: words, song and timeline; arguments as of ``generate``."""
@@ -196,6 +202,10 @@ class EDMG:
             )
             said = [note for span in timeline.spans for note in span.text.notes]
             notes = tuple(dict.fromkeys((*said, *left_out)))
+        if self.learnt_guidance is not None and guidance != self.learnt_guidance:
+            learnt = f"music {self.learnt_guidance.music:g}, text {self.learnt_guidance.text:g}"
+            notes = (*notes, f"{self.name} has learnt one guidance ({learnt}) and follows no other")
+            guidance = self.learnt_guidance
         meta = {
             "model": self.name,
             "seed": seed,
@@ -204,8 +214,8 @@ class EDMG:
             "genre": text.genre,
             "movements": list(text.movements),
             "prompt": prompt,
-            "sampler": sampler,
-            "steps": steps,
+            "sampler": sampling.sampler,
+            "steps": sampling.steps,
             "guidance": {"music": guidance.music, "text": guidance.text},
             "tempo_bpm": round(float(song.tempo_bpm), 3),
             "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / self.fps],
@@ -239,15 +249,19 @@ class EDMG:
             gaps.append(gap)
         return np.concatenate(tracks)[: commission.frames], {"seam_gap": max(gaps)}
 
-    def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
-        """How to draw a dance; ``InputError`` for values out of range."""
+    def sampling(self, *, seed: int, steps: int | None = None, sampler: str | None = None) -> Sampling:
+        """How to draw a dance, the model's own way where nothing is given; ``InputError`` for values out of range."""
+        steps, sampler = self.steps if steps is None else steps, sampler or self.sampler
         if sampler not in STEP_RULES:
             raise InputError(f"expected a sampler among {', '.join(STEP_RULES)}, got {sampler!r}")
         if not 1 <= steps <= self.checkpoint.config.diffusion_steps:
             raise InputError(f"expected 1 to {self.checkpoint.config.diffusion_steps} steps, got {steps}")
         if not 0 <= seed < 2**63:
             raise InputError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
-        return Sampling(seed=seed, steps=steps, sampler=sampler, rows=self.rows, stretch=self.stretch)
+        return Sampling(
+            seed=seed, steps=steps, sampler=sampler, rows=self.rows, stretch=self.stretch,
+            guided=self.learnt_guidance is None,
+        )  # fmt: skip
 
     def plan(self, frames: int) -> WindowPlan:
         """The windows of a dance of so many frames."""

@@ -152,10 +152,10 @@ class Lodge(EDMG):
         beats = commission.meta["beat_times"]
         return refine(motion, self._contacts(features), refinement, beat_times=beats, refiner=self.refiner)
 
-    def sampling(self, *, seed: int, steps: int, sampler: str) -> Sampling:
+    def sampling(self, *, seed: int, steps: int | None = None, sampler: str | None = None) -> Sampling:
         """How to draw a dance; ``InputError`` for values out of range."""
         most = self.choreographer.config.diffusion_steps
-        if steps > most:
+        if steps is not None and steps > most:
             raise InputError(f"expected 1 to {most} steps, got {steps}")
         return super().sampling(seed=seed, steps=steps, sampler=sampler)
 

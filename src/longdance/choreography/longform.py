@@ -35,6 +35,8 @@ class Sampling:
     """Windows that go through the network at once; bounds memory."""
     stretch: int = 24
     """Windows that are denoised together."""
+    guided: bool = True
+    """Whether guidance is computed; False for networks that have learnt to follow theirs in one prediction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,7 @@ def dance_stretch(
         constraints.append(given.constraint())
     constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
     predict = follow(
-        timeline,
+        timeline if sampling.guided else timeline.unguided(),
         partial(denoise, checkpoint),
         part.cut(music.to(device)),
         part,

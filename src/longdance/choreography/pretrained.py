@@ -1,17 +1,21 @@
 """Models by name: the shipped ones, and any folder that holds a run or a checkpoint.
 
 What a folder holds decides what is loaded: one checkpoint is a model of one stage, two in ``global`` and ``local`` are
-a Lodge.
+a Lodge, an adapter is the model that it adapts, in few steps.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from longdance.choreography.autoregressive import Autoregressive, dancer
 from longdance.choreography.edge import EDGE
 from longdance.choreography.edmg import EDMG
 from longdance.choreography.lodge import GLOBAL, LOCAL, Lodge
+from longdance.diffusion.guidance import Guidance
+from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
+from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.generators import GeneratorCheckpoint, holds_generator
 from longdance.models.trm import Refiner
@@ -48,11 +52,32 @@ def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge | Autoregressive:
         raise InputError(f"{name}: expected {known}")
     if len(parts) > 1:
         return Lodge.load(folder, name=Path(name).name)
+    if holds_adapter(folder):
+        return _adapted(Adapter.load(folder), folder)
     if holds_generator(folder):
         return dancer(GeneratorCheckpoint.load(folder), name=Path(name).name)
     checkpoint = _usable_alone(Checkpoint.load(folder), folder)
     refiner = _refiner_of(folder, checkpoint)
     return DANCERS.get(checkpoint.config.denoiser, EDMG)(checkpoint, name=Path(name).name, refiner=refiner)
+
+
+def _adapted(adapter: Adapter, folder: Path) -> EDMG:
+    """The model that an adapter belongs to, with the adapter in its weights and sampled as that asks for."""
+    config = adapter.config
+    base = WEIGHTS / config.adapts if config.adapts in shipped() else Path(config.adapts)
+    if holds_adapter(base):
+        raise InputError(f"{folder}: expected an adapter of a model, got one of another adapter, {config.adapts}")
+    model = load(config.adapts)
+    if type(model) is not EDMG or config.sampler not in STEP_RULES:
+        raise InputError(f"{folder}: expected an adapter of an EDMG with a known sampler, got one of {config.adapts}")
+    return replace(
+        model,
+        checkpoint=adapter.on(model.checkpoint),
+        name=folder.name,
+        steps=config.steps,
+        sampler=config.sampler,
+        learnt_guidance=Guidance(**config.guidance),
+    )
 
 
 def _refiner_of(folder: Path, checkpoint: Checkpoint) -> Refiner | None:

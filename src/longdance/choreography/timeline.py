@@ -5,7 +5,7 @@ become one; how a score file is read and laid on the beats is in `score`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -93,6 +93,10 @@ class Timeline:
             else:
                 spans.append(span)
         return Timeline(tuple(spans), self.fade, self.poses)
+
+    def unguided(self) -> "Timeline":
+        """The same with every weight of guidance 1."""
+        return replace(self, spans=tuple(replace(span, guidance=Guidance(1.0, 1.0)) for span in self.spans))
 
     def cut(self, begin: int, end: int) -> "Timeline":
         """Frames ``begin`` to ``end``, counted from ``begin``; at least one span."""

@@ -34,8 +34,9 @@ class Asked:
     seeds: tuple[int, ...] = (0, 1, 2)
     seconds: float | None = None
     """Length of every dance; None for the song's, or that of the held-out dance."""
-    steps: int = 20
-    sampler: str = "dpm2m"
+    steps: int | None = None
+    sampler: str | None = None
+    """Every model's own, like its steps, if not given."""
     guidance: Guidance = DEFAULT_GUIDANCE
     words: bool = True
     """Whether models are told genre and movements of the held-out dance."""

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -102,7 +103,7 @@ class AdapterConfig(BaseModel):
     """Denoising steps that the adapted network was trained to take."""
     sampler: str
     """The sampler it was trained for."""
-    guidance: dict[str, float]
+    guidance: dict[Literal["music", "text"], float]
     """Weights of music and text that the adapted network has learnt to follow in one prediction."""
     fps: PositiveFloat
     genres: tuple[str, ...] = ()

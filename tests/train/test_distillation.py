@@ -1,0 +1,148 @@
+"""Distillation: leaps that end where the teacher got, an adapter that learns them, and a model that dances with it."""
+
+import json
+import shutil
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+
+from longdance.choreography.edmg import EDMG
+from longdance.choreography.longform import denoise
+from longdance.choreography.pretrained import load
+from longdance.data.store import Store
+from longdance.diffusion.guidance import Guidance, guided
+from longdance.diffusion.sampler import DDIM, DPMSolver2M, sample
+from longdance.errors import InputError
+from longdance.features.song import Song
+from longdance.train.distillation import DistillationConfig, DistillationTask
+from longdance.train.loop import train
+from longdance.train.overrides import override
+from longdance.train.recipes import RECIPES
+from longdance.train.task import KEPT
+
+# Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning"),
+]
+
+
+@pytest.fixture(scope="module")
+def teacher(small_store, tmp_path_factory):
+    config = override(
+        RECIPES["tiny"](),
+        ["network.width=16", "network.depth=1", "network.heads=2", "network.state=4", "batch.size=2", "batch.window=40",
+         "precision=32-true", "steps=3", "checkpoint_every=3"],
+    )  # fmt: skip
+    return train(config, Store.open(small_store), tmp_path_factory.mktemp("teacher"))
+
+
+def recipe(teacher, *changes: str) -> DistillationConfig:
+    return override(
+        RECIPES["edmg-fewstep-open"](),
+        [f"teacher={teacher}", "batch.size=3", "batch.window=40", "precision=32-true", "rank=2", "teacher_steps=6",
+         "student_steps=2", "warmup=0", *changes],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def task(teacher, small_store) -> DistillationTask:
+    return recipe(teacher).task(Store.open(small_store))
+
+
+def test_a_leap_ends_where_the_teacher_got(task):
+    drawn = task.draw(0, rank=0)
+    assert drawn.states.shape == (3, 3, 40, 151)
+    assert task.nodes == [999, 499, -1]
+    for states in drawn.states:
+        for node in range(2):
+            reached = DDIM().step(
+                states[node], task.leap(states, node), schedule=task.schedule, step=task.nodes[node],
+                next_step=task.nodes[node + 1], generator=torch.Generator(),
+            )  # fmt: skip
+            torch.testing.assert_close(reached, states[node + 1], rtol=0, atol=1e-4)
+
+
+def test_the_teacher_s_dances_are_those_of_the_model(task, teacher):
+    """The same noise, music and words through the public sampler, guided, end in the same dance."""
+    drawn = task._batch(0, 0)
+    model = load(teacher)
+    one = type(drawn.conditions)(*(field[:1] for field in drawn.conditions))
+    with torch.no_grad():
+        end = sample(
+            guided(lambda *given: denoise(model.checkpoint, *given), one, music_weight=1.0, text_weight=6.0),
+            drawn.states[:1, 0],
+            schedule=task.schedule,
+            rule=DPMSolver2M(),
+            steps=6,
+            generator=torch.Generator(),
+        )
+    torch.testing.assert_close(end, drawn.states[:1, -1], rtol=1e-2, atol=2e-2)
+
+
+def test_batches_are_a_function_of_the_step_whatever_was_drawn_before(task, teacher, small_store):
+    fresh = recipe(teacher).task(Store.open(small_store))
+    for step in (25, 3):  # in another order, from a task that has drawn nothing yet
+        again, first = fresh.draw(step, rank=0), task.draw(step, rank=0)
+        torch.testing.assert_close(again.states, first.states, rtol=0, atol=0)
+        torch.testing.assert_close(again.conditions.text, first.conditions.text, rtol=0, atol=0)
+    assert not torch.equal(task.draw(4, rank=0).states, task.draw(3, rank=0).states)
+    # The pool grows: by step 25 a second batch has been drawn.
+    assert {number for number, _ in fresh._drawn} == {0, 1}
+
+
+def test_the_leaps_of_one_batch_are_learnt(task):
+    network = task.networks[KEPT]
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=2e-2)
+    drawn, losses = task.draw(0, rank=0), []
+    for _ in range(60):
+        terms = task.losses(task.networks, drawn, torch.Generator().manual_seed(0), nullcontext)[KEPT]
+        optimiser.zero_grad()
+        terms["total"].backward()
+        optimiser.step()
+        losses.append(terms["reconstruction"].item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_path, monkeypatch):
+    run = train(recipe(teacher, "steps=2", "checkpoint_every=1"), Store.open(small_store), tmp_path / "fast")
+    model = load(run)
+    assert type(model) is EDMG
+    assert model.name == "fast"
+    samples = np.sin(np.arange(2 * 22050) * 0.05).astype(np.float32)
+    song = Song.from_samples(samples, 22050, beat_times=np.arange(0, 2, 0.5))
+    rows = []
+    network = type(model.checkpoint.network)
+    forward = network.forward
+
+    def counted(self, noisy, *rest):
+        rows.append(len(noisy))
+        return forward(self, noisy, *rest)
+
+    monkeypatch.setattr(network, "forward", counted)
+    dance = model.generate(song, genre="salsa")
+    assert sum(rows) == 2 * model.plan(dance.frames).count
+    assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
+    assert dance.meta["guidance"] == {"music": 1.0, "text": 6.0}
+    other = model.generate(song, genre="salsa", guidance=Guidance(1.0, 3.0))
+    np.testing.assert_array_equal(other.joints(), dance.joints())
+    assert any("no other" in note for note in other.meta["notes"])
+
+
+def test_an_adapter_of_an_adapter_is_refused(teacher, small_store, tmp_path):
+    run = train(recipe(teacher, "steps=1"), Store.open(small_store), tmp_path / "fast")
+    shutil.copytree(run, tmp_path / "again")
+    record = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(record | {"adapts": str(tmp_path / "again")}))
+    with pytest.raises(InputError, match="another adapter"):
+        load(run)
+
+
+def test_settings_that_do_not_fit_are_refused(teacher, small_store):
+    with pytest.raises(InputError, match="divide"):
+        override(RECIPES["edmg-fewstep-open"](), ["student_steps=3"])
+    with pytest.raises(InputError, match="music encoder"):
+        recipe("edmg").task(Store.open(small_store))
