@@ -195,6 +195,25 @@ def test_prompts_are_resolved_and_told(model, song):
     assert dance(model, song, steps=1).meta["genre"] is None
 
 
+def test_steps_and_sampler_are_the_model_s_own_unless_asked_for(model, song):
+    own = replace(model, steps=2, sampler="ddim")
+    motion = dance(own, song, steps=None)
+    assert (motion.meta["steps"], motion.meta["sampler"]) == (2, "ddim")
+    assert same(motion, dance(model, song, steps=2, sampler="ddim"))
+    assert dance(own, song, steps=1, sampler="ddpm").meta["steps"] == 1
+
+
+def test_a_network_that_learnt_its_guidance_is_not_guided(model, song):
+    learnt = replace(model, learnt_guidance=Guidance(1.0, 6.0))
+    motion = dance(learnt, song, genre="salsa")
+    assert same(motion, dance(model, song, genre="salsa", guidance=Guidance(1.0, 1.0)))
+    assert not motion.meta["notes"]
+    assert motion.meta["guidance"] == {"music": 1.0, "text": 6.0}
+    other = dance(learnt, song, genre="salsa", guidance=Guidance(1.0, 3.0))
+    assert same(motion, other)
+    assert any("no other" in note for note in other.meta["notes"])
+
+
 def test_the_user_is_told_of_genres_that_were_not_trained(model, song):
     other = next(name for name in genre_names() if name not in ("disco", "salsa"))
     motion = dance(model, song, genre=other, steps=1)

@@ -125,6 +125,16 @@ def test_every_span_has_its_own_guidance():
     np.testing.assert_allclose(clean[1, 2:, 0], 5, atol=1e-6)
 
 
+def test_unguided_is_the_same_with_the_plain_model():
+    guided_by_one = timeline_of(13, 31, guidance=Guidance(1.0, 1.0))
+    unguided = timeline_of(13, 31, guidance=Guidance(2.0, 6.0)).unguided()
+    assert [(s.begin, s.end, s.text.texts) for s in unguided.spans] == [
+        (s.begin, s.end, s.text.texts) for s in guided_by_one.spans
+    ]
+    plan = WindowPlan(4, 14, 4)
+    assert torch.equal(followed(unguided, plan)[0], followed(guided_by_one, plan)[0])
+
+
 def test_texts_of_different_lengths_and_none_stand_beside_each_other():
     long = TextPrompt(None, (), ("a", "b"), np.full((2, 4), 3, np.float32))
     spans = (Span(0, 10, NOTHING, PLAIN), Span(10, 20, long, PLAIN), Span(20, 40, text_of(1), PLAIN))
