@@ -54,7 +54,7 @@ def main() -> None:
             systems,
             store,
             arguments.work / part.replace(" ", "-"),
-            protocol=Protocol(fps=settings["fps"], variants=settings["variants"]),
+            protocol=Protocol(fps=settings["fps"], variants=settings["variants"], joints=22),
             asked=Asked(
                 seeds=tuple(range(arguments.seeds)),
                 seconds=arguments.seconds or settings["seconds"],

@@ -562,6 +562,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
     variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,
     window: Annotated[float, typer.Option(min=0.5, help="Seconds of the windows of features.")] = 5.0,
+    joints: Annotated[int | None, typer.Option(min=22, max=24, help="Joints that count; 22 leaves out hands.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate of bare joints by others.")] = None,
     up: Annotated[str, typer.Option(help="Upward axis of bare joints by others: y or z.")] = "y",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
@@ -604,7 +605,7 @@ def evaluate(
 
     store = Store.open(data)
     chosen = {"variants": tuple(variant)} if variant else {}
-    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, **chosen)
+    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, **chosen)
     asked = Asked(
         seeds=tuple(range(seeds)), seconds=seconds, steps=steps, sampler=sampler, words=words, device=device
     )

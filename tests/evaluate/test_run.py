@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from longdance.evaluate.measure import Protocol, row
 from longdance.evaluate.report import write_report
 from longdance.evaluate.songs import TestSong, continued, real_dances
 from longdance.features.song import Song
+from longdance.motion.skeleton import SMPL22
 
 
 @pytest.fixture
@@ -57,6 +59,24 @@ def test_a_folder_of_dances(small_store, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "measure", fail)
     again = run.evaluate([folder], store, tmp_path / "report", protocol=protocol)
     assert again.rows[2].estimates["mean_jerk"] == found.rows[2].estimates["mean_jerk"]
+
+
+def test_dances_without_hands_are_compared_by_the_joints_that_all_have(small_store, tmp_path):
+    store, whole = Store.open(small_store), swaying(150, 30.0)
+    handless = replace(whole, rotations=whole.rotations[:, :22], skeleton=SMPL22)
+    for name, dance in (("whole", whole), ("handless", handless)):
+        for file in ("a", "b"):
+            dance.save(tmp_path / name / f"{file}.npz")
+    folders = [tmp_path / "whole", tmp_path / "handless"]
+    protocol = Protocol(fps=30.0, window=2.0, hop=1.0, judged=False)
+    found = run.evaluate(folders, store, tmp_path / "all", protocol=protocol)
+    assert np.isfinite(found.rows[2].estimates["fid_k_corrected"].value)
+    assert np.isnan(found.rows[3].estimates["fid_k_corrected"].value)
+    assert "--joints 22" in found.notes[0]
+    found = run.evaluate(folders, store, tmp_path / "common", protocol=replace(protocol, joints=22))
+    one, other = (found.rows[k].estimates["fid_k_corrected"].value for k in (2, 3))
+    assert one == pytest.approx(other, rel=1e-6)
+    assert not found.notes
 
 
 def test_the_command_names_what_is_broken(small_store, folder, tmp_path):

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class Protocol:
     variants: tuple[str, ...] = ("bailando", "corrected")
     judged: bool = True
     """Whether genres and words are recognised."""
+    joints: int | None = None
+    """Only so many joints count, the first ones: 22 make dances with and without SMPL's hands comparable."""
 
     def __post_init__(self):
         unknown = [name for name in self.variants if name not in FEATURE_VARIANTS]
@@ -169,14 +171,15 @@ def measure(dance: Dance, protocol: Protocol, judges: Judges | None = None) -> M
     beats = None
     if dance.beat_times is not None:
         beats = [time for time in dance.beat_times if 0 <= time <= (len(dance.joints) - 1) / dance.fps] or None
-    values = describe(dance.joints, dance.fps, beats)
+    counted = replace(dance, joints=dance.joints[:, : protocol.joints])
+    values = describe(counted.joints, dance.fps, beats)
     if dance.cost is not None:
         values["cost"] = dance.cost
     if judges is not None and protocol.judged:
         values |= judges.judge(dance)
     rows = {}
     for variant in protocol.variants:
-        rated = dance.at_rate(VARIANT_FPS.get(variant, dance.fps))
+        rated = counted.at_rate(VARIANT_FPS.get(variant, dance.fps))
         windows = windows_of(rated.joints, rated.fps, seconds=protocol.window, hop=protocol.hop)
         for family, features in FAMILIES.items():
             rows[f"{family}_{variant}"] = np.stack([features(w, rated.fps, variant=variant) for w in windows])
@@ -185,8 +188,8 @@ def measure(dance: Dance, protocol: Protocol, judges: Judges | None = None) -> M
         seed=dance.seed,
         values=values,
         rows=rows,
-        spectrum=speed_spectrum(dance.joints, dance.fps),
-        offsets=beat_offsets(dance.joints, beats, dance.fps),
+        spectrum=speed_spectrum(counted.joints, dance.fps),
+        offsets=beat_offsets(counted.joints, beats, dance.fps),
     )
 
 
@@ -289,6 +292,8 @@ def _against(
 
     def statistic(measures: list[Measures]) -> float:
         own = np.concatenate([m.rows[key] for m in measures]) if measures else np.zeros((0, real.shape[1]))
+        if own.shape[1] != real.shape[1]:
+            return float("nan")  # of other joints: see Protocol.joints
         return compare(real[:, varied], own[:, varied]) if len(own) > 1 and len(real) > 1 else float("nan")
 
     return statistic

@@ -104,6 +104,7 @@ def evaluate(
     for number, dance in enumerate(train):
         report(number, len(train), "measuring training dances")
         reference.append(measured(dance, plain, None, cache, context=store.fingerprint))
+    widths = {key: rows.shape[1] for key, rows in reference[0].rows.items()} if reference else {}
     rows = [
         row(TRUTH, take_in(real, TRUTH), reference),
         row(OTHER, take_in(to_other_songs(real, asked.seeds), OTHER), reference),
@@ -125,6 +126,11 @@ def evaluate(
         if not measures:
             raise InputError(
                 f"{system}: expected a dance to measure, every one failed: {next(iter(broken.values()), '')}"
+            )
+        if {key: rows.shape[1] for key, rows in measures[0].rows.items()} != widths:
+            notes.append(
+                f"{name} has other joints than the real dances: set measures are left out; --joints 22 counts those "
+                "that all have"
             )
         rows.append(row(name, measures, reference))
     about["songs"] = {test.name: round(test.song.seconds, 2) for test in tests or ()}
