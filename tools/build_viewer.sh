@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 npm init -y >/dev/null
 npm install --silent --no-audit --no-fund "three@$THREE" "esbuild@$ESBUILD"
-cp "$here/viewer.js" .
+cp "$here"/viewer.js "$here"/stage.js "$here"/clock.js .
 # The licence's text goes along in a file of its own and as the first line of the program.
 npx esbuild viewer.js --bundle --minify --format=esm --target=es2022 --legal-comments=none \
     --banner:js="/* three.js r${THREE#0.}, (c) three.js authors, MIT License: see LICENSE.three.txt */" \

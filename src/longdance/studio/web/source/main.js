@@ -1,0 +1,844 @@
+// The studio's page: what is open, what can be done with it, and who is told when it changes.
+//
+// Built into ../studio.min.js by tools/build_studio.sh. The server owns every project; this page shows the project as
+// the server last told it, with the user's latest change on top until that has been saved.
+
+import { lastBefore } from "../../../export/viewer/stage.js";
+import * as api from "./api.js";
+import { loadMannequin } from "./dancer.js";
+import { element, exactTime, iconButton, make, setPressed } from "./dom.js";
+import { listenToKeys } from "./keys.js";
+import { drawTakes } from "./takes.js";
+import { Timeline } from "./timeline.js";
+import { Track } from "./track.js";
+import { View } from "./view.js";
+import { Words } from "./words.js";
+
+const ENOUGH_TO_GO_ON = 1.5; // seconds beyond the playhead after which waiting ends
+
+class Studio {
+  constructor(mannequin, models, catalogue) {
+    this.models = models;
+    this.catalogue = catalogue;
+    this.project = null;
+    this.takeId = null;
+    this.comparedId = null;
+    this.blockId = null;
+    this.selection = null;
+    this.keeps = [];
+    this.tracks = new Map(); // by take
+    this.jobs = new Map(); // what was last told of each, by id
+    this.following = new Map(); // job -> function that stops following
+    this.saves = Promise.resolve();
+    this.unsaved = 0;
+    this.view = new View(mannequin, {
+      range: () => this.range(),
+      changed: () => this.drawTransport(),
+      frame: (time) => this.drawTime(time),
+    });
+    this.timeline = new Timeline({
+      seek: (time) => this.seek(time),
+      select: (range) => this.select(range),
+      choose: (id) => this.chooseBlock(id),
+      change: (blocks, chosen) => this.changeScore(blocks, chosen),
+      drop: (words, time) => this.addBlock(words, time),
+      words: () => this.wordsForBlock(),
+      hue: (genre) => (genre ? this.catalogue.findIndex(({ name }) => name === genre) % 10 : "none"),
+      title: (block) => this.blockTitle(block),
+    });
+    this.words = new Words(
+      {
+        change: (words) => this.changeWords(words),
+        settings: (fields) => this.changeSettings(fields),
+        fail: (error) => this.fail(error),
+        wholeDance: () => this.chooseBlock(null),
+      },
+      models,
+      catalogue,
+    );
+    this.listen();
+    this.draw();
+  }
+
+  // --- errors ---
+
+  fail(error) {
+    console.error(error);
+    const inDialog = element("projects").open;
+    element(inDialog ? "projects-error" : "error-text").textContent = error.message;
+    if (!inDialog) element("error").hidden = false;
+  }
+
+  clearError() {
+    element("error").hidden = true;
+    element("projects-error").textContent = "";
+  }
+
+  // An action of the user: what goes wrong in it is shown.
+  async run(action) {
+    this.clearError();
+    try {
+      return await action();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  // --- projects ---
+
+  get path() {
+    return `/api/projects/${this.project.id}`;
+  }
+
+  async showProjects() {
+    element("projects-error").textContent = "";
+    element("projects-close").hidden = !this.project;
+    if (!element("projects").open) element("projects").showModal();
+    await this.run(async () => {
+      const projects = await api.get("/api/projects");
+      element("projects-heading").hidden = !projects.length;
+      element("project-list").replaceChildren(...projects.map((project) => this.projectRow(project)));
+    });
+  }
+
+  projectRow({ id, name, seconds, updated }) {
+    const day = new Date(updated);
+    const when = Number.isNaN(day.getTime()) ? "" : day.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+    const open = make("button", { className: "open", onclick: () => this.run(() => this.open(id)) });
+    open.append(make("strong", {}, name), make("span", { className: "dim" }, exactTime(seconds)), make("span", { className: "dim" }, when));
+    const remove = iconButton("trash", `Delete ${name} for good`, () => this.run(() => this.deleteProject(id, name)));
+    return make("li", {}, open, remove);
+  }
+
+  async deleteProject(id, name) {
+    if ((await ask({ title: `Delete “${name}” with its song and takes? This cannot be undone.`, yes: "Delete" })) === null) return;
+    await api.send("DELETE", `/api/projects/${id}`);
+    if (this.project?.id === id) this.close();
+    await this.showProjects();
+  }
+
+  async upload(file) {
+    const bar = element("upload-bar");
+    bar.hidden = false;
+    bar.value = 0;
+    try {
+      const project = await api.upload("/api/projects", file, (share) => (bar.value = share));
+      await this.open(project.id);
+    } finally {
+      bar.hidden = true;
+      element("song-file").value = "";
+    }
+  }
+
+  async open(id) {
+    this.words.flush();
+    await this.saves;
+    const project = await api.get(`/api/projects/${id}`);
+    this.close();
+    location.hash = id;
+    if (element("projects").open) element("projects").close();
+    this.apply(project);
+    const last = [...project.takes].reverse().find((take) => ["ready", "running"].includes(take.state));
+    if (last) await this.openTake(last);
+  }
+
+  close() {
+    for (const stop of this.following.values()) stop();
+    this.following.clear();
+    this.tracks.clear();
+    this.project = null;
+    Object.assign(this, { takeId: null, comparedId: null, blockId: null, selection: null, keeps: [] });
+    this.view.setSong(null, null);
+    this.timeline.show(null);
+    history.replaceState(null, "", location.pathname);
+    this.draw();
+  }
+
+  // Takes over what the server told; a song that is the same stays the same object.
+  apply(project) {
+    const before = this.project;
+    if (before?.id === project.id && before.song.state === project.song.state) project.song = before.song;
+    this.project = project;
+    if (!project.takes.some((take) => take.id === this.takeId)) this.takeId = null;
+    if (!project.takes.some((take) => take.id === this.comparedId)) this.comparedId = null;
+    if (!project.score.blocks.some((block) => block.id === this.blockId)) this.blockId = null;
+    const { song } = project;
+    this.view.setSong(song.state === "ready" ? `${this.path}/song` : null, song);
+    this.timeline.show(song);
+    if (song.state === "failed") this.fail(new Error(api.sentence(song.error ?? "the song could not be used")));
+    this.followNext();
+    this.draw();
+    if (!this.takeId && before?.id === project.id) {
+      const last = [...project.takes].reverse().find((take) => take.state === "ready");
+      if (last) this.run(() => this.openTake(last));
+    }
+  }
+
+  async reload() {
+    if (this.project) this.apply(await api.get(this.path));
+  }
+
+  // Saves changes one after the other; what the server answers to the last of them is shown.
+  save(fields) {
+    const { id } = this.project;
+    this.unsaved += 1;
+    element("saved").textContent = "Saving …";
+    this.saves = this.saves.then(async () => {
+      try {
+        const project = await api.send("PATCH", `/api/projects/${id}`, fields);
+        this.unsaved -= 1;
+        if (!this.unsaved && this.project?.id === id) {
+          element("saved").textContent = "Saved";
+          this.apply(project);
+        }
+      } catch (error) {
+        this.unsaved -= 1;
+        element("saved").textContent = "Not saved";
+        this.fail(error);
+        if (!this.unsaved) await this.reload().catch((problem) => this.fail(problem));
+      }
+    });
+    return this.saves;
+  }
+
+  async undo(way) {
+    if (!this.project) return;
+    this.words.flush();
+    await this.saves;
+    this.apply(await api.send("POST", `${this.path}/${way}`));
+  }
+
+  // --- jobs ---
+
+  // Follows the song's job and the oldest take that is not finished: the server works them off in that order, and a
+  // browser keeps only a few connections.
+  followNext() {
+    const { song, takes } = this.project;
+    const wanted = [song.state === "analysing" && song.job, takes.find((take) => take.state === "running")?.job];
+    for (const job of wanted.filter(Boolean)) {
+      if (this.following.has(job)) continue;
+      const stop = api.followJob(
+        job,
+        (told) => this.progress(told),
+        (told) => this.ended(told),
+      );
+      this.following.set(job, stop);
+    }
+  }
+
+  progress(told) {
+    this.jobs.set(told.id, told);
+    this.drawJob();
+    this.drawTakes();
+    if (told.take && told.seconds_ready > 0 && told.state === "running") {
+      this.run(() => this.fetchMotion(told.take));
+    }
+  }
+
+  async ended(told) {
+    this.jobs.set(told.id, told);
+    this.following.delete(told.id);
+    try {
+      await this.saves;
+      await this.reload();
+      if (told.state === "failed" && told.take) {
+        this.fail(new Error(api.sentence(told.error ?? "this failed, and no reason is known")));
+      }
+      if (told.take && told.take === this.takeId) await this.fetchMotion(told.take);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  get runningJob() {
+    const take = this.project?.takes.find(({ state }) => state === "running");
+    if (take) return this.jobs.get(take.job) ?? { id: take.job, stage: "waiting for its turn", done: 0, total: 1, take: take.id };
+    const { song } = this.project ?? {};
+    return song?.state === "analysing" ? (this.jobs.get(song.job) ?? { stage: "listening to the song", done: 0, total: 1 }) : null;
+  }
+
+  async generate() {
+    this.words.flush();
+    await this.saves;
+    const { take } = await api.send("POST", `${this.path}/generate`, {});
+    await this.begun(take);
+  }
+
+  // A take that is being made is shown from its first seconds on.
+  async begun(take) {
+    this.takeId = take;
+    this.comparedId = null;
+    this.autoplay = take;
+    this.view.clock.pause();
+    this.showTracks();
+    await this.reload();
+    const made = this.project.takes.find(({ id }) => id === take);
+    if (made) this.seek(made.start, { byUser: false });
+  }
+
+  async cancelJob() {
+    const job = this.runningJob;
+    if (job?.id) await api.send("POST", `/api/jobs/${job.id}/cancel`);
+  }
+
+  // --- takes ---
+
+  get take() {
+    return this.project?.takes.find(({ id }) => id === this.takeId) ?? null;
+  }
+
+  get track() {
+    return this.tracks.get(this.takeId) ?? null;
+  }
+
+  async openTake(take) {
+    this.takeId = take.id;
+    if (this.comparedId === take.id) this.comparedId = null;
+    this.keeps = [];
+    this.draw();
+    this.showTracks();
+    if (["ready", "running"].includes(take.state)) await this.fetchMotion(take.id);
+  }
+
+  async compare(take) {
+    this.comparedId = this.comparedId === take.id ? null : take.id;
+    this.draw();
+    if (this.comparedId) await this.fetchMotion(take.id);
+    this.showTracks();
+    this.view.front();
+  }
+
+  // Gets the frames of a take that are not here yet; once at a time.
+  async fetchMotion(id) {
+    const take = this.project.takes.find((other) => other.id === id);
+    if (!take) return;
+    const old = this.tracks.get(id);
+    if (old?.final) return this.showTracks();
+    if (old?.fetching) return;
+    // Contacts at the seams of a growing dance are settled when it is complete: then all of it is fetched again.
+    const track = old && take.state === "running" ? old : new Track(take.start);
+    track.fetching = true;
+    try {
+      const path = `${this.path}/takes/${id}/motion?from=${track.frames}`;
+      track.add(await api.getBytes(path));
+    } finally {
+      track.fetching = false;
+    }
+    if (!track.frames) return;
+    this.tracks.set(id, track);
+    this.showTracks();
+    if (id === this.takeId) await this.playOn(track);
+  }
+
+  // Playing begins with the first seconds of a dance, and goes on when more of it has come.
+  async playOn(track) {
+    const { clock } = this.view;
+    const enough = track.final || track.end - clock.at > ENOUGH_TO_GO_ON;
+    if (clock.waiting && enough) await clock.play();
+    if (this.autoplay === this.takeId && !clock.playing && enough) {
+      this.autoplay = null;
+      try {
+        await clock.play();
+      } catch (error) {
+        if (error.name !== "NotAllowedError") throw error;
+        this.note("The browser wants a click before it plays: press Play.");
+      }
+    }
+  }
+
+  showTracks() {
+    const other = this.comparedId ? (this.tracks.get(this.comparedId) ?? null) : null;
+    const take = this.take;
+    const silent = take?.state === "ready" && take.record.song === null;
+    this.view.show(this.track, other, silent);
+    const track = this.track;
+    this.timeline.take = track ? { from: track.start, to: track.end, final: track.final } : null;
+    this.timeline.keeps = this.keeps;
+    this.timeline.draw();
+    this.drawStage();
+    this.drawTransport();
+  }
+
+  async rename(take) {
+    const name = await ask({ title: `A name for ${take.name}`, yes: "Rename", text: take.name });
+    if (!name?.trim()) return;
+    await api.send("PATCH", `${this.path}/takes/${take.id}`, { name: name.trim() });
+    await this.reload();
+  }
+
+  async removeTake(take) {
+    await api.send("DELETE", `${this.path}/takes/${take.id}`);
+    this.following.get(take.job)?.();
+    this.following.delete(take.job);
+    await this.reload();
+    if (!this.takeId) this.showTracks();
+  }
+
+  // --- editing ---
+
+  // An edit of the shown take; what is made anew gets another seed, so that it differs from what was there.
+  async edit(what, fields = {}) {
+    this.words.flush();
+    await this.saves;
+    const words = element("new-words").checked ? this.wordsForBlock() : {};
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+    const asked = what === "mirror" || what === "tempo" ? fields : { ...words, seed, ...fields };
+    const { take } = await api.send("POST", `${this.path}/takes/${this.takeId}/edit`, { what, ...asked });
+    const at = this.view.clock.at;
+    await this.begun(take);
+    this.seek(fields.from ?? at, { byUser: false });
+  }
+
+  redoStretch() {
+    if (!this.canEdit || !this.selection) return;
+    const { from, to } = this.selection;
+    const free = { joints: element("joints").value, keep_feet: element("keep-feet").checked, keep: this.keeps };
+    return this.edit("redo", { from, to: Math.min(to, this.track.end), ...free });
+  }
+
+  keepStretch() {
+    if (!this.selection || !this.track) return;
+    this.keeps = joined([...this.keeps, [this.selection.from, this.selection.to]]);
+    this.showTracks();
+    this.draw();
+  }
+
+  get canEdit() {
+    const model = this.take?.record.model ?? this.project?.settings.model;
+    const edits = this.models.find(({ name }) => name === model)?.edits ?? true;
+    return this.take?.state === "ready" && Boolean(this.track) && edits;
+  }
+
+  async download() {
+    const asked = new URLSearchParams({ format: element("format").value, names: element("bone-names").value });
+    if (element("fps").value) asked.set("fps", element("fps").value);
+    for (const [id, name] of [["in-place", "in_place"], ["as-loop", "loop"], ["with-song", "with_song"]]) {
+      if (element(id).checked) asked.set(name, "true");
+    }
+    const button = element("download-button");
+    button.disabled = true;
+    button.textContent = "Preparing the file …";
+    try {
+      const { blob, name } = await api.getFile(`${this.path}/takes/${this.takeId}/download?${asked}`);
+      const address = URL.createObjectURL(blob);
+      make("a", { href: address, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    } finally {
+      button.textContent = "Download";
+      this.drawEdit();
+    }
+  }
+
+  // --- words and score ---
+
+  changeSettings(fields) {
+    if (!this.project) return this.words.showSettings({ ...this.words.settings, ...fields });
+    this.project.settings = { ...this.project.settings, ...fields };
+    this.words.showSettings(this.project.settings);
+    this.save({ settings: fields });
+  }
+
+  changeWords(words) {
+    if (!this.project) return;
+    if (!this.blockId) return this.changeSettings(words);
+    const blocks = this.project.score.blocks.map((block) => (block.id === this.blockId ? { ...block, ...words } : block));
+    this.changeScore(blocks, this.blockId);
+  }
+
+  wordsForBlock() {
+    const { genre, movements, prompt } = this.words.shown;
+    return { genre, movements: [...movements], prompt };
+  }
+
+  changeScore(blocks, chosen) {
+    this.project.score = { blocks: [...blocks].sort((one, other) => one.from - other.from) };
+    this.blockId = chosen;
+    this.save({ score: this.project.score });
+    this.drawWords();
+  }
+
+  chooseBlock(id) {
+    this.words.flush();
+    this.blockId = id;
+    this.drawWords();
+  }
+
+  addBlock(words, time, range = null) {
+    if (!this.timeline.add(words, time, range)) this.note("There is no room for another block here.");
+  }
+
+  blockTitle({ genre, movements, prompt }) {
+    const title = this.catalogue.find(({ name }) => name === genre)?.title ?? genre;
+    const tells = [movements.join(", "), prompt && `“${prompt}”`].filter(Boolean).join(" · ");
+    return { title: title ?? (prompt ? "Own words" : "Any genre"), tells };
+  }
+
+  // --- time ---
+
+  range() {
+    if (this.view.clock.loop && this.selection) return { ...this.selection, waits: false };
+    const song = this.project?.song.seconds ?? 0;
+    const track = this.track;
+    if (!track?.frames) return { from: 0, to: song, waits: false };
+    const inside = this.view.clock.at <= track.end + 0.02;
+    if (!inside) return { from: 0, to: song, waits: false };
+    return { from: track.start, to: track.end, waits: !track.final && this.take?.state === "running" };
+  }
+
+  seek(time, { byUser = true } = {}) {
+    if (byUser) this.autoplay = null;
+    const end = Math.max(this.project?.song.seconds ?? 0, this.track?.end ?? 0);
+    const { clock } = this.view;
+    clock.seek(Math.min(Math.max(time, 0), end));
+    if (clock.waiting && this.track && clock.at < this.track.end - 0.1) this.run(() => clock.play());
+    this.view.touch();
+    this.drawTime(clock.at);
+  }
+
+  toggle() {
+    if (this.project?.song.state !== "ready") return;
+    this.autoplay = null;
+    return this.view.clock.toggle();
+  }
+
+  step(frames) {
+    const { clock } = this.view;
+    const fps = this.track?.fps || 30;
+    const start = this.track?.start ?? 0;
+    clock.pause();
+    this.seek(start + (Math.round((clock.at - start) * fps) + frames) / fps);
+  }
+
+  select(range) {
+    this.selection = range;
+    this.timeline.selection = range;
+    this.timeline.draw();
+    this.drawEdit();
+  }
+
+  // Sets one end of the selection to the playhead.
+  mark(end) {
+    const time = this.timeline.snap(this.view.clock.at);
+    const { from = 0, to = this.track?.end ?? this.project?.song.seconds ?? 0 } = this.selection ?? {};
+    const range = end === "from" ? { from: time, to: to > time ? to : (this.track?.end ?? time) } : { from: from < time ? from : 0, to: time };
+    this.select(range.to > range.from ? range : null);
+  }
+
+  // --- drawing ---
+
+  draw() {
+    const open = this.project !== null;
+    const ready = open && this.project.song.state === "ready";
+    element("project-name").hidden = !open;
+    if (open && document.activeElement !== element("project-name")) element("project-name").value = this.project.name;
+    element("song-facts").textContent = ready ? this.songFacts() : "";
+    element("undo").disabled = !open || !this.project.history.undo;
+    element("redo").disabled = !open || !this.project.history.redo;
+    element("generate").disabled = !ready;
+    element("play").disabled = !ready;
+    this.drawWords();
+    this.drawJob();
+    this.drawTakes();
+    this.drawEdit();
+    this.drawStage();
+    this.drawTransport();
+  }
+
+  songFacts() {
+    const { name, seconds, tempo_bpm: tempo, tempo_is_guess: guess } = this.project.song;
+    return `${name} · ${exactTime(seconds)} · ${tempo.toFixed(1)} BPM${guess ? ", a guess" : ""}`;
+  }
+
+  drawWords() {
+    const { score, settings } = this.project ?? { score: { blocks: [] }, settings: this.defaultSettings() };
+    const index = score.blocks.findIndex(({ id }) => id === this.blockId);
+    this.words.showSettings(settings);
+    if (index < 0) this.words.show(settings);
+    else this.words.show(score.blocks[index], `Block ${index + 1}: ${this.barsOf(score.blocks[index])}`);
+    this.timeline.showScore(score.blocks, this.blockId);
+  }
+
+  defaultSettings() {
+    const defaults = { genre: null, movements: [], prompt: null, start: 0, seed: 0, steps: 20, refine: true };
+    return { model: this.models[0]?.name, ...defaults, music_guidance: 1, text_guidance: 6 };
+  }
+
+  barsOf({ from, to }) {
+    const { downbeats = [] } = this.project?.song ?? {};
+    if (!downbeats.length) return `${exactTime(from)} to ${exactTime(to)}`;
+    const first = Math.max(0, lastBefore(downbeats, from + 0.02)) + 1;
+    const last = Math.max(first, lastBefore(downbeats, to - 0.02) + 1);
+    return first === last ? `bar ${first}` : `bars ${first} to ${last}`;
+  }
+
+  drawJob() {
+    const job = this.runningJob;
+    element("job").hidden = !job;
+    if (!job) return;
+    const share = job.total ? job.done / job.total : 0;
+    const ready = job.seconds_ready ? `, ${exactTime(job.seconds_ready)} ready` : "";
+    element("job-stage").textContent = `${job.stage || "Working"} · ${Math.round(100 * share)}%${ready}`;
+    element("job-bar").value = share;
+    element("cancel").hidden = !job.id || !job.take;
+  }
+
+  drawTakes() {
+    const state = { takes: this.project?.takes ?? [], shown: this.takeId, compared: this.comparedId, jobs: this.jobs };
+    drawTakes(state, {
+      open: (take) => this.run(() => this.openTake(take)),
+      compare: (take) => this.run(() => this.compare(take)),
+      rename: (take) => this.run(() => this.rename(take)),
+      remove: (take) => this.run(() => this.removeTake(take)),
+    });
+  }
+
+  drawEdit() {
+    const { canEdit, selection, track } = this;
+    const hint = element("edit-hint");
+    hint.classList.toggle("chosen", Boolean(selection));
+    if (selection) hint.textContent = `${exactTime(selection.from)} to ${exactTime(selection.to)}, ${this.barsOf(selection)}`;
+    else hint.textContent = "Drag on the song to select a stretch.";
+    const meets = Boolean(selection && track && selection.from < track.end && selection.to > track.start);
+    element("redo-stretch").disabled = !canEdit || !meets;
+    element("keep-stretch").disabled = !canEdit || !meets;
+    element("fill").disabled = !canEdit || !this.keeps.length;
+    element("forget-keeps").disabled = !this.keeps.length;
+    for (const id of ["from-here", "go-on"]) element(id).disabled = !canEdit;
+    const readyTake = this.take?.state === "ready" && Boolean(track);
+    for (const id of ["mirror", "tempo", "download-button"]) element(id).disabled = !readyTake;
+    const others = (this.project?.takes ?? []).filter(({ id, state }) => state === "ready" && id !== this.takeId);
+    const chosen = element("other").value;
+    element("other").replaceChildren(...others.map(({ id, name }) => make("option", { value: id, textContent: name })));
+    if (others.some(({ id }) => id === chosen)) element("other").value = chosen;
+    element("blend").disabled = !canEdit || !others.length;
+    const tempo = this.project?.song.tempo_bpm;
+    if (tempo && !element("bpm").value) element("bpm").value = tempo.toFixed(1);
+  }
+
+  note(text) {
+    element("stage-note").textContent = text;
+  }
+
+  drawStage() {
+    const { take, project } = this;
+    const other = project?.takes.find(({ id }) => id === this.comparedId);
+    element("name-a").textContent = take?.name ?? "";
+    element("name-b").textContent = other?.name ?? "";
+    if (!project) return this.note("");
+    if (project.song.state === "analysing") return this.note("Listening to the song …");
+    if (project.song.state === "failed") return this.note("This song could not be used. Begin with another one.");
+    if (!take) return this.note("Choose what to dance at the left, then generate.");
+    if (take.state === "failed" || take.state === "cancelled") return this.note(`${take.name}: ${take.state}`);
+    if (!this.track?.frames) return this.note("The dance is being made; its first seconds will play as soon as they are there.");
+    if (this.view.clock.waiting) return this.note("Waiting for the next seconds of the dance …");
+    if (take.state === "ready" && take.record.song === null) return this.note("At another tempo: played without the song");
+    this.note("");
+  }
+
+  drawTransport() {
+    const { clock } = this.view;
+    const icon = clock.playing ? "pause" : "play";
+    element("play-icon").setAttribute("href", `#i-${icon}`);
+    element("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
+    this.drawStage();
+    this.drawTime(clock.at);
+  }
+
+  drawTime(time) {
+    element("clock").textContent = exactTime(time);
+    const { beats = [], downbeats = [] } = this.project?.song ?? {};
+    const bar = lastBefore(downbeats, time + 1e-3);
+    const beat = bar < 0 ? -1 : lastBefore(beats, time + 1e-3) - lastBefore(beats, downbeats[bar] + 1e-3);
+    element("bar").textContent = bar < 0 ? "–" : `${bar + 1} . ${beat + 1}`;
+    this.timeline.setTime(time, this.view.clock.playing);
+  }
+
+  // --- what the user does ---
+
+  listen() {
+    const click = (id, action) => (element(id).onclick = () => this.run(action));
+    click("projects-button", () => this.showProjects());
+    click("undo", () => this.undo("undo"));
+    click("redo", () => this.undo("redo"));
+    click("generate", () => this.generate());
+    click("cancel", () => this.cancelJob());
+    click("play", () => this.toggle());
+    click("to-start", () => this.seek(this.track?.start ?? 0));
+    click("front", () => this.view.front());
+    click("zoom-in", () => this.timeline.zoom(2));
+    click("zoom-out", () => this.timeline.zoom(0.5));
+    click("zoom-fit", () => this.timeline.fit());
+    click("redo-stretch", () => this.redoStretch());
+    click("keep-stretch", () => this.keepStretch());
+    click("fill", () => this.edit("in_between", { keep: this.keeps }));
+    click("forget-keeps", () => this.forgetKeeps());
+    click("from-here", () => this.edit("from_here_on", { at: this.view.clock.at }));
+    click("mirror", () => this.edit("mirror"));
+    click("go-on", () => this.edit("go_on", { seconds: this.number("go-on-seconds") }));
+    click("tempo", () => this.edit("tempo", { bpm: this.number("bpm") }));
+    click("blend", () => this.edit("blend", { at: this.view.clock.at, other: element("other").value }));
+    click("download-button", () => this.download());
+    click("error-close", () => this.clearError());
+    element("help-button").onclick = () => element("help").showModal();
+    element("help-close").onclick = () => element("help").close();
+    element("projects-close").onclick = () => element("projects").close();
+    // Without a project there is nothing behind the dialog.
+    element("projects").oncancel = (event) => !this.project && event.preventDefault();
+    element("project-name").onchange = ({ target }) => {
+      if (target.value.trim()) this.save({ name: target.value.trim() });
+      else target.value = this.project.name;
+    };
+    element("speed").onchange = ({ target }) => this.view.clock.setRate(Number(target.value));
+    this.toggles();
+    this.takeFiles();
+    this.keys();
+    addEventListener("hashchange", () => {
+      const id = location.hash.slice(1);
+      if (id && id !== this.project?.id) this.run(() => this.open(id));
+    });
+    addEventListener("beforeunload", () => this.words.flush());
+    addEventListener("unhandledrejection", ({ reason }) => this.fail(reason instanceof Error ? reason : new Error(String(reason))));
+  }
+
+  number(id) {
+    if (!element(id).reportValidity() || !element(id).value) throw new Error("A number is needed there.");
+    return Number(element(id).value);
+  }
+
+  forgetKeeps() {
+    this.keeps = [];
+    this.showTracks();
+    this.draw();
+  }
+
+  toggles() {
+    const toggle = (id, act) => {
+      element(id).onclick = ({ currentTarget: button }) => {
+        const pressed = button.getAttribute("aria-pressed") !== "true";
+        setPressed(button, pressed);
+        act(pressed);
+        this.view.touch();
+      };
+    };
+    toggle("loop", (pressed) => (this.view.clock.loop = pressed));
+    toggle("mute", (pressed) => (this.view.sound.muted = !pressed));
+    toggle("follow", (pressed) => (this.view.stage.follow = pressed));
+    toggle("snap", (pressed) => (this.timeline.snapping = pressed));
+    for (const id of ["onion", "contacts", "bones"]) toggle(id, (pressed) => (this.view.options[id] = pressed));
+  }
+
+  takeFiles() {
+    element("song-file").onchange = ({ target }) => target.files[0] && this.run(() => this.upload(target.files[0]));
+    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+    addEventListener("dragover", (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      if (!element("projects").open) this.showProjects();
+      element("drop").classList.add("target");
+    });
+    addEventListener("dragleave", (event) => !event.relatedTarget && element("drop").classList.remove("target"));
+    addEventListener("drop", (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      element("drop").classList.remove("target");
+      const [file] = event.dataTransfer.files;
+      if (file) this.run(() => this.upload(file));
+    });
+  }
+
+  keys() {
+    const click = (id) => () => element(id).disabled || element(id).click();
+    const { timeline } = this;
+    const now = () => this.view.clock.time();
+    const seek = (time) => () => this.seek(time());
+    listenToKeys([
+      [{ " ": click("play") }, "play or pause"],
+      [
+        { ArrowLeft: seek(() => timeline.shifted(now(), -1)), ArrowRight: seek(() => timeline.shifted(now(), 1)) },
+        "a beat back, a beat on",
+      ],
+      [
+        {
+          "Shift+ArrowLeft": seek(() => timeline.shifted(now(), -4)),
+          "Shift+ArrowRight": seek(() => timeline.shifted(now(), 4)),
+        },
+        "four beats back, four on",
+      ],
+      [{ ",": () => this.step(-1), ".": () => this.step(1) }, "a frame back, a frame on"],
+      [
+        {
+          Home: seek(() => this.track?.start ?? 0),
+          End: seek(() => this.track?.end ?? this.project?.song.seconds ?? 0),
+        },
+        "to the start, to the end",
+      ],
+      [{ "[": () => this.mark("from"), "]": () => this.mark("to") }, "select from here, to here"],
+      [{ Escape: () => (this.blockId ? this.chooseBlock(null) : this.select(null)) }, "select nothing"],
+      [
+        { a: () => this.project && this.addBlock(this.wordsForBlock(), now(), this.selection) },
+        "add a block to the score",
+      ],
+      [{ "/": () => element("search").focus() }, "search movements"],
+      [{ g: click("generate") }, "generate"],
+      [{ r: click("redo-stretch") }, "redo the selected stretch"],
+      [{ k: click("keep-stretch") }, "keep the selected stretch"],
+      [{ d: click("download-button") }, "download"],
+      [{ z: click("undo"), "Shift+z": click("redo") }, "undo, redo"],
+      [{ l: click("loop") }, "loop"],
+      [{ s: click("snap") }, "snap to beats"],
+      [{ f: click("follow"), v: click("front") }, "camera follows, camera in front"],
+      [{ o: click("onion") }, "onion skin"],
+      [{ c: click("contacts") }, "feet on the floor"],
+      [{ b: click("bones") }, "bones"],
+      [{ m: click("mute") }, "sound"],
+      [
+        { "+": () => timeline.zoom(2), "-": () => timeline.zoom(0.5), 0: () => timeline.fit() },
+        "zoom in, zoom out, whole song",
+      ],
+      [{ "?": click("help-button") }, "this help"],
+    ]);
+  }
+}
+
+// A question in a dialog: the text given (or an empty one where none is asked for), null if left.
+function ask({ title, yes, text = null }) {
+  const dialog = element("ask");
+  element("ask-title").textContent = title;
+  element("ask-yes").textContent = yes;
+  element("ask-text").hidden = text === null;
+  element("ask-text").value = text ?? "";
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.onclose = () => resolve(dialog.returnValue === "yes" ? element("ask-text").value : null);
+  });
+}
+
+// Ranges in order, those that meet made one.
+function joined(ranges) {
+  const all = [...ranges].sort((one, other) => one[0] - other[0]);
+  return all.reduce((kept, [from, to]) => {
+    const last = kept.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else kept.push([from, to]);
+    return kept;
+  }, []);
+}
+
+async function begin() {
+  try {
+    const [mannequin, models, catalogue] = await Promise.all([loadMannequin(), api.get("/api/models"), api.get("/api/catalogue")]);
+    const studio = new Studio(mannequin, models, catalogue);
+    // What scripts may look at and drive.
+    window.studio = { app: studio, view: studio.view, skew: () => studio.view.skew };
+    const id = location.hash.slice(1);
+    if (id) await studio.run(() => studio.open(id));
+    if (!studio.project) await studio.showProjects();
+  } catch (error) {
+    console.error(error);
+    element("error-text").textContent = `The studio could not start: ${error.message}`;
+    element("error").hidden = false;
+  }
+}
+
+begin();

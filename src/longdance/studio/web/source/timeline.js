@@ -1,0 +1,490 @@
+// The timeline: bars, sections, waveform, the score's blocks and the take on one scale, with zoom, selection and snapping.
+
+import { lastBefore } from "../../../export/viewer/stage.js";
+import { element, exactTime, make } from "./dom.js";
+
+const RULER = { top: 0, height: 22 };
+const SECTIONS = { top: 22, height: 22 };
+const WAVE = { top: 44, height: 84 };
+const SCORE = { top: 128, height: 52 };
+const TAKE = { top: 180, height: 26 };
+const EDGE = 8; // pixels at the end of a block by which it is made longer or shorter
+const CLICK = 4; // pixels that a click may move
+const SHORTEST = 0.1; // seconds of a block
+const SHORTEST_VIEW = 2; // seconds
+const DROPPED_BEATS = 8;
+const SECTION_COLOURS = ["#2c3a52", "#3d3350", "#2c4a44", "#4d3b2e", "#45303a", "#3a4428"];
+
+export class Timeline {
+  // `on` has seek(time), select(range or null), choose(block id or null), change(blocks), words() for new blocks,
+  // hue(genre) and title(block).
+  constructor(on) {
+    this.on = on;
+    this.canvas = element("lanes-picture");
+    this.layer = element("score");
+    this.song = null;
+    this.blocks = [];
+    this.chosen = null;
+    this.selection = null;
+    this.keeps = [];
+    this.take = null; // {from, to, final}
+    this.snapping = true;
+    this.from = 0;
+    this.to = 1;
+    this.time = 0;
+    this.elements = new Map();
+    this.canvas.addEventListener("pointerdown", (event) => this.press(event));
+    this.layer.addEventListener("pointerdown", (event) => this.pressScore(event));
+    this.layer.addEventListener("pointermove", (event) => this.hover(event));
+    element("lanes").addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.layer.addEventListener("keydown", (event) => this.key(event));
+    this.takeDrops();
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+  }
+
+  // --- scale ---
+
+  get width() {
+    return this.canvas.clientWidth || 1;
+  }
+
+  get seconds() {
+    return this.song?.seconds || 1;
+  }
+
+  x(time) {
+    return ((time - this.from) / (this.to - this.from)) * this.width;
+  }
+
+  timeAt(event) {
+    const x = event.clientX - this.canvas.getBoundingClientRect().left;
+    return Math.min(Math.max(this.from + (x / this.width) * (this.to - this.from), 0), this.seconds);
+  }
+
+  snap(time, free = false) {
+    const beats = this.song?.beats ?? [];
+    if (free || !this.snapping || !beats.length) return time;
+    const before = lastBefore(beats, time);
+    const near = [before < 0 ? 0 : beats[before], before + 1 < beats.length ? beats[before + 1] : this.seconds];
+    return time - near[0] <= near[1] - time ? near[0] : near[1];
+  }
+
+  // The time `beats` beats after a time.
+  shifted(time, beats) {
+    const all = this.song?.beats ?? [];
+    if (!all.length) return Math.min(Math.max(time + beats * 0.5, 0), this.seconds);
+    const at = lastBefore(all, time + 1e-3);
+    const onBeat = at >= 0 && Math.abs(all[at] - time) < 2e-3;
+    const index = at + beats + (beats < 0 && !onBeat ? 1 : 0);
+    return index < 0 ? 0 : index >= all.length ? this.seconds : all[index];
+  }
+
+  show(song) {
+    const other = song !== this.song;
+    this.song = song;
+    if (other) this.fit();
+    else this.draw();
+  }
+
+  fit() {
+    this.look(0, this.seconds);
+  }
+
+  look(from, to) {
+    const length = Math.min(Math.max(to - from, SHORTEST_VIEW), this.seconds);
+    this.from = Math.min(Math.max(from, 0), this.seconds - length);
+    this.to = this.from + length;
+    this.draw();
+  }
+
+  zoom(factor, around = this.time) {
+    const inside = around >= this.from && around <= this.to ? around : (this.from + this.to) / 2;
+    this.look(inside - (inside - this.from) / factor, inside + (this.to - inside) / factor);
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey) return this.zoom(Math.exp(-event.deltaY / 300), this.timeAt(event));
+    const shift = ((event.deltaX || event.deltaY) / this.width) * (this.to - this.from);
+    this.look(this.from + shift, this.to + shift);
+  }
+
+  // --- playhead ---
+
+  setTime(time, playing) {
+    this.time = time;
+    const length = this.to - this.from;
+    if (playing && length < this.seconds && (time > this.to - 0.05 * length || time < this.from)) {
+      this.look(time - 0.1 * length, time + 0.9 * length);
+    }
+    element("playhead").style.transform = `translateX(${this.x(time)}px)`;
+    this.canvas.setAttribute("aria-valuenow", time.toFixed(1));
+    this.canvas.setAttribute("aria-valuetext", exactTime(time));
+  }
+
+  // --- seeking and selecting ---
+
+  press(event) {
+    if (event.button || !this.song) return;
+    const y = event.clientY - this.canvas.getBoundingClientRect().top;
+    const begun = this.timeAt(event);
+    if (y < SECTIONS.top) return this.drag(event, (moved) => this.on.seek(this.timeAt(moved)), { atOnce: true });
+    if (y < WAVE.top) {
+      const part = this.song.sections.find((section) => section.from <= begun && begun < section.to);
+      if (part) this.on.select({ from: part.from, to: part.to });
+      return;
+    }
+    const anchor = event.shiftKey && this.selection ? this.farEnd(begun) : begun;
+    this.drag(event, (moved) => this.on.select(this.range(anchor, this.timeAt(moved), moved.altKey)), {
+      clicked: () => {
+        if (event.shiftKey) return this.on.select(this.range(this.selection ? anchor : this.time, begun, event.altKey));
+        this.on.select(null);
+        this.on.seek(begun);
+      },
+    });
+  }
+
+  farEnd(time) {
+    const { from, to } = this.selection;
+    return Math.abs(time - from) < Math.abs(time - to) ? to : from;
+  }
+
+  range(one, other, free) {
+    const from = this.snap(Math.min(one, other), free);
+    const to = this.snap(Math.max(one, other), free);
+    return to - from >= SHORTEST ? { from, to } : null;
+  }
+
+  // Calls `moved` for every move until the pointer is lifted, then `ended`; or `clicked` if it hardly moved.
+  drag(event, moved, { ended = () => {}, clicked = null, atOnce = false } = {}) {
+    const target = event.currentTarget;
+    const startX = event.clientX;
+    let going = atOnce;
+    target.setPointerCapture(event.pointerId);
+    const move = (next) => {
+      going ||= Math.abs(next.clientX - startX) > CLICK;
+      if (going) moved(next);
+    };
+    const stop = (last) => {
+      target.removeEventListener("pointermove", move);
+      target.removeEventListener("pointerup", stop);
+      target.removeEventListener("pointercancel", stop);
+      if (going) ended(last);
+      else if (clicked) clicked(last);
+    };
+    target.addEventListener("pointermove", move);
+    target.addEventListener("pointerup", stop);
+    target.addEventListener("pointercancel", stop);
+    if (atOnce) moved(event);
+  }
+
+  // --- the score ---
+
+  showScore(blocks, chosen) {
+    this.blocks = blocks.map((block) => ({ ...block }));
+    this.chosen = chosen;
+    this.drawBlocks();
+  }
+
+  // The stretch around a time that no block but `own` covers; null if another block is there.
+  gap(time, own = null) {
+    let from = 0;
+    let to = this.seconds;
+    for (const block of this.blocks) {
+      if (block.id === own) continue;
+      if (block.from <= time && time < block.to) return null;
+      if (block.to <= time) from = Math.max(from, block.to);
+      if (block.from > time) to = Math.min(to, block.from);
+    }
+    return { from, to };
+  }
+
+  blockAt(event) {
+    const shown = event.target.closest(".block");
+    return shown && this.blocks.find((block) => block.id === shown.dataset.block);
+  }
+
+  edgeAt(event, block) {
+    const box = this.elements.get(block.id).getBoundingClientRect();
+    const edge = Math.min(EDGE, box.width / 4);
+    return event.clientX < box.left + edge ? "from" : event.clientX > box.right - edge ? "to" : null;
+  }
+
+  hover(event) {
+    const block = this.blockAt(event);
+    if (block) this.elements.get(block.id).classList.toggle("edge", this.edgeAt(event, block) !== null);
+  }
+
+  pressScore(event) {
+    if (event.button || !this.song) return;
+    const block = this.blockAt(event);
+    if (block) this.pressBlock(event, block);
+    else this.pressEmpty(event);
+  }
+
+  pressEmpty(event) {
+    const begun = this.timeAt(event);
+    const gap = this.gap(begun);
+    if (!gap) return;
+    let made = null;
+    const clamp = (time) => Math.min(Math.max(time, gap.from), gap.to);
+    this.drag(
+      event,
+      (moved) => {
+        const range = this.range(begun, this.timeAt(moved), moved.altKey);
+        if (!range) return;
+        const [from, to] = [clamp(range.from), clamp(range.to)];
+        if (to - from < SHORTEST) return;
+        if (!made) this.blocks.push((made = { id: crypto.randomUUID(), ...this.on.words() }));
+        Object.assign(made, { from, to });
+        this.drawBlocks();
+      },
+      { ended: () => made && this.commit(made.id), clicked: () => this.on.choose(null) },
+    );
+  }
+
+  pressBlock(event, block) {
+    const edge = this.edgeAt(event, block);
+    const begun = this.timeAt(event);
+    const { from, to } = block;
+    const gap = this.gap(from, block.id);
+    this.drag(
+      event,
+      (moved) => {
+        const shift = this.timeAt(moved) - begun;
+        if (edge === "from") {
+          block.from = Math.min(Math.max(this.snap(from + shift, moved.altKey), gap.from), to - SHORTEST);
+        } else if (edge === "to") {
+          block.to = Math.max(Math.min(this.snap(to + shift, moved.altKey), gap.to), from + SHORTEST);
+        } else {
+          const placed = this.snap(from + shift, moved.altKey);
+          const end = moved.altKey || !this.snapping ? placed + to - from : this.snap(placed + to - from);
+          if (placed < gap.from || end > gap.to || end - placed < SHORTEST) return;
+          Object.assign(block, { from: placed, to: end });
+        }
+        this.drawBlocks();
+      },
+      {
+        ended: () => this.commit(block.id),
+        clicked: () => {
+          this.on.choose(block.id);
+          this.elements.get(block.id)?.focus();
+        },
+      },
+    );
+  }
+
+  commit(chosen) {
+    this.blocks.sort((one, other) => one.from - other.from);
+    this.on.change(this.blocks, chosen);
+  }
+
+  // A block at the selection, else of some beats at a time; false where there is no room.
+  add(words, time, range = null) {
+    const from = range ? range.from : this.snap(time);
+    const gap = this.gap(from);
+    if (!gap) return false;
+    const to = Math.min(range ? range.to : this.shifted(from, DROPPED_BEATS), gap.to);
+    if (to - from < SHORTEST) return false;
+    const block = { id: crypto.randomUUID(), from, to, ...words };
+    this.blocks.push(block);
+    this.commit(block.id);
+    return true;
+  }
+
+  remove(id) {
+    this.blocks = this.blocks.filter((block) => block.id !== id);
+    this.commit(null);
+  }
+
+  key(event) {
+    const block = this.blockAt(event);
+    if (!block || event.ctrlKey || event.metaKey) return;
+    const beats = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Enter") this.on.choose(block.id);
+    else if (event.key === "Delete" || event.key === "Backspace") this.remove(block.id);
+    else if (beats) this.nudge(block, beats, event.shiftKey);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  nudge(block, beats, endOnly) {
+    const gap = this.gap(block.from, block.id);
+    const from = endOnly ? block.from : this.shifted(block.from, beats);
+    const to = this.shifted(block.to, beats);
+    if (from < gap.from - 1e-6 || to > gap.to + 1e-6 || to - from < SHORTEST) return;
+    Object.assign(block, { from, to });
+    this.commit(block.id);
+  }
+
+  takeDrops() {
+    const isWords = (event) => event.dataTransfer.types.includes("application/x-longdance-words");
+    const lanes = element("lanes");
+    lanes.addEventListener("dragover", (event) => {
+      if (!isWords(event) || !this.song) return;
+      event.preventDefault();
+      this.layer.classList.add("target");
+    });
+    lanes.addEventListener("dragleave", () => this.layer.classList.remove("target"));
+    lanes.addEventListener("drop", (event) => {
+      if (!isWords(event)) return;
+      event.preventDefault();
+      this.layer.classList.remove("target");
+      this.on.drop(JSON.parse(event.dataTransfer.getData("application/x-longdance-words")), this.timeAt(event));
+    });
+  }
+
+  // --- drawing ---
+
+  drawBlocks() {
+    const left = new Set(this.elements.keys());
+    for (const block of this.blocks) {
+      left.delete(block.id);
+      let shown = this.elements.get(block.id);
+      if (!shown) {
+        shown = make("div", { tabIndex: 0, role: "button" }, make("strong"), make("small"));
+        shown.dataset.block = block.id;
+        this.elements.set(block.id, shown);
+        this.layer.append(shown);
+      }
+      const { title, tells } = this.on.title(block);
+      shown.className = `block hue-${this.on.hue(block.genre)}`;
+      shown.classList.toggle("chosen", block.id === this.chosen);
+      shown.setAttribute("aria-pressed", String(block.id === this.chosen));
+      shown.setAttribute("aria-label", `${title} ${tells}, ${exactTime(block.from)} to ${exactTime(block.to)}`);
+      shown.title = `${title}${tells ? `: ${tells}` : ""}\n${exactTime(block.from)} to ${exactTime(block.to)}`;
+      shown.children[0].textContent = title;
+      shown.children[1].textContent = tells;
+      shown.style.left = `${this.x(block.from)}px`;
+      shown.style.width = `${Math.max(this.x(block.to) - this.x(block.from) - 1, 4)}px`;
+    }
+    for (const id of left) {
+      this.elements.get(id).remove();
+      this.elements.delete(id);
+    }
+    element("score-empty").hidden = this.blocks.length > 0 || !this.song?.seconds;
+  }
+
+  draw() {
+    const { width } = this;
+    const height = this.canvas.clientHeight;
+    const ratio = devicePixelRatio;
+    this.canvas.width = width * ratio;
+    this.canvas.height = height * ratio;
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.fillStyle = "#0c0f14";
+    pen.fillRect(0, 0, width, height);
+    pen.fillStyle = "#12161d";
+    pen.fillRect(0, SCORE.top, width, SCORE.height);
+    this.canvas.setAttribute("aria-valuemax", this.seconds.toFixed(1));
+    if (this.song?.seconds) {
+      this.drawSections(pen);
+      this.drawGrid(pen);
+      this.drawWave(pen);
+      this.drawTake(pen);
+      this.drawSelection(pen);
+    }
+    pen.fillStyle = "#2a3140";
+    for (const { top } of [SECTIONS, WAVE, SCORE, TAKE]) pen.fillRect(0, top, width, 1);
+    this.drawBlocks();
+    this.setTime(this.time, false);
+  }
+
+  drawSections(pen) {
+    const labels = [...new Set(this.song.sections.map((section) => section.label))];
+    pen.font = "12px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    for (const { from, to, label } of this.song.sections) {
+      const [left, right] = [this.x(from), this.x(to)];
+      if (right < 0 || left > this.width) continue;
+      pen.fillStyle = SECTION_COLOURS[labels.indexOf(label) % SECTION_COLOURS.length];
+      pen.fillRect(left + 1, SECTIONS.top + 3, right - left - 2, SECTIONS.height - 5);
+      pen.save();
+      pen.beginPath();
+      pen.rect(left, SECTIONS.top, right - left - 4, SECTIONS.height);
+      pen.clip();
+      pen.fillStyle = "#e3e9f3";
+      pen.fillText(label, Math.max(left, 0) + 8, SECTIONS.top + SECTIONS.height / 2 + 1);
+      pen.restore();
+    }
+  }
+
+  drawGrid(pen) {
+    const { beats, downbeats } = this.song;
+    const perBeat = this.width / Math.max(1, ((this.to - this.from) * beats.length) / this.seconds);
+    pen.fillStyle = "#252c39";
+    if (perBeat >= 5) {
+      for (const beat of beats) pen.fillRect(Math.round(this.x(beat)), WAVE.top, 1, TAKE.top - WAVE.top);
+    }
+    const perBar = this.width / Math.max(1, ((this.to - this.from) * downbeats.length) / this.seconds);
+    const every = 2 ** Math.max(0, Math.ceil(Math.log2(34 / perBar)));
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    downbeats.forEach((time, bar) => {
+      const x = Math.round(this.x(time));
+      if (x < -40 || x > this.width || (perBar < 5 && bar % every)) return;
+      pen.fillStyle = "#465168";
+      pen.fillRect(x, WAVE.top, 1, TAKE.top - WAVE.top);
+      if (bar % every) return;
+      pen.fillRect(x, 4, 1, RULER.height - 4);
+      pen.fillStyle = "#b9c3d5";
+      pen.fillText(String(bar + 1), x + 4, RULER.height / 2 + 1);
+    });
+    if (!downbeats.length) this.drawSeconds(pen);
+  }
+
+  drawSeconds(pen) {
+    const every = [1, 2, 5, 10, 30, 60, 300].find((step) => (step / (this.to - this.from)) * this.width > 50) ?? 600;
+    pen.fillStyle = "#b9c3d5";
+    for (let time = 0; time < this.seconds; time += every) pen.fillText(exactTime(time), this.x(time) + 3, 12);
+  }
+
+  drawWave(pen) {
+    const { peaks } = this.song;
+    const middle = WAVE.top + WAVE.height / 2;
+    const reach = WAVE.height / 2 - 5;
+    const loudest = Math.max(0.05, ...peaks.map(([low, high]) => Math.max(-low, high)));
+    for (let x = 0; x < this.width; x++) {
+      const from = this.from + (x / this.width) * (this.to - this.from);
+      const to = this.from + ((x + 1) / this.width) * (this.to - this.from);
+      const first = Math.floor((from / this.seconds) * peaks.length);
+      const last = Math.max(first + 1, Math.ceil((to / this.seconds) * peaks.length));
+      let [low, high] = [0, 0];
+      for (const peak of peaks.slice(first, last)) {
+        low = Math.min(low, peak[0]);
+        high = Math.max(high, peak[1]);
+      }
+      const danced = this.take && from >= this.take.from && from < this.take.to;
+      pen.fillStyle = danced ? "#8fb4dc" : "#5d708c";
+      pen.fillRect(x, middle - (high / loudest) * reach, 1, Math.max(1, ((high - low) / loudest) * reach));
+    }
+  }
+
+  drawTake(pen) {
+    if (this.take && this.take.to > this.take.from) {
+      const [left, right] = [this.x(this.take.from), this.x(this.take.to)];
+      pen.fillStyle = this.take.final ? "#3f7d5c" : "#8a6426";
+      pen.fillRect(left, TAKE.top + 8, right - left, 10);
+    }
+    pen.fillStyle = "#6cb6ff";
+    for (const [from, to] of this.keeps) {
+      const [left, right] = [this.x(from), this.x(to)];
+      pen.fillRect(left, TAKE.top + 5, Math.max(2, right - left), 3);
+      pen.fillRect(left, TAKE.top + 18, Math.max(2, right - left), 3);
+    }
+  }
+
+  drawSelection(pen) {
+    if (!this.selection) return;
+    const [left, right] = [this.x(this.selection.from), this.x(this.selection.to)];
+    pen.fillStyle = "#6cb6ff33";
+    pen.fillRect(left, WAVE.top, right - left, WAVE.height);
+    pen.fillRect(left, TAKE.top, right - left, TAKE.height);
+    pen.fillStyle = "#6cb6ff";
+    pen.fillRect(left, 0, 1, SCORE.top);
+    pen.fillRect(right - 1, 0, 1, SCORE.top);
+    pen.fillRect(left, RULER.height - 3, right - left, 3);
+  }
+}

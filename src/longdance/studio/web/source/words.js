@@ -1,0 +1,189 @@
+// The left column: model, genre, movements, free text and numbers; of the whole dance or of one block of the score.
+
+import { get } from "./api.js";
+import { element, icon, make, setPressed } from "./dom.js";
+
+const TYPING = 350; // milliseconds after the last key that count as a pause
+const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance"];
+
+export class Words {
+  // `on` has change(words) for what is shown, settings(fields), fail(error), and wholeDance() to leave the block.
+  constructor(on, models, catalogue) {
+    this.on = on;
+    this.models = models;
+    this.catalogue = catalogue;
+    this.shown = { genre: null, movements: [], prompt: null };
+    this.hits = null;
+    this.pending = null;
+    this.fill();
+    this.listen();
+  }
+
+  genre(name) {
+    return this.catalogue.find((genre) => genre.name === name);
+  }
+
+  fill() {
+    for (const { name } of this.models) element("model").append(make("option", { value: name, textContent: name }));
+    const trained = make("optgroup", { label: "Shown in training" });
+    const others = make("optgroup", { label: "Known by their words alone" });
+    for (const genre of this.catalogue) {
+      const option = make("option", { value: genre.name, textContent: genre.title });
+      (genre.trained ? trained : others).append(option);
+    }
+    const groups = [trained, others].filter((group) => group.children.length);
+    element("genre").append(make("option", { value: "", textContent: "Any: let the music decide" }), ...groups);
+  }
+
+  listen() {
+    element("model").onchange = (event) => this.on.settings({ model: event.target.value });
+    element("genre").onchange = (event) => {
+      const genre = event.target.value || null;
+      this.change({ genre, movements: genre === this.shown.genre ? this.shown.movements : [] });
+    };
+    element("prompt").oninput = () => this.later(() => this.change({ prompt: element("prompt").value || null }));
+    element("prompt").onchange = () => this.flush();
+    element("search").oninput = () => this.search();
+    element("words-back").onclick = () => this.on.wholeDance();
+    for (const name of NUMBERS) {
+      element(name).onchange = ({ target }) => {
+        if (!target.reportValidity()) return;
+        if (target.value === "" && name !== "seconds") return this.showSettings(this.settings);
+        this.on.settings({ [name]: target.value === "" ? null : Number(target.value) });
+      };
+    }
+    element("refine").onchange = (event) => this.on.settings({ refine: event.target.checked });
+    element("dice").onclick = () => this.on.settings({ seed: crypto.getRandomValues(new Uint32Array(1))[0] });
+  }
+
+  // Runs `act` when the user pauses typing, or when `flush` is called.
+  later(act) {
+    clearTimeout(this.timer);
+    this.pending = act;
+    this.timer = setTimeout(() => this.flush(), TYPING);
+  }
+
+  flush() {
+    clearTimeout(this.timer);
+    const act = this.pending;
+    this.pending = null;
+    act?.();
+  }
+
+  change(fields) {
+    this.flush();
+    this.shown = { ...this.shown, ...fields };
+    this.draw();
+    this.on.change({ genre: this.shown.genre, movements: this.shown.movements, prompt: this.shown.prompt });
+  }
+
+  // `of` is null for the whole dance, else what the block is called.
+  show({ genre, movements, prompt }, of = null) {
+    const other = this.of !== of;
+    if (other) this.flush();
+    this.of = of;
+    this.shown = { genre, movements, prompt };
+    element("words-title").textContent = of ?? "Whole dance";
+    element("words").classList.toggle("of-block", of !== null);
+    element("words-back").hidden = of === null;
+    if (!this.pending) element("prompt").value = prompt ?? "";
+    this.draw();
+  }
+
+  showSettings(settings) {
+    this.settings = settings;
+    element("model").value = settings.model;
+    element("model-describes").textContent = this.models.find(({ name }) => name === settings.model)?.describes ?? "";
+    for (const name of NUMBERS) {
+      if (document.activeElement !== element(name)) element(name).value = settings[name] ?? "";
+    }
+    element("refine").checked = settings.refine;
+  }
+
+  draw() {
+    const genre = this.genre(this.shown.genre);
+    element("genre").value = genre?.name ?? "";
+    element("genre-describes").textContent = genre?.describes ?? "";
+    element("genre-describes").title = genre?.describes ?? "";
+    element("chosen").replaceChildren(
+      ...this.shown.movements.map((name) => {
+        const label = `Remove ${name}`;
+        const onclick = () => this.toggle(this.shown.genre, name);
+        return make("li", {}, make("button", { title: label, "aria-label": label, onclick }, name, icon("close")));
+      }),
+    );
+    this.drawMovements();
+  }
+
+  async search() {
+    const asked = element("search").value.trim();
+    if (!asked) {
+      this.hits = null;
+      return this.drawMovements();
+    }
+    try {
+      const hits = await get(`/api/catalogue/search?q=${encodeURIComponent(asked)}`);
+      if (element("search").value.trim() !== asked) return; // an answer that came late
+      this.hits = hits;
+      this.drawMovements();
+    } catch (error) {
+      this.on.fail(error);
+    }
+  }
+
+  // (genre, movement or null) to be listed: what was found, else those of the chosen genre, else all genres.
+  listed() {
+    if (this.hits) {
+      return this.hits
+        .map((hit) => [this.genre(hit.genre), hit.movement])
+        .map(([genre, name]) => [genre, name && genre?.movements.find((movement) => movement.name === name)])
+        .filter(([genre, movement]) => genre && movement !== undefined);
+    }
+    const genre = this.genre(this.shown.genre);
+    return genre ? genre.movements.map((movement) => [genre, movement]) : this.catalogue.map((one) => [one, null]);
+  }
+
+  drawMovements() {
+    const listed = this.listed();
+    const nothing = make("li", { className: "none", textContent: "Nothing of this name. Try other words." });
+    const list = element("movements");
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const scrolled = list.scrollTop;
+    list.replaceChildren(...(listed.length ? listed.map(([genre, movement]) => this.row(genre, movement)) : [nothing]));
+    list.scrollTop = scrolled;
+    if (focused) [...list.querySelectorAll("button")].find((button) => button.dataset.key === focused)?.focus();
+  }
+
+  row(genre, movement) {
+    const chosen = this.shown.genre === genre.name && (!movement || this.shown.movements.includes(movement.name));
+    const button = make(
+      "button",
+      { draggable: true, title: (movement ?? genre).describes },
+      make("span", { className: "name", textContent: movement?.name ?? genre.title }),
+      make("span", { className: "of", textContent: movement ? (this.hits ? genre.title : "") : "genre" }),
+    );
+    if (movement?.shown_in_training || (!movement && genre.trained)) {
+      button.append(make("span", { className: "badge", title: "Dances like this were in the training data" }, "trained"));
+    }
+    button.append(make("span", { className: "tells", textContent: (movement ?? genre).describes }));
+    button.dataset.key = `${genre.name}/${movement?.name ?? ""}`;
+    setPressed(button, chosen);
+    button.onclick = () => this.toggle(genre.name, movement?.name ?? null);
+    button.ondragstart = (event) => {
+      const words = { genre: genre.name, movements: movement ? [movement.name] : [], prompt: null };
+      event.dataTransfer.setData("application/x-longdance-words", JSON.stringify(words));
+      event.dataTransfer.effectAllowed = "copy";
+    };
+    return make("li", {}, button);
+  }
+
+  toggle(genre, movement) {
+    if (!movement) {
+      if (genre !== this.shown.genre) this.change({ genre, movements: [] });
+      return;
+    }
+    const held = genre === this.shown.genre ? this.shown.movements : [];
+    const movements = held.includes(movement) ? held.filter((name) => name !== movement) : [...held, movement];
+    this.change({ genre, movements });
+  }
+}
