@@ -125,7 +125,7 @@ export class Stage {
 
   // Machines without a graphics card get a coarser picture rather than a jerky one; true if that changed now.
   easeWork(seconds) {
-    this.slowFrames = seconds > 0.045 ? this.slowFrames + 1 : Math.max(0, this.slowFrames - 2);
+    this.slowFrames = seconds > 0.045 ? this.slowFrames + (seconds > 0.2 ? 4 : 1) : Math.max(0, this.slowFrames - 2);
     if (this.slowFrames < 12 || this.quality === 0) return false;
     this.quality -= 1;
     this.slowFrames = 0;

@@ -22,6 +22,9 @@ const GHOSTS = [
   { beats: 1, colour: 0xffa842, opacity: 0.16 },
 ];
 
+const AHEAD = new Vector3(0, 0, 1);
+const ARMS_DOWN = 1.25; // radians
+
 export async function loadMannequin() {
   return (await new GLTFLoader().loadAsync("/web/mannequin.glb")).scene;
 }
@@ -84,8 +87,22 @@ export class Dancer {
       return mark;
     });
     scene.add(this.group, this.helper, ...this.marks);
+    this.rest = this.main.bones.get("pelvis").position.clone();
     this.at = new Vector3();
     this.shownTime = 0;
+  }
+
+  // Stands and waits, arms down.
+  stand() {
+    this.hide();
+    const { bones, scene } = this.main;
+    this.main.header = null;
+    for (const bone of bones.values()) bone.quaternion.identity();
+    bones.get("pelvis").position.copy(this.rest);
+    bones.get("left_shoulder").quaternion.setFromAxisAngle(AHEAD, -ARMS_DOWN);
+    bones.get("right_shoulder").quaternion.setFromAxisAngle(AHEAD, ARMS_DOWN);
+    this.group.position.x = 0;
+    scene.visible = true;
   }
 
   hide() {
@@ -129,7 +146,7 @@ export class Dancer {
 
   // The side to which the hips look, radians from +z.
   front() {
-    const ahead = new Vector3(0, 0, 1).applyQuaternion(this.main.bones.get("pelvis").getWorldQuaternion(new Quaternion()));
+    const ahead = AHEAD.clone().applyQuaternion(this.main.bones.get("pelvis").getWorldQuaternion(new Quaternion()));
     return Math.atan2(ahead.x, ahead.z);
   }
 }

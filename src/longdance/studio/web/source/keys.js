@@ -33,7 +33,7 @@ const CAPS = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc",
 
 function caps(keys) {
   return keys.flatMap((key, index) => {
-    const shown = CAPS[key] ?? key.replace("+", " ").replace(/\b[a-z]$/, (letter) => letter.toUpperCase());
+    const shown = CAPS[key] ?? key.replace("Shift+", "Shift ").replace(/\b[a-z]$/, (letter) => letter.toUpperCase());
     return index ? [" ", make("kbd", {}, shown)] : [make("kbd", {}, shown)];
   });
 }

@@ -260,8 +260,13 @@ class Studio {
   async generate() {
     this.words.flush();
     await this.saves;
-    const { take } = await api.send("POST", `${this.path}/generate`, {});
-    await this.begun(take);
+    element("generate").disabled = true; // a second press while the first is under way would ask for two dances
+    try {
+      const { take } = await api.send("POST", `${this.path}/generate`, {});
+      await this.begun(take);
+    } finally {
+      element("generate").disabled = false;
+    }
   }
 
   // A take that is being made is shown from its first seconds on.
@@ -355,7 +360,7 @@ class Studio {
     this.timeline.take = track ? { from: track.start, to: track.end, final: track.final } : null;
     this.timeline.keeps = this.keeps;
     this.timeline.draw();
-    this.drawStage();
+    this.drawEdit();
     this.drawTransport();
   }
 
@@ -560,7 +565,8 @@ class Studio {
 
   defaultSettings() {
     const defaults = { genre: null, movements: [], prompt: null, start: 0, seed: 0, steps: 20, refine: true };
-    return { model: this.models[0]?.name, ...defaults, music_guidance: 1, text_guidance: 6 };
+    const model = (this.models.find(({ name }) => name === "edmg") ?? this.models[0])?.name;
+    return { model, ...defaults, music_guidance: 1, text_guidance: 6 };
   }
 
   barsOf({ from, to }) {
@@ -689,6 +695,8 @@ class Studio {
       else target.value = this.project.name;
     };
     element("speed").onchange = ({ target }) => this.view.clock.setRate(Number(target.value));
+    // A button that was clicked gives the keyboard back, so that Space plays; one reached by keys keeps it.
+    addEventListener("click", ({ detail, target }) => detail && target.closest?.("button")?.blur());
     this.toggles();
     this.takeFiles();
     this.keys();
@@ -791,10 +799,8 @@ class Studio {
       [{ c: click("contacts") }, "feet on the floor"],
       [{ b: click("bones") }, "bones"],
       [{ m: click("mute") }, "sound"],
-      [
-        { "+": () => timeline.zoom(2), "-": () => timeline.zoom(0.5), 0: () => timeline.fit() },
-        "zoom in, zoom out, whole song",
-      ],
+      [{ "+": () => timeline.zoom(2), "-": () => timeline.zoom(0.5) }, "zoom in, zoom out"],
+      [{ 0: () => timeline.fit() }, "show the whole song"],
       [{ "?": click("help-button") }, "this help"],
     ]);
   }

@@ -33,6 +33,8 @@ export class View {
     this.busyUntil = 0;
     this.stage.controls.addEventListener("change", () => this.touch());
     element("picture").addEventListener("pointerdown", () => this.touch());
+    this.pose(0);
+    this.front();
     new ResizeObserver(() => this.resize()).observe(element("stage"));
     this.stage.renderer.setAnimationLoop(() => this.draw());
   }
@@ -82,13 +84,12 @@ export class View {
     const options = { ...this.options, beat: this.beat };
     const pair = Boolean(this.other?.frames);
     if (this.track?.frames) this.first.show(this.track, time, { ...options, aside: pair ? -BESIDE : 0 });
-    else this.first.hide();
+    else this.first.stand();
     if (pair) this.second.show(this.other, time, { ...options, onion: false, aside: BESIDE });
     else this.second.hide();
   }
 
   place() {
-    if (!this.track?.frames) return this.middle.set(0, 1, 0);
     this.first.hips(this.middle);
     if (this.other?.frames) this.middle.add(this.second.hips(this.beside)).multiplyScalar(0.5);
     return this.middle;
