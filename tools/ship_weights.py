@@ -2,7 +2,8 @@
 
     python tools/ship_weights.py RUN NAME
 
-RUN holds a denoiser, and perhaps its refinement module under trm/; or the two stages of Lodge under global/ and local/.
+RUN holds a denoiser, and perhaps its refinement module under trm/; or the two stages of Lodge under global/ and local/;
+or the adapter of a model that is shipped.
 Prints how much rounding to float16 changes a prediction, so that nobody ships weights that it hurts.
 """
 
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from longdance.choreography.pretrained import WEIGHTS
+from longdance.choreography.pretrained import WEIGHTS, load, shipped
+from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.pmd import Conditions
 
@@ -36,17 +38,35 @@ def prediction(checkpoint: Checkpoint) -> torch.Tensor:
         return checkpoint.network(noisy, torch.full((4,), config.diffusion_steps // 2), conditions)
 
 
+def ship_adapter(run: Path, target: Path) -> None:
+    """Copy, compare, report."""
+    source = Adapter.load(run)
+    if source.config.adapts not in shipped():
+        sys.exit(f"{run}: expected an adapter of a shipped model, got one of {source.config.adapts}")
+    source.save(target, half=True)
+    base = load(source.config.adapts).checkpoint
+    exact, rounded = prediction(source.on(base)), prediction(Adapter.load(target).on(base))
+    report(target, source.config.trained_steps, exact, rounded)
+
+
+def report(target: Path, steps: int, exact: torch.Tensor, rounded: torch.Tensor) -> None:
+    """What was shipped, and what rounding did to it."""
+    change = ((rounded - exact).norm() / exact.norm()).item()
+    size = (target / "model.safetensors").stat().st_size / 1e6
+    print(f"{target}: {steps} steps, {size:.1f} MB, predictions change by {change:.2e}")
+
+
 def main(run: str, name: str) -> None:
     """Copy, compare, report."""
+    if holds_adapter(Path(run)):
+        ship_adapter(Path(run), WEIGHTS / name)
+        return
     for stage in STAGES:
         if not (Path(run) / stage / "config.json").is_file():
             continue
         source, target = Checkpoint.load(Path(run) / stage), WEIGHTS / name / stage
         source.save(target, half=True)
-        exact, rounded = prediction(source), prediction(Checkpoint.load(target))
-        change = ((rounded - exact).norm() / exact.norm()).item()
-        size = (target / "model.safetensors").stat().st_size / 1e6
-        print(f"{target}: {source.config.trained_steps} steps, {size:.1f} MB, predictions change by {change:.2e}")
+        report(target, source.config.trained_steps, prediction(source), prediction(Checkpoint.load(target)))
     refiner = Path(run) / "trm"
     if (refiner / "config.json").is_file():  # small: kept in float32
         target = WEIGHTS / name / "trm"

@@ -64,7 +64,7 @@ def learnt(network: nn.Module, rank: int = 3) -> nn.Module:
 def adapter_of(checkpoint: Checkpoint, network: nn.Module) -> Adapter:
     config = AdapterConfig(
         adapts="edmg", adapts_tensors=fingerprint(checkpoint.network), rank=3, steps=4, sampler="ddim",
-        guidance={"music": 1.0, "text": 6.0}, fps=30.0, recipe="a-recipe",
+        guidance={"music": 1.0, "text": 6.0}, denoiser="pmd", music_encoder="librosa35", fps=30.0, recipe="a-recipe",
     )  # fmt: skip
     return Adapter(config, adapter_state(network))
 

@@ -105,6 +105,9 @@ class AdapterConfig(BaseModel):
     """The sampler it was trained for."""
     guidance: dict[Literal["music", "text"], float]
     """Weights of music and text that the adapted network has learnt to follow in one prediction."""
+    denoiser: str
+    """Kind of the adapted network; this and the following as in the adapted model's own configuration."""
+    music_encoder: str
     fps: PositiveFloat
     genres: tuple[str, ...] = ()
     """Genres among the training dances."""

@@ -217,6 +217,8 @@ class DistillationTask(Task):
                 steps=config.student_steps,
                 sampler="ddim",
                 guidance={"music": config.music_guidance, "text": config.text_guidance},
+                denoiser=teacher.denoiser,
+                music_encoder=teacher.music_encoder,
                 fps=teacher.fps,
                 genres=teacher.genres,
                 recipe=config.recipe,
