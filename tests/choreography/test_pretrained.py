@@ -6,6 +6,7 @@ import torch
 import longdance
 from longdance.choreography.edmg import EDMG
 from longdance.choreography.pretrained import WEIGHTS, load, shipped
+from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
@@ -75,6 +76,19 @@ def test_shipped_models_load():
         model = load(name)
         assert model.name == name
         assert model.checkpoint.config.licence
+
+
+@pytest.mark.requires_weights
+def test_the_few_step_model_is_edmg_with_other_weights_and_fewer_steps():
+    if not {"edmg", "edmg-fast"} <= set(shipped()):
+        pytest.skip("no weights are shipped with this copy")
+    plain, fast = load("edmg"), load("edmg-fast")
+    assert (fast.steps, fast.sampler, fast.learnt_guidance) == (4, "ddim", Guidance(1.0, 6.0))
+    assert fast.checkpoint.config == plain.checkpoint.config
+    assert fast.refiner.config == plain.refiner.config
+    change = fast.checkpoint.network.embed.weight - plain.checkpoint.network.embed.weight
+    assert 0 < torch.linalg.matrix_rank(change, rtol=1e-4) <= 10
+    assert (WEIGHTS / "edmg-fast" / "model.safetensors").stat().st_size < 0.9e6
 
 
 def test_a_refiner_in_the_model_s_folder_comes_with_it(folder):
