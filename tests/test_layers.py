@@ -10,7 +10,6 @@ import longdance
 ROOT = Path(longdance.__file__).parent
 LAYERS = (
     ("errors", "files"),
-    ("workers",),
     ("motion",),
     ("data",),
     ("features",),
@@ -18,7 +17,7 @@ LAYERS = (
     ("diffusion",),
     ("choreography",),
     ("train", "metrics", "export"),
-    ("evaluate", "batch"),
+    ("evaluate",),
     ("studio",),
     ("cli",),
     ("__main__",),

@@ -142,7 +142,7 @@ class Lodge(EDMG):
     def deliver(
         self, commission: Commission, features: np.ndarray, *, refinement: RefineConfig | None, found: dict
     ) -> Motion:
-        """As of ``EDMG``; what is refined is first eased where segments meet."""
+        """As of ``EDMG``, from features (frames, width); what is refined is first eased where segments meet."""
         motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
         if refinement is None:
             return motion

@@ -40,7 +40,7 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """A store opened for reading."""
+    """A store opened for reading: ``motion`` (frames, width) and ``music`` (frames, channels) of all takes in a row."""
 
     folder: Path
     fps: float

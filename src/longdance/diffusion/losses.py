@@ -76,7 +76,7 @@ def edmg_losses(
 
 
 def masked_mean(values: Tensor, weight: Float[Tensor, "batch frames"]) -> Float[Tensor, ""]:
-    """Mean over frames, weighted, and over all further axes; zero when no frame counts."""
+    """Mean of values (batch, frames, ...) over frames, weighted, and further axes; zero when no frame counts."""
     weight = weight.reshape(*weight.shape, *[1] * (values.ndim - 2)).to(values.dtype)
     count = (weight > 0).sum() * (values[0, 0].numel() if values.shape[1] else 1)
     return (values * weight).sum() / count.clamp_min(1)

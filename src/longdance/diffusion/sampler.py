@@ -35,7 +35,9 @@ class StepRule(Protocol):
         step: int,
         next_step: int,
         generator: Random,
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """x_t from ``noisy`` x_s and ``clean`` x_0, all (batch, frames, features); t, ``next_step``, is less."""
+        ...
 
 
 @dataclass
@@ -125,7 +127,7 @@ def sample(
 
 
 def randn_like(tensor: Tensor, generator: Random) -> Tensor:
-    """Standard normal noise drawn on the generator's device, so that a seed means the same on every device."""
+    """Standard normal noise like a tensor (batch, ...), drawn where the generator is: a seed means the same on all."""
     if not isinstance(generator, torch.Generator):
         return torch.stack([randn_like(row, own) for row, own in zip(tensor, generator, strict=True)])
     noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype, device=generator.device)

@@ -138,7 +138,9 @@ def write_audio(
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Change the sample rate along the first axis by polyphase filtering. Returns float32."""
+    """Change the sample rate along the first axis, (samples,) or (samples, channels), by polyphase filtering, to
+    float32.
+    """
     from scipy.signal import resample_poly
 
     samples = np.asarray(samples, dtype=np.float32)

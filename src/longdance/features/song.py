@@ -190,7 +190,7 @@ class Song:
         ).astype(np.float32)
 
     def beat_position(self, times: np.ndarray) -> np.ndarray:
-        """Beats passed at each of `times` (seconds), fractional; 0 on the first beat, negative before it."""
+        """Beats passed at each of `times`, (times,) seconds, fractional; 0 on the first beat, negative before it."""
         return _positions(self.beat_times, np.asarray(times, dtype=np.float64), 60.0 / self.tempo_bpm)
 
     def _first_downbeat_index(self) -> float:
@@ -199,7 +199,7 @@ class Song:
 
 @dataclass(frozen=True)
 class KnownBeats:
-    """Beats that were settled before more of the song was heard. Seconds, increasing."""
+    """Settled before more of the song was heard: beats (beats,) and downbeats (downbeats,), increasing seconds."""
 
     beats: np.ndarray
     downbeats: np.ndarray
@@ -251,7 +251,7 @@ def measure_part(
     beat_offset: float | None = None,
     known: KnownBeats | None = None,
 ) -> Song:
-    """A part of a song that is heard bit by bit, from mono samples at the analysis rate.
+    """A part of a song that is heard bit by bit, from mono (samples,) at the analysis rate.
 
     ``gain`` is the factor that brings the song to one loudness. Beats and downbeats that are ``known`` (seconds from
     the part's beginning) stay where they are, and those that follow go on from them.
@@ -356,7 +356,7 @@ def _loudness(blocks: Iterable[np.ndarray]) -> tuple[int, float]:
 
 
 def gain_of(power: np.ndarray) -> float:
-    """The factor that brings sound of so much power, by parts of equal length, to the target loudness."""
+    """The factor that brings sound of so much power, (parts,) of equal length, to the target loudness."""
     heard = power[power >= 1e-4 * power.max()]
     rms = float(np.sqrt(heard.mean()))
     return min(_TARGET_RMS / max(rms, 1e-12), _GREATEST_GAIN)

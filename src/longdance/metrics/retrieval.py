@@ -57,7 +57,10 @@ def multimodal_distance(text: Float[np.ndarray, "rows width"], motion: Float[np.
 
 @dataclass(frozen=True, eq=False)
 class RetrievalEvaluator:
-    """Windows of dance and embedded texts as unit vectors in one space; made by ``fit``."""
+    """Windows of dance and embedded texts as unit vectors in one space; made by ``fit``.
+
+    ``centre`` (features,) and ``spread`` (features,) standardise windows.
+    """
 
     motion_network: nn.Module
     text_network: nn.Module

@@ -134,7 +134,10 @@ class CheckpointConfig(NetworkRecord):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A denoiser with what is needed to use it: normalisation of motion and music, and its configuration."""
+    """A denoiser with what is needed to use it: normalisation of motion and music, and its configuration.
+
+    ``music_mean`` (music_channels,) and ``music_scale`` (music_channels,) are statistics of the training songs.
+    """
 
     CONFIG: ClassVar[type[BaseModel]] = CheckpointConfig
     """What ``config.json`` is checked against."""

@@ -147,7 +147,8 @@ def lock_feet_on(
 ) -> tuple[Motion, "Locking"]:
     """``lock_feet`` for a motion of three frames or more whose first frames were locked before, and what was done.
 
-    The corrections that were ``begun`` stay, and those of the later frames go on from them smoothly.
+    The corrections that were ``begun`` stay, and those of the later frames go on from them smoothly. ``contacts``
+    (frames, 4) are found if not given.
     """
     skeleton, fps = motion.skeleton, motion.fps
     positions, turns = motion.forward_kinematics()

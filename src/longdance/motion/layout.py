@@ -109,7 +109,7 @@ LAYOUTS = {
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """Per-feature mean and scale; ``normalise`` and ``denormalise`` are exact inverses."""
+    """Mean (width,) and scale (width,) of features; ``normalise`` and ``denormalise`` are exact inverses."""
 
     mean: Tensor
     scale: Tensor
