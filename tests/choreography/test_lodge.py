@@ -498,3 +498,24 @@ def test_stages_that_do_not_belong_together_are_refused():
         Lodge(local_of(music_encoder="rhythm"), choreographer=global_of())
     with pytest.raises(InputError, match="global stage"):
         Lodge(local_of(), choreographer=local_of())
+
+
+def test_a_streamed_dance_is_the_generated_one_in_pieces(model):
+    song = song_of(14.0)
+    raw = {"steps": 2, "genre": "salsa", "refinement": None}
+    pieces = list(model.stream(song, **raw))
+    assert len(pieces) == 5
+    whole, streamed = model.generate(song, **raw), Motion.joined(pieces)
+    np.testing.assert_allclose(streamed.joints(), whole.joints(), atol=1e-5)
+    np.testing.assert_allclose(streamed.meta["beat_times"], whole.meta["beat_times"], atol=1e-3)
+    refined = {**raw, "refinement": RefineConfig(meet_beats=False, lock_feet=False)}
+    pieces = list(model.stream(song, **refined))
+    assert len(pieces) > 3
+    whole, streamed = model.generate(song, **refined), Motion.joined(pieces)
+    assert np.abs(streamed.joints() - whole.joints()).max() < 5e-3
+
+
+def test_settings_of_cues_hold_for_streams_as_well(model):
+    song, options = song_of(6.0), {"steps": 2, "refinement": None}
+    plain, free = (Motion.joined(list(model.stream(song, cues=c, **options))) for c in (None, CueConfig(soft_level=0)))
+    assert not np.array_equal(plain.rotations, free.rotations)

@@ -70,13 +70,13 @@ def test_the_first_piece_does_not_wait_for_the_song(model, file, monkeypatch):
 
 def test_little_is_kept_of_what_was_danced(model, file, monkeypatch):
     most = []
-    hear = streaming._Music.hear
+    hear = streaming.Heard.hear
 
     def watched(music, frame):
         hear(music, frame)
         most.append((len(music._features), len(music._beats)))
 
-    monkeypatch.setattr(streaming._Music, "hear", watched)
+    monkeypatch.setattr(streaming.Heard, "hear", watched)
     pieces(model, file(60.0), steps=1)
     features, beats = np.array(most).max(0)
     assert features < 15 * FPS

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from longdance.choreography.longform import Progress, Sampling, stretches
 from longdance.choreography.refine import CONTACT_ORDER, RefineConfig, refine
 from longdance.choreography.score import Score
-from longdance.choreography.streaming import Streaming
+from longdance.choreography.streaming import Chunk, Heard, danced, finished
 from longdance.choreography.timeline import Timeline
 from longdance.choreography.windows import WindowPlan
 from longdance.diffusion.guidance import Guidance
@@ -136,16 +137,18 @@ class EDMG:
 
         ``Motion.joined`` makes them one. The same inputs and seed give the same pieces; it is another dance than
         ``generate`` gives, since less of the song is known at its beginning. The song is heard as it is danced, in
-        memory that does not grow with its length, unless it is a ``Song``, or there is a ``score``, whose times need
-        the whole song's beats. The record of each piece is its own: ``start`` and ``beat_times`` count from its first
-        frame. ``progress`` is told frames danced, of frames heard so far. ``InputError`` as of ``generate``, for what
-        can be told before anything is danced at once, for damage further on in the song when it gets there.
+        memory that does not grow with its length, unless it is a ``Song``, or the model plans ahead (Lodge), or there
+        is a ``score``, whose times need the whole song's beats. The record of each piece is its own: ``start`` and
+        ``beat_times`` count from its first frame. ``progress`` is told frames danced, of frames heard so far.
+        ``InputError`` as of ``generate``: what can be told before anything is danced comes at once, damage further on
+        in the song when it is heard.
         """
-        checkpoint, sampling = self.on(device), self.sampling(seed=seed, steps=steps, sampler=sampler)
+        checkpoint = self.on(device)
+        self.sampling(seed=seed, steps=steps, sampler=sampler)
         self._prompt(genre, movement, prompt)  # before the song is opened
         asked = {"genre": genre, "movement": movement, "prompt": prompt, "guidance": guidance}
         asked |= {"seed": seed, "steps": steps, "sampler": sampler}
-        if isinstance(song, Song) or score is not None:
+        if isinstance(song, Song) or score is not None or self._plans_ahead:
             commission = self.commission(
                 song, score=score, start=start, seconds=seconds, bpm=bpm, beat_offset=beat_offset, **asked
             )
@@ -154,16 +157,22 @@ class EDMG:
             heard = listen(song, fps=self.fps, bpm=bpm, beat_offset=beat_offset, start=start, seconds=seconds)
             first = next(heard)
             commission, parts = self.commission(first.song, **asked), chain([first], heard)
-        streaming = Streaming(
-            checkpoint,
-            encode=self._encode,
-            contacts=self._contacts,
-            overlap=int(checkpoint.config.window * self.overlap),
-            sampling=sampling,
-            refinement=refinement,
-            refiner=self.refiner,
-        )
-        return streaming.pieces(parts, commission.timeline, commission.meta, progress=progress)
+        music = Heard(parts, self._encode, self.fps)
+        chunks = self._chunks(commission, music, checkpoint, progress, raw=refinement is None)
+        return finished(chunks, music, commission.meta, refinement=refinement, refiner=self.refiner)
+
+    _plans_ahead: ClassVar[bool] = False
+    """Whether the beginning of a dance depends on the whole song."""
+
+    def _chunks(
+        self, commission: Commission, music: Heard, checkpoint: Checkpoint, progress: Progress | None, *, raw: bool
+    ) -> Iterator[Chunk]:
+        """The dance before refinement, bit by bit; ``raw`` if it will not be refined."""
+        overlap = int(checkpoint.config.window * self.overlap)
+        for features, last in danced(
+            checkpoint, music, commission.timeline, overlap=overlap, sampling=commission.sampling, progress=progress
+        ):
+            yield checkpoint.layout.decode(features, self.fps), self._contacts(features), last
 
     def commission(
         self,

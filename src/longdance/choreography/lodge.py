@@ -5,10 +5,10 @@ choreographic rules of `augment`; where segments lie and how they meet is in `se
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror
 from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Commission
 from longdance.choreography.longform import Progress, Sampling, denoise
 from longdance.choreography.refine import RefineConfig, refine
-from longdance.choreography.segments import Cue, CueSheet, Segment, SegmentPlan, eased
+from longdance.choreography.segments import Cue, CueSheet, Easing, Segment, SegmentPlan, eased
+from longdance.choreography.streaming import Chunk, Heard
 from longdance.choreography.timeline import Span, conditions
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Guidance, guided
@@ -37,6 +38,8 @@ from longdance.motion.motion import Motion
 
 GLOBAL, LOCAL = "global", "local"
 """Folders of the two stages within a model's folder; also what tells their noise apart."""
+STREAMED_SEGMENTS = 4
+"""Segments that are danced together at most where a dance is given out while it is made."""
 
 
 class CueConfig(BaseModel):
@@ -211,6 +214,55 @@ class Lodge(EDMG):
                 features = centred(mirror(features, layout), layout)
             soft.append(Cue(row, draft.plan.primitives.soft_frames(int(centre)), features))
         return hard, soft
+
+    def stream(
+        self, song: str | os.PathLike | Song, *, cues: CueConfig | None = None, **asked: Any
+    ) -> Iterator[Motion]:
+        """As ``EDMG.stream``, cues as of ``generate``: the segments are those of ``generate``.
+
+        Primitives are made for the whole song before the first segment is danced, so the first frames take the longer
+        the song is, and memory grows with it, by little.
+        """
+        return super(Lodge, self if cues is None else replace(self, cues=cues)).stream(song, **asked)
+
+    _plans_ahead: ClassVar[bool] = True
+
+    def _chunks(
+        self, commission: Commission, music: Heard, checkpoint: Checkpoint, progress: Progress | None, *, raw: bool
+    ) -> Iterator[Chunk]:
+        plan = SegmentPlan(commission.frames, self.primitives)
+        done, total = 0, (plan.windows + len(plan.segments)) * commission.sampling.steps
+
+        def advance(count: int, what: str) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total, what)
+
+        music.hear(commission.frames)
+        sound = [music.cut(0, plan.music_frames)]
+        device = str(checkpoint.normaliser.mean.device)
+        [draft] = self.draft([commission], device, progress=lambda count: advance(count, "choreographing"))
+
+        def segments() -> Iterator[np.ndarray]:
+            begin, count = 0, 1
+            while begin < len(plan.segments):
+                rows = [(0, k) for k in range(begin, min(begin + count, len(plan.segments)))]
+                yield from self._segments(
+                    checkpoint, [commission], [draft], rows, sound, progress=lambda count: advance(count, "dancing")
+                )[0]
+                begin, count = begin + count, min(2 * count, STREAMED_SEGMENTS, self.stretch)
+
+        layout, easing = checkpoint.layout, Easing(self.fps)
+        waiting = np.zeros((0, len(layout.contact_joints)))
+        for number, features in enumerate(plan.joining(segments(), _seam_steps(draft, layout), layout), start=1):
+            last = number == len(plan.segments)
+            motion = layout.decode(features, self.fps)
+            if not raw:
+                motion = easing.add(motion, last=last)
+            waiting = np.concatenate((waiting, self._contacts(features)))
+            yield motion, waiting[: motion.frames], last
+            waiting = waiting[motion.frames :]
 
     def _dance(
         self, commission: Commission, checkpoint: Checkpoint, progress: Progress | None

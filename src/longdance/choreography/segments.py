@@ -7,7 +7,7 @@ Source: Lodge section 3.4 (parallel inference), appendix B. Differs: windows sha
 length have no seam without one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -121,9 +121,17 @@ class SegmentPlan:
 
         A step goes from the last frame before a seam to the first one after it.
         """
+        return np.concatenate(list(self.joining(segments, steps, layout)))
+
+    def joining(
+        self,
+        segments: Iterable[Float[np.ndarray, "segment_frames features"]],
+        steps: Float[np.ndarray, "seams 2"],
+        layout: Layout,
+    ) -> Iterator[Float[np.ndarray, "part_frames features"]]:
+        """What each segment adds to the dance, as soon as it is there."""
         horizontal = layout.horizontal
-        track = np.empty((max(self.frames, 1), layout.width), np.float32)
-        begins = [self.begin(segment) for segment in self.segments] + [len(track)]
+        begins = [self.begin(segment) for segment in self.segments] + [max(self.frames, 1)]
         position = np.zeros(2)
         for number, (segment, features) in enumerate(zip(self.segments, segments, strict=True)):
             begin, end = begins[number], begins[number + 1]
@@ -132,8 +140,7 @@ class SegmentPlan:
                 position = position + steps[number - 1]
             part[:, horizontal] += position - part[0, horizontal]
             position = part[-1, horizontal]
-            track[begin:end] = part
-        return track
+            yield part.astype(np.float32)
 
 
 def eased(motion: Motion, seams: Sequence[int]) -> Motion:
@@ -154,6 +161,31 @@ def eased(motion: Motion, seams: Sequence[int]) -> Motion:
     )
     root = motion.root_position + weight[:, None] * (low.root_position - motion.root_position)
     return replace(motion, root_position=root, rotations=turned.numpy())
+
+
+class Easing:
+    """``eased`` for a dance that comes segment by segment. One object eases one dance."""
+
+    def __init__(self, fps: float):
+        self._reach = int(np.ceil(SEAM_TIME * fps)) + round(fps)  # seconds beyond which the low-pass does not reach
+        self._kept: Motion | None = None
+        self._given = 0
+        """Frames of what is kept that were given before."""
+        self._seams: list[int] = []
+
+    def add(self, segment: Motion, *, last: bool) -> Motion:
+        """The frames that are settled now; they follow those before."""
+        if self._kept is None:
+            kept = segment
+        else:
+            self._seams.append(self._kept.frames)
+            kept = Motion.joined([self._kept, segment])
+        stop = kept.frames if last else max(self._given, kept.frames - self._reach)
+        settled = eased(kept, self._seams).slice(self._given, stop)
+        skip = max(0, stop - self._reach)
+        self._kept, self._given = kept.slice(skip, kept.frames), stop - skip
+        self._seams = [seam - skip for seam in self._seams if seam >= skip]
+        return settled
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,11 @@ A dance that is streamed is made as one that is generated, stretch by stretch, b
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain, repeat
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from longdance.choreography.longform import Progress, Sampling, dance_stretch
@@ -31,85 +31,78 @@ COUNT = 4
 """Windows of all stretches after these."""
 
 
-@dataclass(frozen=True, eq=False)
-class Streaming:
-    """How a dance is streamed; what is danced is in the arguments of ``pieces``."""
-
-    checkpoint: Checkpoint
-    encode: Callable[[Song], Tensor]
-    """(frames, channels) normalised features of a song."""
-    contacts: Callable[[np.ndarray], np.ndarray]
-    """(frames, 4) contact labels, as ``refine`` takes them, of denormalised features."""
-    overlap: int
-    """Frames that neighbouring windows share."""
-    sampling: Sampling
-    refinement: RefineConfig | None
-    refiner: Refiner | None
-
-    def pieces(
-        self, parts: Iterator[Part], timeline: Timeline, meta: dict, *, progress: Progress | None = None
-    ) -> Iterator[Motion]:
-        """Consecutive pieces of the finished dance to the parts of a song; ``meta`` is the record of the whole.
-
-        ``progress`` is told frames danced, frames known to be danced so far, and what is done.
-        """
-        layout, fps = self.checkpoint.layout, self.checkpoint.config.fps
-        music = _Music(parts, self.encode, fps)
-        ongoing = None if self.refinement is None else OngoingRefinement(self.refinement, self.refiner)
-        given = 0
-        for features, last in self._stretches(music, timeline, progress):
-            piece = layout.decode(features, fps)
-            if ongoing is not None:
-                beats = music.fresh_beats()
-                piece = ongoing.add(piece, self.contacts(features), beats, last=last)
-            if piece.frames:
-                yield _described(piece, meta, given, music)
-                given += piece.frames
-                music.forget_beats(given / fps)
-
-    def _stretches(
-        self, music: "_Music", timeline: Timeline, progress: Progress | None
-    ) -> Iterator[tuple[np.ndarray, bool]]:
-        """Denormalised features of the frames that each stretch adds, and whether they are the last."""
-        window, overlap = self.checkpoint.config.window, self.overlap
-        generator = torch.Generator().manual_seed(self.sampling.seed)
-        first = max(2 * overlap, round(FIRST_SHARE * window))
-        begin, previous = 0, None
-        for count in chain([0], COUNTS, repeat(COUNT)):
-            part = WindowPlan(count, window, overlap) if count else WindowPlan(1, first, 0)
-            music.hear(begin + part.frames)
-            last = music.complete and begin + part.frames >= music.stop
-            if last:  # the song ends here: no more windows than it needs
-                cover = WindowPlan.cover(music.stop - begin, window=window, overlap=overlap)
-                part = cover if previous is None else WindowPlan(cover.count, window, overlap)
-
-            def advance(step: int, steps: int, begin: int = begin, frames: int = part.frames) -> None:
-                if progress is not None:
-                    danced = begin + frames * step // steps
-                    progress(min(danced, music.stop), music.stop, "denoising")
-
-            track, _ = dance_stretch(
-                self.checkpoint,
-                music.cut(begin, part.frames),
-                timeline,
-                part,
-                begin=begin,
-                previous=previous,
-                sampling=self.sampling,
-                generator=generator,
-                progress=advance,
-            )
-            known = overlap if previous is not None else 0
-            until = min(part.frames, music.stop - begin) if last else part.frames
-            yield track[known:until].cpu().numpy(), last
-            if last:
-                return
-            begin += part.frames - overlap
-            previous = track[-overlap:] if overlap else None
-            music.forget(begin)
+Chunk = tuple[Motion, Float[np.ndarray, "frames contacts"], bool]
+"""Frames that follow those before, with contact labels as ``refine`` takes them, and whether they are the last."""
 
 
-class _Music:
+def finished(
+    chunks: Iterator[Chunk], music: "Heard", meta: dict, *, refinement: RefineConfig | None, refiner: Refiner | None
+) -> Iterator[Motion]:
+    """Consecutive pieces of the refined dance; ``meta`` is the record of the whole."""
+    ongoing = None if refinement is None else OngoingRefinement(refinement, refiner)
+    given = 0
+    for piece, contacts, last in chunks:
+        if ongoing is not None:
+            piece = ongoing.add(piece, contacts, music.fresh_beats(), last=last)
+        if piece.frames:
+            yield _described(piece, meta, given, music)
+            given += piece.frames
+            music.forget_beats(given / piece.fps)
+
+
+def danced(
+    checkpoint: Checkpoint,
+    music: "Heard",
+    timeline: Timeline,
+    *,
+    overlap: int,
+    sampling: Sampling,
+    progress: Progress | None = None,
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Denormalised features of the frames that each stretch adds, (frames, width), and whether they are the last.
+
+    ``overlap`` is the number of frames that neighbouring windows share. ``progress`` is told frames danced, frames
+    heard, and what is done.
+    """
+    window = checkpoint.config.window
+    generator = torch.Generator().manual_seed(sampling.seed)
+    first = max(2 * overlap, round(FIRST_SHARE * window))
+    begin, previous = 0, None
+    for count in chain([0], COUNTS, repeat(COUNT)):
+        part = WindowPlan(count, window, overlap) if count else WindowPlan(1, first, 0)
+        music.hear(begin + part.frames)
+        last = music.complete and begin + part.frames >= music.stop
+        if last:  # the song ends here: no more windows than it needs
+            cover = WindowPlan.cover(music.stop - begin, window=window, overlap=overlap)
+            part = cover if previous is None else WindowPlan(cover.count, window, overlap)
+
+        def advance(step: int, steps: int, begin: int = begin, frames: int = part.frames) -> None:
+            if progress is not None:
+                reached = begin + frames * step // steps
+                progress(min(reached, music.stop), music.stop, "denoising")
+
+        track, _ = dance_stretch(
+            checkpoint,
+            music.cut(begin, part.frames),
+            timeline,
+            part,
+            begin=begin,
+            previous=previous,
+            sampling=sampling,
+            generator=generator,
+            progress=advance,
+        )
+        known = overlap if previous is not None else 0
+        until = min(part.frames, music.stop - begin) if last else part.frames
+        yield track[known:until].cpu().numpy(), last
+        if last:
+            return
+        begin += part.frames - overlap
+        previous = track[-overlap:] if overlap else None
+        music.forget(begin)
+
+
+class Heard:
     """What was heard of a song and is still needed."""
 
     def __init__(self, parts: Iterator[Part], encode: Callable[[Song], Tensor], fps: float):
@@ -163,7 +156,7 @@ class _Music:
         self._told, self._beats = self._told - skip, self._beats[skip:]
 
 
-def _described(piece: Motion, meta: dict, first: int, music: _Music) -> Motion:
+def _described(piece: Motion, meta: dict, first: int, music: Heard) -> Motion:
     """A piece with the record of the dance, as far as it concerns this piece."""
     begin, end = first / piece.fps, (first + piece.frames) / piece.fps
     own = {

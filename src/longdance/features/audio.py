@@ -23,6 +23,7 @@ LOWEST_SAMPLE_RATE = 1000
 _FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _CORRUPT_PACKETS_TOLERATED = 100
 _WRITE_CHUNK = 65536
+_FRAMES_JOINED = 64  # decoded frames, of about a thousand samples each, that are handled at once
 
 
 def stream_blocks(
@@ -223,6 +224,7 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
     resampler = None
     source = None
     channels = None
+    ready: list = []
     for frame in frames:
         if channels is None:
             channels = frame.layout
@@ -230,23 +232,29 @@ def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.nd
         if resampler is None or key != source:
             # Chained streams may change their rate or layout half-way.
             if resampler is not None:
-                yield from _as_arrays(resampler.resample(None), mono)
+                yield _as_array(ready + resampler.resample(None), mono)
+                ready = []
             # FFmpeg's own way to mono makes what both channels share louder than full scale.
             layout = frame.layout if mono else channels
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
             source = key
         frame.pts = None  # gaps in time stamps are no reason to refuse a file
-        yield from _as_arrays(resampler.resample(frame), mono)
+        ready += resampler.resample(frame)
+        if len(ready) >= _FRAMES_JOINED:
+            yield _as_array(ready, mono)
+            ready = []
     if resampler is not None:
-        yield from _as_arrays(resampler.resample(None), mono)
+        yield _as_array(ready + resampler.resample(None), mono)
 
 
-def _as_arrays(frames: list, mono: bool) -> Iterator[np.ndarray]:
-    for frame in frames:
-        samples = frame.to_ndarray()  # planar: (channels, samples)
-        # Float files may hold NaN or infinity, which would spread over everything measured from them.
+def _as_array(frames: list, mono: bool) -> np.ndarray:
+    if not frames:
+        return np.zeros(0 if mono else (0, 1), np.float32)
+    samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planar: (channels, samples)
+    # Float files may hold NaN or infinity, which would spread over everything measured from them.
+    if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-        yield samples.mean(axis=0) if mono else np.ascontiguousarray(samples.T)
+    return samples.mean(axis=0) if mono else np.ascontiguousarray(samples.T)
 
 
 def _seconds_to_samples(seconds: float, sample_rate: int, name: str) -> int:
