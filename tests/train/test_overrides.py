@@ -22,6 +22,10 @@ def test_nested_fields_are_set_and_others_kept():
         ("nettwork.width=3", "expected an existing group"),
         ("steps=many", "steps"),
         ("precision=8-bit", "precision"),
+        ("losses.joints=1e9", "losses.joints"),
+        ("losses.contact=-0.3", "losses.contact"),
+        ("losses.velocity=nan", "losses.velocity"),
+        ("importance_cap=0", "importance_cap"),
     ],
 )
 def test_mistakes_are_named(setting, message):

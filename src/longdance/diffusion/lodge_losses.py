@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from longdance.diffusion.losses import masked_mean
+from longdance.diffusion.losses import Weight, masked_mean
 from longdance.motion.layout import Layout, Normaliser
 
 
@@ -14,12 +14,12 @@ class LodgeLossWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reconstruction: float = 1.0
-    joints: float = 8.0
-    joint_velocity: float = 0.15
-    joint_acceleration: float = 0.0002
-    contact: float = 0.3
-    genre: float = 0.01
+    reconstruction: Weight = 1.0
+    joints: Weight = 8.0
+    joint_velocity: Weight = 0.15
+    joint_acceleration: Weight = 0.0002
+    contact: Weight = 0.3
+    genre: Weight = 0.01
     """Of the discriminator's verdict, where there is a discriminator."""
 
 

@@ -3,11 +3,16 @@
 Lodge's losses share the forward kinematics and masks from here.
 """
 
+from typing import Annotated
+
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from longdance.motion.layout import Layout, Normaliser
+
+Weight = Annotated[float, Field(ge=0, le=1000)]
+"""Of a term of a loss; the limit keeps mistyped ones from drowning all others."""
 
 
 class EDMGLossWeights(BaseModel):
@@ -15,13 +20,13 @@ class EDMGLossWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reconstruction: float = 0.636
-    velocity: float = 2.964
-    joints: float = 0.646
-    contact: float = 10.942
-    joint_velocity: float = 0.0
+    reconstruction: Weight = 0.636
+    velocity: Weight = 2.964
+    joints: Weight = 0.646
+    contact: Weight = 10.942
+    joint_velocity: Weight = 0.0
     """Mean squared error of joint velocities in (m/s)^2; not in the paper."""
-    joint_acceleration: float = 0.0
+    joint_acceleration: Weight = 0.0
     """Mean squared error of joint accelerations in (m/s^2)^2; not in the paper."""
 
 

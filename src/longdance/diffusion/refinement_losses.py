@@ -1,10 +1,10 @@
 """Training losses of EDMG's Temporal Refinement Module (eq. 11-13), on joint positions in metres."""
 
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat
 from torch import Tensor
 
-from longdance.diffusion.losses import masked_mean
+from longdance.diffusion.losses import Weight, masked_mean
 
 
 class RefinementLossWeights(BaseModel):
@@ -12,10 +12,10 @@ class RefinementLossWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    position: float = 1.0
-    acceleration: float = 1.0
+    position: Weight = 1.0
+    acceleration: Weight = 1.0
     """Of accelerations in metres per frame squared at ``reference_fps``."""
-    reference_fps: float = 60.0
+    reference_fps: PositiveFloat = 60.0
     """Frame rate at which the two terms stand to each other as in the paper (EDMG section 4.1)."""
 
 

@@ -6,15 +6,16 @@ Each stage is a training of its own, and begins with the run of the one before (
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import Annotated, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from longdance.data.store import Store, Take
-from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, edmg_losses, masked_mean
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, Weight, edmg_losses, masked_mean
 from longdance.errors import InputError
 from longdance.models.bailando import (
     Bailando,
@@ -45,10 +46,10 @@ class BailandoMemoryTraining(GenerationConfig):
     network: MemoryConfig
     batch: BatchConfig = BatchConfig(size=32, window=240)
     losses: EDMGLossWeights = EDMGLossWeights(reconstruction=1.0, velocity=1.0, joints=1.0, contact=0.0)
-    root_velocity: float = 1.0
+    root_velocity: Weight = 1.0
     """Weight of the velocity branch's mean squared error in (m/s)^2."""
-    commitment: float = 0.1
-    learning_rate: float = 3e-5
+    commitment: Weight = 0.1
+    learning_rate: PositiveFloat = 3e-5
 
     def task(self, store: Store) -> "BailandoMemoryTask":
         """Training on windows of the store."""
@@ -107,7 +108,7 @@ class BailandoGPTTraining(GenerationConfig):
     """``window`` is at most the context times the frames of a code."""
     initial: str = ""
     """A run or checkpoint of the stage before; it has to be given. A whole Bailando's also gives the transformer."""
-    learning_rate: float = 3e-4
+    learning_rate: PositiveFloat = 3e-4
 
     def task(self, store: Store) -> "BailandoGPTTask":
         """Training on the codes of windows of the store."""
@@ -180,13 +181,13 @@ class BailandoTraining(BailandoGPTTraining):
 
     network: GPTConfig = GPTConfig()
     critic: GPTConfig = GPTConfig(depth=3)
-    critic_learning_rate: float = 3e-4
-    learning_rate: float = 3e-5
-    discount: float = 0.9
+    critic_learning_rate: PositiveFloat = 3e-4
+    learning_rate: PositiveFloat = 3e-5
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.9
     """How much of a reward counts one code earlier."""
-    beat_tolerance: float = 0.1
+    beat_tolerance: PositiveFloat = 0.1
     """Seconds by which a pause may miss the beat; standard deviation of the reward."""
-    consistency: float = 0.2
+    consistency: Weight = 0.2
     """Weight of the penalty for hips and shoulders that face opposite ways."""
 
     def task(self, store: Store) -> "BailandoTask":

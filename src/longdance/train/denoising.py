@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from longdance.data.store import Store
@@ -13,6 +14,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
+from longdance.models.pmd import Count
 from longdance.motion.layout import LAYOUTS, Layout
 from longdance.train.batches import Batch, BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
@@ -26,9 +28,9 @@ class DenoisingConfig(TrainingConfig):
     batch: BatchConfig = BatchConfig()
     layout: str = "smpl24"
     """Motion features that the network sees; the store's may have more joints."""
-    importance_cap: float = 1.0
+    importance_cap: Annotated[float, Field(ge=1, le=1000)] = 1.0
     """How much more a nearly clean example counts than pure noise, at most; 1 as in the papers."""
-    diffusion_steps: int = 1000
+    diffusion_steps: Count = 1000
     """T (EDMG section 4.1, Lodge appendix B)."""
     music_encoder: str = "librosa35"
     text_encoder: str = "all-MiniLM-L6-v2"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from longdance.data.store import Store
@@ -21,7 +22,7 @@ class EDGEConfig(DenoisingConfig):
     """Music is dropped from a quarter of the windows; words are not heard at all."""
     losses: EDMGLossWeights = EDMGLossWeights()
     """EDMG took form and weights of these from EDGE."""
-    learning_rate: float = 4e-4
+    learning_rate: PositiveFloat = 4e-4
     music_encoder: str = "jukebox"
 
     def task(self, store: Store) -> "EDGETask":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from longdance.data.store import Store
@@ -26,8 +27,8 @@ class FACTTraining(GenerationConfig):
     batch: BatchConfig = BatchConfig(size=32, window=240)
     """``window`` is the network's ``music_frames``."""
     losses: EDMGLossWeights = L2
-    learning_rate: float = 1e-4
-    seed_noise: float = 0.0
+    learning_rate: PositiveFloat = 1e-4
+    seed_noise: NonNegativeFloat = 0.0
     """Scale of noise on the seed's normalised features, against errors that feed on themselves (not in the paper)."""
 
     def task(self, store: Store) -> "FACTTask":

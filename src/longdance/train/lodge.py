@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from longdance.choreography.key_motions import global_primitives, key_frames
@@ -33,7 +34,7 @@ class LodgeConfig(DenoisingConfig):
     """What both stages share."""
 
     layout: str = LAYOUT.name
-    learning_rate: float = 1e-4
+    learning_rate: PositiveFloat = 1e-4
     """Of Adan (Lodge section 4.1)."""
     bias_correction: bool = False
     """Of Adan's running means; for short trainings, not in its paper."""
@@ -167,7 +168,7 @@ class LodgeAnyLocalConfig(LodgeConfig):
 
     adversary: DiscriminatorConfig | None = None
     """The multi-genre discriminator (eq. 9); none trains without."""
-    clean_edges: int = 0
+    clean_edges: NonNegativeInt = 0
     """Frames at either end of the network's input that are ground truth: 4 in the fine-tuning stage (eq. 10)."""
     initial: str | None = None
     """A run or checkpoint whose weights and statistics to begin with; its network takes the place of ``network``. The
@@ -175,7 +176,7 @@ class LodgeAnyLocalConfig(LodgeConfig):
 
     def task(self, store: Store) -> "LodgeLocalTask":
         """Training on windows of the store."""
-        if not 0 <= 2 * self.clean_edges <= self.batch.window:
+        if not 2 * self.clean_edges <= self.batch.window:
             raise InputError(f"expected clean_edges from 0 to half of batch.window, got {self.clean_edges}")
         if self.initial == "":
             raise InputError("expected initial=FOLDER, the run of the local stage that is to be fine-tuned")

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat
 from torch import nn
 
 from longdance.data.store import Store
 from longdance.diffusion.lodge_losses import discriminator_loss, generator_loss
-from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights
+from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, Weight
 from longdance.errors import InputError
 from longdance.models.discriminator import DiscriminatorConfig, MultiGenreDiscriminator
 from longdance.models.mnet import MNETConfig, MNETGenerator
@@ -26,12 +27,12 @@ class MNETTraining(GenerationConfig):
     batch: BatchConfig = BatchConfig(size=32, window=120)
     adversary: DiscriminatorConfig = DiscriminatorConfig()
     losses: EDMGLossWeights = L2
-    adversarial: float = 0.01
+    adversarial: Weight = 0.01
     """Weight of the discriminator's verdict; not known to us from the paper."""
-    diversity: float = 0.05
+    diversity: Weight = 0.05
     """Weight of how far apart the dances of two noises are, mean absolute difference of normalised features."""
-    learning_rate: float = 1e-4
-    seed_noise: float = 0.0
+    learning_rate: PositiveFloat = 1e-4
+    seed_noise: NonNegativeFloat = 0.0
     """Scale of noise on the seed's normalised features (not in the paper)."""
 
     def task(self, store: Store) -> "MNETTask":
