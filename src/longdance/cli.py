@@ -228,7 +228,7 @@ def led_by(dancer: "EDMG", cues: dict[str, float], name: str) -> "EDMG":
     if not isinstance(dancer, Lodge):
         options = ", ".join("--" + option.replace("_", "-") for option in cues)
         raise typer.BadParameter(f"{name} has no soft primitives for {options} to lead; use a lodge")
-    return replace(dancer, cues=CueConfig(**(dancer.cues.model_dump() | cues)))
+    return replace(dancer, cues=CueConfig.model_validate(dancer.cues.model_dump() | cues))
 
 
 def find_songs(paths: list[Path]) -> list[Path]:
@@ -604,8 +604,8 @@ def evaluate(
     from longdance.evaluate.run import evaluate as run
 
     store = Store.open(data)
-    chosen = {"variants": tuple(variant)} if variant else {}
-    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, **chosen)
+    variants = tuple(variant) if variant else Protocol.variants
+    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, variants=variants)
     asked = Asked(
         seeds=tuple(range(seeds)), seconds=seconds, steps=steps, sampler=sampler, words=words, device=device
     )

@@ -7,7 +7,7 @@ samplers mean to a diffusion means nothing here. Memory is bounded by the window
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,11 @@ from longdance.choreography.longform import Progress, Sampling
 from longdance.choreography.timeline import Timeline
 from longdance.errors import InputError
 from longdance.features.text import TextPrompt, resolve_prompt
-from longdance.models.bailando import sample_codes
+from longdance.models.bailando import Bailando, sample_codes
+from longdance.models.checkpoint import Checkpoint
+from longdance.models.fact import FACTNetwork
 from longdance.models.generators import GeneratorCheckpoint
+from longdance.models.mnet import MNETGenerator
 from longdance.motion.layout import Layout
 from longdance.motion.rotations import matrix_to_6d
 
@@ -54,7 +57,7 @@ class Autoregressive(EDMG):
         return unheard(text, self.name, prompt=prompt)
 
     def _dance(
-        self, commission: Commission, checkpoint: GeneratorCheckpoint, progress: Progress | None
+        self, commission: Commission, checkpoint: Checkpoint, progress: Progress | None
     ) -> tuple[np.ndarray, dict]:
         generator = torch.Generator().manual_seed(commission.sampling.seed)
         frames, parts, done = commission.frames, [], 0
@@ -79,7 +82,7 @@ class Autoregressive(EDMG):
     @abstractmethod
     def parts(
         self,
-        checkpoint: GeneratorCheckpoint,
+        checkpoint: Checkpoint,
         music: Float[Tensor, "heard music_channels"],
         frames: int,
         timeline: Timeline,
@@ -100,12 +103,12 @@ class FACT(Autoregressive):
     @property
     def lookahead(self) -> int:
         """All that the network hears beyond its seed."""
-        config = self.checkpoint.network.config
+        config = cast(FACTNetwork, self.checkpoint.network).config
         return config.music_frames - config.seed_frames
 
     def parts(self, checkpoint, music, frames, timeline, generator, progress) -> Iterator[Tensor]:
         """``keep`` frames at a time."""
-        network = checkpoint.network
+        network = cast(FACTNetwork, checkpoint.network)
         config, seed = network.config, network.config.seed_frames
         start = network.pool[int(torch.randint(config.pool, (1,), generator=generator))]
         music = with_prelude(music, seed)
@@ -124,7 +127,7 @@ class MNET(Autoregressive):
     @property
     def lookahead(self) -> int:
         """As much as one window makes."""
-        return self.checkpoint.network.config.future
+        return cast(MNETGenerator, self.checkpoint.network).config.future
 
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
         config = self.checkpoint.config
@@ -138,7 +141,7 @@ class MNET(Autoregressive):
 
     def parts(self, checkpoint, music, frames, timeline, generator, progress) -> Iterator[Tensor]:
         """One window at a time; the genre that leads in a window is the window's."""
-        network = checkpoint.network
+        network = cast(MNETGenerator, checkpoint.network)
         config, seed = network.config, network.config.seed_frames
         noise = torch.randn(1, config.noise, generator=generator).to(music.device)
         chance = int(torch.randint(2**31, (1,), generator=generator))
@@ -168,7 +171,7 @@ def with_prelude(music: Float[Tensor, "heard music_channels"], frames: int) -> F
 
 
 def rolled(
-    checkpoint: GeneratorCheckpoint,
+    checkpoint: Checkpoint,
     start: Float[Tensor, "seed features"],
     frames: int,
     advance: Callable[[Tensor, int], Tensor],
@@ -217,11 +220,11 @@ class BailandoDancer(Autoregressive):
     @property
     def lookahead(self) -> int:
         """Up to the end of the last code."""
-        return self.checkpoint.network.config.memory.stride
+        return cast(Bailando, self.checkpoint.network).config.memory.stride
 
     def parts(self, checkpoint, music, frames, timeline, generator, progress) -> Iterator[Tensor]:
         """Blocks of codes, each seen with those around it, so that a block's edges are no edges of the dance."""
-        network = checkpoint.network
+        network = cast(Bailando, checkpoint.network)
         memory, stride, reach = network.memory, network.memory.config.stride, network.memory.config.reach
         tokens = -(-frames // stride)
         codes = sample_codes(

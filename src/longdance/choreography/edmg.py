@@ -298,7 +298,7 @@ class EDMG:
     def _prompt(self, genre: str | None, movement: str | Sequence[str] | None, prompt: str | None) -> TextPrompt:
         config = self.checkpoint.config
         movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
-        width = self.checkpoint.network.config.text_width
+        width = config.network_config.text_width
         text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder, width=width)
         if text.genre is not None and not text.shown_in_training:
             # What training never said may mean anything to the network: the genre outweighs it.

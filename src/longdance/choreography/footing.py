@@ -7,6 +7,7 @@ is left to ``motion.ik.lock_feet``.
 """
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -127,7 +128,8 @@ def stances(motion: Motion, labelled: np.ndarray | None = None) -> np.ndarray:
     slow = np.clip(np.median(speed[low]), *SLOW) if low.any() else SLOW[0]
     comes, stays = low & (speed < slow), (height < RAISED) & (speed < 2 * slow)
     # Runs of `stays`, apart for every joint, of which some frame is in `comes`.
-    runs, count = ndimage.label(stays, structure=np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]]))
+    connected = np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]])
+    runs, count = cast(tuple[np.ndarray, int], ndimage.label(stays, structure=connected))
     begun = np.zeros(count + 1, bool)
     begun[runs[comes & stays]] = True
     standing = stays & begun[runs]

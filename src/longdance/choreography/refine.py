@@ -96,10 +96,10 @@ def without_flips(motion: Motion) -> Motion:
             taken[max(0, frame - reach + 1) : frame + reach + 1] = True
         edges = np.diff(np.pad(taken, 1).astype(int))
         for begin, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
-            first, last = max(begin - 1, 0), min(end, motion.frames - 1)
+            first, last = max(int(begin) - 1, 0), min(int(end), motion.frames - 1)
             share = torch.linspace(0, 1, last - first + 1, dtype=rotations.dtype)
-            ends = (rotations[at, joint].expand(len(share), 3, 3) for at in (first, last))
-            spread[first : last + 1, joint] = rot.slerp(*ends, share).numpy()
+            before, after = (rotations[at, joint].expand(len(share), 3, 3) for at in (first, last))
+            spread[first : last + 1, joint] = rot.slerp(before, after, share).numpy()
     return replace(motion, rotations=spread)
 
 

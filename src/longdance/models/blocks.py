@@ -36,6 +36,7 @@ class Preconditioner(nn.Module):
         missing = (1 - signal.sqrt() * skip) ** 2 * data + skip**2 * noise
         factors = torch.stack((1 / (signal * data + noise).sqrt(), skip, missing.sqrt()))
         # Follows from the configuration, so it is not stored with the weights.
+        self.factors: Tensor
         self.register_buffer("factors", factors.float(), persistent=False)
 
     def forward(self, step: Int[Tensor, " batch"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,7 +65,8 @@ class TemporalFilter(nn.Module):
         frames, reach = noisy.shape[1], self.taps // 2
         gains = self.gains(step).to(noisy.dtype).unflatten(-1, (self.taps, 1, -1))
         padded = nn.functional.pad(noisy.transpose(1, 2), (reach, reach), mode="replicate").transpose(1, 2)
-        return sum(gains[:, tap] * padded[:, tap : tap + frames] for tap in range(self.taps))
+        weighted = (gains[:, tap] * padded[:, tap : tap + frames] for tap in range(self.taps))
+        return sum(weighted, start=padded.new_zeros(()))
 
 
 class StepEmbedding(nn.Module):

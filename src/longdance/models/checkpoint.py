@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
@@ -132,9 +132,13 @@ class CheckpointConfig(NetworkRecord):
         return DENOISERS[self.denoiser][0].model_validate(self.network)
 
 
+Config = TypeVar("Config", bound=NetworkRecord, covariant=True)
+
+
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """A denoiser with what is needed to use it: normalisation of motion and music, and its configuration.
+class Checkpoint(Generic[Config]):
+    """A network with what is needed to use it: normalisation of motion and music, and its record, a denoiser's
+    (``CheckpointConfig``) unless another kind of checkpoint says otherwise.
 
     ``music_mean`` (music_channels,) and ``music_scale`` (music_channels,) are statistics of the training songs.
     """
@@ -144,7 +148,7 @@ class Checkpoint:
     NETWORK: ClassVar[Callable[[BaseModel], nn.Module]] = staticmethod(build)
     """A new network from its configuration."""
 
-    config: CheckpointConfig
+    config: Config
     network: nn.Module
     normaliser: Normaliser
     music_mean: Tensor

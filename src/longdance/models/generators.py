@@ -4,8 +4,10 @@ A folder holds one of these if its ``config.json`` names a ``generator``; a deno
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel, model_validator
 from torch import nn
@@ -64,10 +66,13 @@ def holds_generator(folder: Path) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class GeneratorCheckpoint(Checkpoint):
+class GeneratorCheckpoint(Checkpoint[GeneratorConfig]):
     """A network that continues dances, with what is needed to use it."""
 
     CONFIG = GeneratorConfig
     NETWORK = staticmethod(build)
 
-    config: GeneratorConfig
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "GeneratorCheckpoint":
+        """As ``Checkpoint.load``."""
+        return cast(GeneratorCheckpoint, super().load(folder))

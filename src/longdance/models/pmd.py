@@ -5,7 +5,8 @@ named in the fields of ``PMDConfig``.
 """
 
 import math
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -111,11 +112,11 @@ class ShortConvolution(nn.Conv1d):
         super().__init__(channels, channels, kernel, groups=channels)
         self.before = kernel // 2 if centred else kernel - 1
 
-    def forward(self, x: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
-        kernel, frames = self.kernel_size[0], x.shape[1]
-        padded = nn.functional.pad(x, (0, 0, self.before, kernel - 1 - self.before))
-        weight = self.weight[:, 0].to(x.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
-        result = self.bias.to(x.dtype)
+    def forward(self, input: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
+        kernel, frames = self.kernel_size[0], input.shape[1]
+        padded = nn.functional.pad(input, (0, 0, self.before, kernel - 1 - self.before))
+        weight = self.weight[:, 0].to(input.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
+        result = cast(Tensor, self.bias).to(input.dtype)
         for offset in range(kernel):
             result = torch.addcmul(result, padded[:, offset : offset + frames], weight[:, offset])
         return result
@@ -322,7 +323,7 @@ class ParallelMambaDenoiser(nn.Module):
             self.precondition = Preconditioner(config.diffusion_steps)
             self.filter = TemporalFilter(config.features, width)
         # Residual branches start small, so that depth does not inflate the signal.
-        for block in self.blocks:
+        for block in cast(Iterable[PMDBlock], self.blocks):
             for layer in (block.mixer.output, block.attention.output, block.style):
                 layer.weight.data.mul_(1 / math.sqrt(config.depth))
 

@@ -286,7 +286,8 @@ def running_average(decay: float) -> Callable:
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
         now = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - now)
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - now)
 
     return update
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -427,7 +427,7 @@ def _clips_of_song(
     Clips shorter than ``least_frames`` are repeated to that length, and their music with them.
     """
     layout, fps = LAYOUTS[settings.layout], settings.fps
-    song = Song.load(clips[0].song)
+    song = Song.load(cast(Path, clips[0].song))  # clips without a song were left out
     heard = MUSIC_ENCODERS[settings.music_encoder](song, fps)
     failed: dict[str, str] = {}
     records, motions, musics = [], [], [heard]

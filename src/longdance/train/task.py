@@ -1,5 +1,6 @@
 """What the training loop must be told about a kind of training: its settings, its networks, its data and its losses."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from longdance.data.store import Store
-from longdance.models.checkpoint import Checkpoint
 
 KEPT = "network"
 """The network whose weights are averaged, validated and kept; others only help to train it."""
@@ -58,6 +58,15 @@ class Batch(Protocol):
         ...
 
 
+@runtime_checkable
+class Savable(Protocol):
+    """What a training leaves behind: a checkpoint, a refiner, an adapter."""
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write it into a folder."""
+        ...
+
+
 class Task(ABC):
     """A kind of training. The loop knows nothing else about what is trained."""
 
@@ -95,5 +104,5 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def as_checkpoint(self, network: nn.Module, step: int) -> Checkpoint:
+    def as_checkpoint(self, network: nn.Module, step: int) -> Savable:
         """What a user needs of the run: the kept network with all that is needed to use it."""
