@@ -66,13 +66,15 @@ export function upload(path, file, progress) {
   });
 }
 
-// Follows a job from its present state to its end; returns a function that stops following.
-export function followJob(job, progress, end) {
+// Follows a job from its present state to its end; returns a function that stops following. `lost` is called when the
+// connection breaks, which the browser then makes anew.
+export function followJob(job, { progress, end, lost }) {
   const events = new EventSource(`/api/jobs/${job}/events`);
   events.addEventListener("progress", (event) => progress(JSON.parse(event.data)));
   events.addEventListener("end", (event) => {
     events.close();
     end(JSON.parse(event.data));
   });
+  events.onerror = () => lost(new Error(UNREACHABLE));
   return () => events.close();
 }

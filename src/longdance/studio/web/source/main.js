@@ -165,7 +165,7 @@ class Studio {
     const { song } = project;
     this.view.setSong(song.state === "ready" ? `${this.path}/song` : null, song);
     this.timeline.show(song);
-    if (song.state === "failed") this.fail(new Error(api.sentence(song.error ?? "the song could not be used")));
+    if (song.state === "failed" && song !== before?.song) this.fail(new Error(api.sentence(song.error ?? "the song could not be used")));
     this.followNext();
     this.draw();
     if (!this.takeId && before?.id === project.id) {
@@ -217,16 +217,21 @@ class Studio {
     const wanted = [song.state === "analysing" && song.job, takes.find((take) => take.state === "running")?.job];
     for (const job of wanted.filter(Boolean)) {
       if (this.following.has(job)) continue;
-      const stop = api.followJob(
-        job,
-        (told) => this.progress(told),
-        (told) => this.ended(told),
-      );
+      const stop = api.followJob(job, {
+        progress: (told) => this.progress(told),
+        end: (told) => this.ended(told),
+        lost: (error) => {
+          this.lost = true;
+          this.fail(error);
+        },
+      });
       this.following.set(job, stop);
     }
   }
 
   progress(told) {
+    if (this.lost) this.clearError();
+    this.lost = false;
     this.jobs.set(told.id, told);
     this.drawJob();
     this.drawTakes();

@@ -32,6 +32,7 @@ export class Timeline {
     this.from = 0;
     this.to = 1;
     this.time = 0;
+    this.dragging = false;
     this.elements = new Map();
     this.canvas.addEventListener("pointerdown", (event) => this.press(event));
     this.layer.addEventListener("pointerdown", (event) => this.pressScore(event));
@@ -160,6 +161,7 @@ export class Timeline {
     const target = event.currentTarget;
     const startX = event.clientX;
     let going = atOnce;
+    this.dragging = true;
     target.setPointerCapture(event.pointerId);
     const move = (next) => {
       going ||= Math.abs(next.clientX - startX) > CLICK;
@@ -169,6 +171,7 @@ export class Timeline {
       target.removeEventListener("pointermove", move);
       target.removeEventListener("pointerup", stop);
       target.removeEventListener("pointercancel", stop);
+      this.dragging = false;
       if (going) ended(last);
       else if (clicked) clicked(last);
     };
@@ -181,6 +184,7 @@ export class Timeline {
   // --- the score ---
 
   showScore(blocks, chosen) {
+    if (this.dragging) return; // what is being dragged is newer
     this.blocks = blocks.map((block) => ({ ...block }));
     this.chosen = chosen;
     this.drawBlocks();
