@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from longdance.choreography.pretrained import WEIGHTS, parts_of, shipped
 from longdance.data.catalogue import find_genre, genre_names, load_catalogue
@@ -31,8 +32,9 @@ from longdance.data.search import search
 from longdance.errors import InputError
 from longdance.export.endings import FORMATS, file_ending
 from longdance.export.naming import NAMINGS
+from longdance.files import atomic_write
 from longdance.studio import tracks, uploads
-from longdance.studio.guard import Guard, TooLarge
+from longdance.studio.guard import Guard
 from longdance.studio.jobs import ENDED, WORKER_DIED, Job, Lane, State, TooManyJobs
 from longdance.studio.projects import (
     CLOSED,
@@ -49,6 +51,7 @@ from longdance.studio.projects import (
     TakeState,
     Words,
     new_id,
+    now,
     shown_name,
     told_fault,
 )
@@ -167,6 +170,8 @@ class Studio:
         try:
             with self.projects.changing(project.id) as changed:
                 changed.song.job = job.id
+                if changed.settings.model not in self.config.models:
+                    changed.settings.model = next(iter(self.config.models))
                 self.media.submit(job)
         except (TooManyJobs, OSError):
             self.media.cancel(job)
@@ -184,7 +189,8 @@ class Studio:
                 project.song.state, project.song.error = "failed", error or "the song was not listened to"
 
         self.projects.note_end(job.project, note)
-        self.projects.forget_upload(job.project)
+        self.projects.sweep(job.project, "uploaded", keep=())
+        self.projects.sweep(job.project, "song", keep=(".flac",) if state == "done" else ())
 
     # --- dances ---
 
@@ -246,6 +252,11 @@ class Studio:
                 if asked.what == "blend":
                     files["other"] = self.projects.take_file(number, _ready(project, asked.other).id)
                 take = project.takes[parent]
+                if asked.what == "redo" and not (asked.end > take.start and asked.begin < take.start + take.seconds):
+                    raise InputError(
+                        f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
+                        f"{take.start + take.seconds:g} s, got {asked.begin:g} to {asked.end:g} s"
+                    )
                 settings = project.settings.model_dump()
                 made_by = take.record.get("model")
                 settings["model"] = asked.model or (made_by if made_by in self.config.models else settings["model"])
@@ -269,7 +280,7 @@ class Studio:
         task = "generate" if what == "generate" else "edit"
         job = Job(project=project.id, take=new_id(), what=what, task=task, finish=self._take_ended, arguments={})
         project.takes[job.take] = TakeState(
-            id=job.take, name=f"take {len(project.takes) + 1}", parent=parent, made=project.updated, what=what,
+            id=job.take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what,
             job=job.id, start=start,
         )  # fmt: skip
         project.shown.append(job.take)
@@ -294,6 +305,7 @@ class Studio:
                 take.state, take.error = "cancelled" if state == "cancelled" else "failed", error
 
         self.projects.note_end(job.project, note)
+        self.projects.sweep(job.project, f"takes/{job.take}", keep=(".npz", ".track") if state == "done" else ())
 
     def cancel_unseen(self, project: ProjectState) -> None:
         """Stop making takes that were undone or deleted."""
@@ -389,7 +401,8 @@ def _answer_errors(app: FastAPI) -> None:
     for kind, status in ((InputError, 422), (NotThere, 404), (OutOfTurn, 409), (TooManyJobs, 429)):
         app.add_exception_handler(kind, lambda _, error, status=status: answer(status, str(error)))
     app.add_exception_handler(ValidationError, lambda _, error: answer(422, told_fault(error)))
-    app.add_exception_handler(TooLarge, lambda _, error: answer(413, "more was sent than is taken; try a smaller file"))
+    # Nobody is there to read this.
+    app.add_exception_handler(ClientDisconnect, lambda _, error: answer(400, "the request was cut off"))
     app.add_exception_handler(HTTPException, lambda _, error: answer(error.status_code, str(error.detail)))
 
     def not_understood(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -626,10 +639,21 @@ def _track(projects: Projects, take: TakeState, project: str, first: int) -> byt
     try:
         return tracks.read(track, first=first, final=True)
     except (FileNotFoundError, InputError):
-        from longdance.motion.motion import Motion
+        return _track_anew(track, projects.take_file(project, take.id), first)
 
-        tracks.begin(track, Motion.load(projects.take_file(project, take.id)))
-        return tracks.read(track, first=first, final=True)
+
+def _track_anew(track: Path, dance: Path, first: int) -> bytes:
+    """Frames from the dance itself, where the file of them is lost or damaged."""
+    from longdance.motion.motion import Motion
+
+    try:
+        motion = Motion.load(dance)
+    except InputError as error:
+        log.error("a take cannot be read", exc_info=error)
+        raise OutOfTurn("this take's file is lost or damaged; make another one") from error
+    with atomic_write(track) as temporary:
+        tracks.begin(temporary, motion)
+    return tracks.read(track, first=first, final=True)
 
 
 def _job_routes(app: FastAPI, studio: Studio) -> None:

@@ -305,8 +305,8 @@ class Projects:
 
     def create(self, uploaded: Path, *, name: str, song_name: str) -> ProjectState:
         """A project of a song that was uploaded to the temporary file ``uploaded``, which is moved into it."""
-        now = _now()
-        project = ProjectState(id=new_id(), name=name, created=now, updated=now, song=SongState(name=song_name))
+        made = now()
+        project = ProjectState(id=new_id(), name=name, created=made, updated=made, song=SongState(name=song_name))
         folder = self._folder / project.id
         (folder / "takes").mkdir(parents=True)
         try:
@@ -380,11 +380,12 @@ class Projects:
                 log.error("%s: could not be written (%s)", self._folder / project, error.strerror)
                 self._projects[project] = after
 
-    def forget_upload(self, project: str) -> None:
-        """Remove what was uploaded, once it has been listened to."""
-        with self._lock:
-            if project in self._projects:
-                self.upload_file(project).unlink(missing_ok=True)
+    def sweep(self, project: str, stem: str, *, keep: tuple[str, ...]) -> None:
+        """Remove what a job has left of the files ``stem`` (in the project's folder), but for the endings to keep."""
+        place = self._folder / project / stem
+        for path in (*place.parent.glob(f"{place.name}*"), *place.parent.glob(f".{place.name}-*")):
+            if path.name not in {f"{place.name}{ending}" for ending in keep}:
+                path.unlink(missing_ok=True)
 
     def _settle(self, before: ProjectState, after: ProjectState) -> None:
         """Write a changed project and let it take its place; takes that nothing refers to any more are removed."""
@@ -393,7 +394,7 @@ class Projects:
         kept = {*after.shown, *(take for state in (*after.history.undo, *after.history.redo) for take in state.takes)}
         dropped = [take for take in after.takes if take not in kept]
         after.takes = {take: state for take, state in after.takes.items() if take in kept}
-        after.updated = _now()
+        after.updated = now()
         self._write(after)
         self._projects[after.id] = after
         for take in dropped:
@@ -458,7 +459,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _now() -> str:
+def now() -> str:
+    """The present moment, as it is written down."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

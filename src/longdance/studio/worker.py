@@ -6,8 +6,10 @@ files and returns what the server is to remember.
 """
 
 import errno
+import json
 import logging
 import os
+import re
 import signal
 import time
 import zipfile
@@ -17,8 +19,6 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from longdance.errors import Cancelled, InputError
 
@@ -54,7 +54,7 @@ def work(pipe: Connection, models: Mapping[str, str]) -> None:
         except Cancelled:
             answer = ("cancelled", number)
         except Exception as error:
-            answer = ("failed", number, told(error))
+            answer = ("failed", number, without_paths(told(error), arguments, models))
         try:
             pipe.send(answer)
         except OSError:
@@ -71,6 +71,21 @@ def told(error: Exception) -> str:
         return "this computer has too little memory for that; try a shorter stretch"
     log.error("a task of the studio failed", exc_info=error)
     return BROKEN_INSIDE
+
+
+def without_paths(text: str, arguments: Mapping[str, Any], models: Mapping[str, str]) -> str:
+    """The text without the folders of this computer, which are nobody's business in a browser."""
+    for name, folder in models.items():
+        text = text.replace(folder, name)
+    for name, path in arguments.items():
+        if isinstance(path, str) and os.path.isabs(path):
+            text = text.replace(path, FILES.get(name, "a file"))
+    return _PATH.sub("a file", text)
+
+
+FILES = {"song": "the song", "uploaded": "the song", "parent": "the dance", "other": "the other dance"}
+"""What files are called to people, by the argument that names them."""
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:\\|/)(?:[^\s/\\:;,'\"]+[/\\])+[^\s:;,'\"]*")
 
 
 class Line:
@@ -286,6 +301,7 @@ def _load_song(path: str, start: float, seconds: float | None):
 
 def _collected(pieces: Iterator, track: Path, line: Line):
     """The whole dance of its pieces, each of which can be played from ``track`` as soon as it is there."""
+    from longdance.motion.motion import Motion
     from longdance.studio import tracks
 
     parts = []
@@ -298,11 +314,7 @@ def _collected(pieces: Iterator, track: Path, line: Line):
                 tracks.begin(growing, piece)
             parts.append(piece)
             line.ready(round(sum(part.frames for part in parts) / piece.fps, 3))
-        dance = replace(
-            parts[-1],
-            root_position=np.concatenate([part.root_position for part in parts]),
-            rotations=np.concatenate([part.rotations for part in parts]),
-        )
+        dance = parts[0] if len(parts) == 1 else Motion.joined(parts)
         # Contacts of frames at the seams are told from both sides now.
         tracks.begin(growing, dance)
         os.replace(growing, track)
@@ -314,5 +326,7 @@ def _collected(pieces: Iterator, track: Path, line: Line):
 def _kept(dance, path: Path) -> dict:
     """Write the dance; what is worth remembering of it is returned."""
     dance.save(path)
-    record = {key: value for key, value in dance.meta.items() if key != "beat_times"}
+    # JSON has no words for what is not finite.
+    record = json.loads(json.dumps(dance.meta), parse_constant=lambda _: None)
+    record.pop("beat_times", None)
     return {"seconds": round(dance.seconds, 4), "fps": dance.fps, "frames": dance.frames, "record": record}
