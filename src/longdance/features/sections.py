@@ -16,11 +16,11 @@ _REACH = 32
 """Beats before and after a place that are compared: eight bars."""
 _SHORTEST = 16
 """Beats between two changes."""
-_THRESHOLD = 0.3
+_THRESHOLD = 0.45
 """Share of the song's clearest change that a change must reach."""
-_NOTICEABLE = 0.02
-"""Mean novelty, of 4 at most, below which a song stays the same throughout."""
-_ALIKE = 0.8
+_NOTICEABLE = 0.2
+"""Novelty, of 4 at most, below which nothing is a change: beats that have nothing to do with each other make 0.1."""
+_ALIKE = 0.6
 """Cosine of the sounds of two sections from which on they get the same letter."""
 
 
