@@ -24,6 +24,10 @@ _ALIKE = 0.6
 """Cosine of the sounds of two sections from which on they get the same letter."""
 
 
+_TIMBRE_NOISE, _HARMONY_NOISE = 5.0, 0.1
+"""Spread over the beats of a song, in the units of MFCC (decibel) and chroma, below which it stands for nothing."""
+
+
 class Section(NamedTuple):
     """A part of a song, in seconds; parts with the same ``label`` (A, B, ...) sound alike."""
 
@@ -75,16 +79,17 @@ def novelty(features: np.ndarray) -> np.ndarray:
 
 
 def _beat_features(song: Song, beats: np.ndarray) -> np.ndarray:
-    """(beats, channels): timbre and harmony as spread over the song, each of them half of a unit vector."""
+    """(beats, channels): timbre and harmony of each beat against the song's mean, together of unit length at most."""
     edges = np.append(beats, song.seconds)
     blocks = []
-    for track in (song.spectra.mfcc, song.spectra.chroma):
+    for track, noise in ((song.spectra.mfcc, _TIMBRE_NOISE), (song.spectra.chroma, _HARMONY_NOISE)):
         cells = np.clip(np.round(edges * spectrum.TIMBRE_RATE).astype(int), 0, len(track))
         sums = np.concatenate([np.zeros((1, track.shape[1])), np.cumsum(track, axis=0, dtype=np.float64)])
         means = np.diff(sums[cells], axis=0) / np.maximum(np.diff(cells), 1)[:, None]
-        spread = means.std(axis=0)
-        means = (means - means.mean(axis=0)) / np.where(spread > 1e-6, spread, np.inf)
-        blocks.append(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9) / np.sqrt(2))
+        means = (means - means.mean(axis=0)) / np.maximum(means.std(axis=0), noise)
+        # What differs by no more than noise does is not blown up to a difference.
+        length = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 0.75 * np.sqrt(track.shape[1]))
+        blocks.append(means / length / np.sqrt(2))
     return np.concatenate(blocks, axis=1)
 
 
