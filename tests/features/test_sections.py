@@ -1,5 +1,7 @@
 """Sections are found where the sound changes for long, and nowhere else."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,6 @@ from longdance.features.sections import find_sections, novelty
 from longdance.features.song import Song
 
 RATE = 22050
-BEATS = np.arange(0.0, 48.0, 0.5)
 
 
 def part(seconds: float, chord: tuple[float, ...], brightness: int) -> np.ndarray:
@@ -21,7 +22,7 @@ def song(*parts: np.ndarray) -> Song:
     noise = np.random.default_rng(0).normal(0, 1e-3, sum(map(len, parts)))
     samples = (0.1 * np.concatenate(parts) + noise).astype(np.float32)
     seconds = len(samples) / RATE
-    beats = BEATS[BEATS < seconds]
+    beats = np.arange(0.0, seconds, 0.5)
     return Song.from_samples(samples, RATE, beat_times=beats, downbeat_times=beats[::4])
 
 
@@ -34,7 +35,7 @@ def test_two_verses_around_a_chorus():
     assert [section.begin for section in sections] == pytest.approx([0, 16, 32], abs=1.0)
     assert [section.label for section in sections] == ["A", "B", "A"]
     assert sections[-1].end == pytest.approx(48)
-    assert all(one.end == following.begin for one, following in zip(sections, sections[1:], strict=False))
+    assert all(one.end == following.begin for one, following in pairwise(sections))
 
 
 @pytest.mark.parametrize("seconds", [0.4, 5.0, 40.0])

@@ -188,9 +188,9 @@ class Studio:
             else:
                 project.song.state, project.song.error = "failed", error or "the song was not listened to"
 
-        self.projects.note_end(job.project, note)
         self.projects.sweep(job.project, "uploaded", keep=())
         self.projects.sweep(job.project, "song", keep=(".flac",) if state == "done" else ())
+        self.projects.note_end(job.project, note)
 
     # --- dances ---
 
@@ -304,8 +304,8 @@ class Studio:
             else:
                 take.state, take.error = "cancelled" if state == "cancelled" else "failed", error
 
-        self.projects.note_end(job.project, note)
         self.projects.sweep(job.project, f"takes/{job.take}", keep=(".npz", ".track") if state == "done" else ())
+        self.projects.note_end(job.project, note)
 
     def cancel_unseen(self, project: ProjectState) -> None:
         """Stop making takes that were undone or deleted."""

@@ -134,7 +134,7 @@ class Tasks:
         self, line: Line, *, song: str, name: str, settings: dict, blocks: list[dict], take: str, track: str
     ) -> dict:
         """Dance to ``song`` (a file, called ``name`` in the record) and write the files ``take`` and ``track``."""
-        from longdance.choreography.edmg import DEFAULT_REFINEMENT
+        from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG
         from longdance.diffusion.guidance import Guidance
 
         line.progress(0, 1, "loading the model")
@@ -151,7 +151,7 @@ class Tasks:
             "progress": line.progress,
         }
         song_named = replace(heard, name=name)
-        if hasattr(model, "stream"):
+        if isinstance(model, EDMG) and type(model)._dance is EDMG._dance:
             pieces = model.stream(song_named, **arguments)
         else:
             pieces = iter([model.generate(song_named, **arguments)])
