@@ -21,7 +21,7 @@ from longdance.studio.app import Studio, StudioConfig, create_app
 from longdance.train.denoising import as_checkpoint
 from longdance.train.recipes import tiny
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import soundfile
 
 from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_quaternion
-from studio.conftest import project_with_song
+from studio.conftest import ended, project_with_song, until
 
 
 def read_track(content: bytes) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray]:
@@ -116,6 +116,26 @@ def test_the_song_comes_along_in_a_zip(running, danced):
         assert b"mixamorig:Hips" in archive.read("dance.bvh")
         sound, rate = soundfile.read(io.BytesIO(archive.read("dance.wav")))
         assert len(sound) / rate == pytest.approx(danced["takes"][0]["seconds"], abs=0.01)
+
+
+def test_the_beginning_plays_while_the_rest_is_computed(running, song):
+    _, client = running
+    project = project_with_song(client, song)
+    settings = {"steps": 60, "seconds": None}
+    asked = client.post(f"/api/projects/{project['id']}/generate", json={"settings": settings}).json()
+    address = f"/api/projects/{project['id']}/takes/{asked['take']}/motion"
+    early = until(lambda: (track := read_track(client.get(address).content))[0]["frames"] and track)
+    assert not early[0]["final"]
+    assert client.get(f"/api/jobs/{asked['job']}").json()["state"] == "running"
+    assert client.get(f"/api/jobs/{asked['job']}").json()["seconds_ready"] > 0
+    assert ended(client, asked["job"])["state"] == "done"
+    whole = read_track(client.get(address).content)
+    frames = early[0]["frames"]
+    assert whole[0]["final"]
+    assert frames < whole[0]["frames"] == pytest.approx(8 * whole[0]["fps"], abs=2)
+    # What was played is what is kept: to the precision of the dance's file.
+    np.testing.assert_array_equal(early[1], whole[1][:frames])
+    np.testing.assert_array_equal(early[2], whole[2][:frames])
 
 
 def test_events_tell_of_a_dance_from_beginning_to_end(running, song):

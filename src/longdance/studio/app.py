@@ -33,6 +33,7 @@ from longdance.errors import InputError
 from longdance.export.endings import FORMATS, file_ending
 from longdance.export.naming import NAMINGS
 from longdance.files import atomic_write
+from longdance.models.adapter import holds_adapter
 from longdance.studio import tracks, uploads
 from longdance.studio.guard import Guard
 from longdance.studio.jobs import ENDED, WORKER_DIED, Job, Lane, State, TooManyJobs
@@ -713,6 +714,8 @@ def model_card(name: str, folder: Path) -> dict:
         raise InputError(f"{folder}: expected a folder with a trained model")
     try:
         config = json.loads((parts[-1] / "config.json").read_text(encoding="utf-8"))
+        if holds_adapter(folder):
+            return _adapted_card(name, config)
         kind = config.get("denoiser") or config["generator"]
         return {
             "name": name,
@@ -724,6 +727,13 @@ def model_card(name: str, folder: Path) -> dict:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{parts[-1] / 'config.json'}: expected the configuration of a model ({error!r})") from error
+
+
+def _adapted_card(name: str, config: dict) -> dict:
+    """The card of a model that is another one in fewer steps."""
+    base = str(config["adapts"])
+    card = model_card(base, WEIGHTS / base if base in shipped() else Path(base))
+    return card | {"name": name, "describes": f"{Path(base).name} in {int(config['steps'])} steps, and so much sooner"}
 
 
 DESCRIPTIONS = {

@@ -86,7 +86,8 @@ class Settings(Words):
 
     model: Annotated[str, Field(max_length=120)] = "edmg"
     seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
-    steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Denoising steps; the model's own number if not given."""
     seconds: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
     start: Seconds = 0.0
     music_guidance: Annotated[float, Field(ge=0, le=30)] = 1.0

@@ -1,5 +1,6 @@
 """Starting the studio: where it listens, who may come in, and what is told about that."""
 
+import os
 import re
 import secrets
 import socket
@@ -42,32 +43,37 @@ def serve(
     if token is not None and not re.fullmatch(r"[A-Za-z0-9_-]{8,200}", token):
         raise InputError("expected a token of 8 to 200 letters, digits, - and _")
     known = {name: WEIGHTS / name for name in shipped()} | {folder.resolve().name: folder for folder in models}
-    listener = _listener(host, port)
-    studio = Studio(StudioConfig(folder=projects or default_folder(), host=host, token=token, models=known))
-    try:
-        address = f"http://{_as_seen(host)}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
-        say(f"the studio is open at {address}")
-        say(f"projects are kept in {studio.projects.folder}; Ctrl-C closes the studio")
-        settings = uvicorn.Config(
-            create_app(studio), log_level="warning", access_log=False, server_header=False,
-            timeout_graceful_shutdown=2, limit_concurrency=200, h11_max_incomplete_event_size=64_000,
-        )  # fmt: skip
-        uvicorn.Server(settings).run(sockets=[listener])
-    finally:
-        listener.close()
+    with _listener(host, port) as listener:
+        studio = Studio(StudioConfig(folder=projects or default_folder(), host=host, token=token, models=known))
+        try:
+            application = create_app(studio)
+            address = f"http://{_as_seen(host)}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
+            say(f"the studio is open at {address}")
+            say(f"projects are kept in {studio.projects.folder}; Ctrl-C closes the studio")
+            settings = uvicorn.Config(
+                application, log_level="warning", access_log=False, server_header=False,
+                timeout_graceful_shutdown=2, limit_concurrency=200, h11_max_incomplete_event_size=64_000,
+            )  # fmt: skip
+            uvicorn.Server(settings).run(sockets=[listener])
+        finally:
+            studio.close()
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    listener: socket.socket | None = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name != "nt":  # where it means that a port may be shared with a stranger
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(128)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         raise InputError(
             f"expected an address to listen at, got {host} port {port} ({error.strerror}); try another --port"
         ) from error
-    listener.listen(128)
     return listener
 
 
