@@ -121,7 +121,7 @@ def test_the_song_comes_along_in_a_zip(running, danced):
 def test_the_beginning_plays_while_the_rest_is_computed(running, song):
     _, client = running
     project = project_with_song(client, song)
-    settings = {"steps": 60, "seconds": None}
+    settings = {"steps": 20, "seconds": None}
     asked = client.post(f"/api/projects/{project['id']}/generate", json={"settings": settings}).json()
     address = f"/api/projects/{project['id']}/takes/{asked['take']}/motion"
     early = until(lambda: (track := read_track(client.get(address).content))[0]["frames"] and track)
