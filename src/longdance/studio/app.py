@@ -733,7 +733,8 @@ def _adapted_card(name: str, config: dict) -> dict:
     """The card of a model that is another one in fewer steps."""
     base = str(config["adapts"])
     card = model_card(base, WEIGHTS / base if base in shipped() else Path(base))
-    return card | {"name": name, "describes": f"{Path(base).name} in {int(config['steps'])} steps, and so much sooner"}
+    describes = f"{Path(base).name} distilled to {int(config['steps'])} denoising steps: dances soonest"
+    return card | {"name": name, "describes": describes}
 
 
 DESCRIPTIONS = {
