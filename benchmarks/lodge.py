@@ -255,7 +255,7 @@ def real_sets(store: Store) -> tuple[dict[str, dict[str, np.ndarray]], dict[str,
 
 
 def measure_equal(arguments: argparse.Namespace, asked: list[tuple[Song, str, int]], store: Store) -> dict:
-    """Other trainings of the local stage, raw dances of each; what differs is in their names."""
+    """Other trainings of the local stage, raw and refined dances of each; what differs is in their names."""
     real, _ = real_sets(store)
     rows = {}
     for named in arguments.equal:
@@ -269,7 +269,10 @@ def measure_equal(arguments: argparse.Namespace, asked: list[tuple[Song, str, in
             "parameters": sum(weight.numel() for weight in model.checkpoint.network.parameters()),
             **worth(dances, real),
         }
-        print(name, json.dumps(rows[name]), flush=True)
+        rows[f"{name}, refined"] = worth(
+            danced(model, asked, refinement=DEFAULT_REFINEMENT, device=arguments.device), real
+        )
+        print(name, json.dumps(rows[name]), json.dumps(rows[f"{name}, refined"]), flush=True)
     return {"rows": rows}
 
 

@@ -10,4 +10,5 @@ with warnings.catch_warnings():
     import lightning.fabric  # noqa: F401
     import torch.utils.tensorboard  # noqa: F401
 
+    import longdance.batch
     import longdance.train.recipes  # noqa: F401

@@ -10,9 +10,10 @@ import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from longdance.data.store import Store
-from longdance.train.task import TrainingConfig
+if TYPE_CHECKING:
+    from longdance.train.task import TrainingConfig
 
 KILLED = -signal.SIGKILL
 
@@ -21,7 +22,7 @@ CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 def train_in_processes(
-    config: TrainingConfig, store: Path, run: Path, *, processes: int = 1, kill_at: int | None = None, **named
+    config: "TrainingConfig", store: Path, run: Path, *, processes: int = 1, kill_at: int | None = None, **named
 ) -> list[int]:
     """Train with environments like those of ``torchrun``; exit codes.
 
@@ -40,7 +41,7 @@ def run_all(work: Callable, arguments: list[tuple]) -> list[int]:
     for process in running:
         process.start()
     for process in running:
-        process.join(120)
+        process.join(600)
         if process.exitcode != 0:
             for other in running:
                 other.kill()
@@ -68,7 +69,7 @@ def kill_at_rename(number: int) -> None:
     os.replace = replace_or_die
 
 
-def train_until_rename(config: TrainingConfig, store: Path, run: Path, number: int) -> list[int]:
+def train_until_rename(config: "TrainingConfig", store: Path, run: Path, number: int) -> list[int]:
     """Train in one process that is killed at a rename; its exit code."""
     return run_all(_train_until_rename, [(config, store, run, number)])
 
@@ -81,6 +82,7 @@ def _train_until_rename(config, store, run, number) -> None:
 def _train(config, store, run, rank, processes, port, kill_at, named) -> None:
     import torch
 
+    from longdance.data.store import Store
     from longdance.train.loop import train
 
     warnings.simplefilter("ignore")

@@ -11,11 +11,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, facts, find_songs, main, song_folder
+from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, find_songs, main, song_folder
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
+from longdance.metrics.report import facts
 from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.motion.motion import Motion
 from longdance.train.denoising import as_checkpoint

@@ -10,6 +10,7 @@ import longdance
 ROOT = Path(longdance.__file__).parent
 LAYERS = (
     ("errors", "files"),
+    ("workers",),
     ("motion",),
     ("data",),
     ("features",),
@@ -17,7 +18,7 @@ LAYERS = (
     ("diffusion",),
     ("choreography",),
     ("train", "metrics", "export"),
-    ("evaluate",),
+    ("evaluate", "batch"),
     ("studio",),
     ("cli",),
     ("__main__",),

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,9 +20,7 @@ from longdance.errors import InputError, LongdanceError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from longdance.choreography.edmg import EDMG
     from longdance.data.catalogue import Genre, Movement
-    from longdance.motion.motion import Motion
 
 app = typer.Typer(
     name="longdance",
@@ -144,6 +141,13 @@ def generate(
     ] = "npz,bvh,mp4",
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Several songs: pass over those that are done.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Several songs: processes that share them; one if not given.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Several songs: share them on Ray; local, or a cluster's.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of results for machines.")] = False,
 ) -> None:
     """Dance to songs: one dance each, the whole song unless told otherwise."""
@@ -159,76 +163,99 @@ def generate(
     if out is not None and single is None and os.path.exists(out) and not os.path.isdir(out):
         raise typer.BadParameter(f"{out}: expected a folder, or a file that ends in one of {', '.join(FORMATS)}")
     files = find_songs(songs)
-    if single is not None and len(files) != 1:
-        raise typer.BadParameter(f"{out} is one file, but there are {len(files)} songs; give a folder")
+    many = len(files) > 1 or resume or workers is not None or ray is not None
+    if single is not None and many:
+        raise typer.BadParameter(f"{out} is one file, but there are several songs; give a folder")
 
-    from longdance.choreography.edmg import DEFAULT_REFINEMENT, Guidance
-    from longdance.choreography.pretrained import load
+    from longdance.batch import MANIFEST, Commission, Manifest, Order, Record, absolute, dance_all
     from longdance.choreography.score import Score
 
-    choreography = None if score is None else Score.load(score)
-    dancer = load(model)
     cues = {"soft_level": soft_level, "mirror": mirror, "beat_align": beat_align}
-    if led := {name: value for name, value in cues.items() if value is not None}:
-        dancer = led_by(dancer, led, model)
-    results, failed, names = [], [], set()
-    for number, path in enumerate(files, start=1):
-        folder = single.parent if single else song_folder(out, path, many=len(files) > 1, taken=names)
-        targets = [single] if single else [folder / f"{folder_stem(path)}.{file_ending(ending)}" for ending in endings]
-        label = path.name if len(files) == 1 else f"[{number}/{len(files)}] {path.name}"
-        try:
-            with progress_bar(label, quiet=as_json) as progress:
-                progress(0, 1, "listening")
-                dance = dancer.generate(
-                    path,
-                    genre=genre,
-                    movement=movement or None,
-                    prompt=prompt,
-                    score=choreography,
-                    start=start,
-                    seconds=seconds,
-                    bpm=bpm,
-                    beat_offset=beat_offset,
-                    seed=seed,
-                    steps=steps,
-                    sampler=sampler,
-                    guidance=Guidance(music_guidance, text_guidance),
-                    refinement=DEFAULT_REFINEMENT if refine else None,
-                    device=device,
-                    progress=progress,
-                )
-                if fps is not None:
-                    dance = dance.resample(fps)
-                from longdance.export.formats import export
-                from longdance.export.takes import ExportOptions
+    order = Order(
+        model=model,
+        genre=genre,
+        movement=tuple(movement or ()),
+        prompt=prompt,
+        score=score,
+        start=start,
+        seconds=seconds,
+        bpm=bpm,
+        beat_offset=beat_offset,
+        steps=steps,
+        sampler=sampler,
+        music_guidance=music_guidance,
+        text_guidance=text_guidance,
+        refine=refine,
+        cues={name: value for name, value in cues.items() if value is not None},
+        seed=seed,
+        fps=fps,
+        wav=wav,
+        device=device,
+    )
+    if score is not None:
+        Score.load(score)  # before any song is listened to
+    if order.cues:
+        check_led(order.cues, model)
+    file_names = lambda path: [f"{folder_stem(path)}.{file_ending(ending)}" for ending in endings]  # noqa: E731
+    results, failed = [], []
 
-                written: list[Path] = []
-                for target in targets:
-                    options = ExportOptions(wav=wav)
-                    written += export(dance, target, options=options, song_path=path, progress=progress)
-        except (InputError, OSError) as error:
-            failed.append(reason(error))
-            say(f"skipped: {failed[-1]}" if str(path) in str(error) else f"{one_line(path)}: skipped: {failed[-1]}")
-            continue
-        result = {"song": str(path), "files": [str(file) for file in dict.fromkeys(written)], **facts(dance)}
-        results.append(result)
+    def tell_done(song: Path, files: list[Path], measured: dict, notes: Sequence[str], tempo: float | None) -> None:
+        results.append({"song": str(song), "files": [str(file) for file in files], **measured})
         if not as_json:
-            report(result, dance.meta)
+            report(results[-1], notes, tempo)
+
+    def tell_failed(song: Path, why: str) -> None:
+        failed.append(one_line(why))
+        say(f"skipped: {failed[-1]}" if one_line(song) in failed[-1] else f"{one_line(song)}: skipped: {failed[-1]}")
+
+    if not many:
+        path = files[0]
+        folder = single.parent if single else song_folder(out, path, many=False, taken=set())
+        dancer = order.dancer()
+        try:
+            with progress_bar(path.name, quiet=as_json) as progress:
+                progress(0, 1, "listening")
+                targets = [single] if single else [folder / name for name in file_names(path)]
+                danced = order.dance(dancer, path, targets, progress=progress)
+            tell_done(path, *danced)
+        except (InputError, OSError) as error:
+            tell_failed(path, reason(error))
+    else:
+        folder, called = out or Path("dances"), {absolute(path): path for path in reversed(files)}
+        known = Manifest(folder / MANIFEST).folders()
+        taken = set(known.values())
+        commissions = []
+        for path in (called[name] for name in dict.fromkeys(map(absolute, files))):
+            place = folder / known[absolute(path)] if absolute(path) in known else None
+            place = place or song_folder(folder, path, many=True, taken=taken)
+            commissions.append(Commission(path, tuple(place / name for name in file_names(path))))
+
+        def tell(record: Record) -> None:
+            if record.state != "done":
+                tell_failed(called[record.song], record.error or "")
+
+        with progress_bar(f"{len(commissions)} songs", quiet=as_json) as bar:
+            how = {"resume": resume, "workers": workers, "ray": ray}
+            records = dance_all(order, commissions, folder, **how, progress=bar, told=tell)
+        for record in records:
+            if record.state == "done":
+                written = [folder / name for name in record.outputs]
+                tell_done(called[record.song], written, record.facts, record.notes, record.tempo_bpm)
     if as_json:
         typer.echo(json.dumps({"dances": results, "failed": failed}))
     if failed:
-        say(f"{len(results)} of {len(files)} songs danced; failed:\n  " + "\n  ".join(failed))
+        say(f"{len(results)} of {len(results) + len(failed)} songs danced; failed:\n  " + "\n  ".join(failed))
         raise typer.Exit(SOME_FAILED)
 
 
-def led_by(dancer: "EDMG", cues: dict[str, float], name: str) -> "EDMG":
-    """A Lodge with other settings of its soft primitives; ``BadParameter`` for models that have none."""
-    from longdance.choreography.lodge import CueConfig, Lodge
+def check_led(cues: dict[str, float], name: str) -> None:
+    """``BadParameter`` for a model without soft primitives that could be led by these settings."""
+    from longdance.choreography.lodge import Lodge
+    from longdance.choreography.pretrained import load
 
-    if not isinstance(dancer, Lodge):
+    if not isinstance(load(name), Lodge):
         options = ", ".join("--" + option.replace("_", "-") for option in cues)
         raise typer.BadParameter(f"{name} has no soft primitives for {options} to lead; use a lodge")
-    return replace(dancer, cues=CueConfig.model_validate(dancer.cues.model_dump() | cues))
 
 
 def find_songs(paths: list[Path]) -> list[Path]:
@@ -269,19 +296,6 @@ def folder_stem(song: Path) -> str:
     return name.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ") or "dance"
 
 
-def facts(dance: "Motion") -> dict[str, float]:
-    """A few measured quantities of a dance, in SI units."""
-    import numpy as np
-
-    from longdance.metrics.report import describe
-
-    # A beat after the last frame's time has nothing to meet.
-    beats = [beat for beat in dance.meta.get("beat_times", ()) if beat <= (dance.frames - 1) / dance.fps] or None
-    measured = describe(dance.joints(), dance.fps, beats) if dance.frames >= 8 else {}
-    numbers = {key: round(float(value), 4) for key, value in measured.items() if np.isfinite(value)}
-    return {"seconds": round(dance.seconds, 3), "fps": dance.fps, **numbers}
-
-
 FACTS = (
     ("mean_joint_speed", "mean joint speed {:.2f} m/s"),
     ("foot_skating_cm_per_second", "feet on the floor slide {:.1f} cm/s"),
@@ -291,12 +305,12 @@ FACTS = (
 )
 
 
-def report(result: dict, meta: dict) -> None:
+def report(result: dict, notes: Sequence[str], tempo_bpm: float | None) -> None:
     """What was made, and a few measured facts, for people."""
-    for note in meta.get("notes", ()):
+    for note in notes:
         say(f"note: {one_line(note)}")
     measured = [text.format(result[key]) for key, text in FACTS if key in result]
-    music = f", music at {meta['tempo_bpm']:.1f} BPM" if meta.get("tempo_bpm") else ""
+    music = f", music at {tempo_bpm:.1f} BPM" if tempo_bpm else ""
     say(f"{result['seconds']:.1f} s at {result['fps']:g} fps{music}")
     if measured:
         say(", ".join(measured))
@@ -361,6 +375,7 @@ def edit(
     from longdance.choreography.pretrained import load
     from longdance.export.formats import export as write
     from longdance.export.sound import find_song
+    from longdance.metrics.report import facts
     from longdance.motion.motion import Motion
 
     motion = Motion.load(dance)
@@ -413,7 +428,7 @@ def edit(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        report(result, motion.meta)
+        report(result, motion.meta.get("notes", ()), motion.meta.get("tempo_bpm"))
 
 
 def parse_ranges(written: list[str] | None, option: str) -> list[tuple[float, float | None]]:
@@ -439,6 +454,9 @@ def prepare(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared store.")],
     settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as fps=30 layout=smpl22.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per core if not given.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Share the work on Ray: local, or a cluster's address.")
+    ] = None,
 ) -> None:
     """Read a data set into a prepared store for training."""
     from longdance.train.overrides import override
@@ -449,7 +467,7 @@ def prepare(
     known = DATASETS[dataset]
     chosen = override(known.settings(), settings or [])
     with progress_bar(f"prepare {dataset}") as progress:
-        outcome = known.prepare(source, out, settings=chosen, workers=workers, progress=progress)
+        outcome = known.prepare(source, out, settings=chosen, workers=workers, ray=ray, progress=progress)
     if outcome.unchanged:
         say(f"{out} is up to date: {outcome.clips} clips")
         return

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from tests.conftest import swaying
 
 from longdance.data.store import Store
@@ -11,6 +12,7 @@ from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
 from longdance.motion.motion import Motion
 from longdance.train.prepare import PrepareSettings, prepare_open, without_still_ends
+from processes import KILLED, kill_at_rename, run_all
 
 SETTINGS = PrepareSettings(variants=2)
 HEADER = "clip,source,file,fps,seconds,genre,movement,split\n"
@@ -18,7 +20,11 @@ HEADER = "clip,source,file,fps,seconds,genre,movement,split\n"
 
 @pytest.fixture
 def source(tmp_path):
-    folder = tmp_path / "source"
+    return write_source(tmp_path / "source")
+
+
+def write_source(folder):
+    """The open data's files, with two short clips."""
     (folder / "cmu").mkdir(parents=True)
     rows = []
     for clip, genre, movement, split, tempo in (
@@ -94,6 +100,44 @@ def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
     )
     assert len(seen) == 2 - len(kept)
     assert json.loads((tmp_path / "store" / "store.json").read_text())["settings"]["variants"] == 2
+
+
+def prepare_until_rename(source, store, rename) -> None:
+    torch.set_num_threads(1)
+    kill_at_rename(rename)
+    prepare_open(source, store, settings=SETTINGS, workers=1)
+
+
+# The list of parts, two parts, then the store's three files: killed with one part, with both, and with half a store.
+@pytest.mark.parametrize("rename", [3, 4, 6])
+def test_a_run_killed_at_any_rename_goes_on_to_the_same_store(source, whole, tmp_path, rename):
+    store = tmp_path / "store"
+    assert run_all(prepare_until_rename, [(source, store, rename)]) == [KILLED]
+    assert len(list((store / "parts").glob("[!.]*.npz"))) == min(rename - 2, 2)
+    assert not prepare_open(source, store, settings=SETTINGS, workers=1).unchanged
+    assert {path.name: path.read_bytes() for path in store.iterdir()} == whole
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, bytes]:
+    """The files of a store whose making nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    prepare_open(write_source(folder / "source"), folder / "store", settings=SETTINGS, workers=1)
+    return {path.name: path.read_bytes() for path in (folder / "store").iterdir()}
+
+
+def test_parts_of_a_run_with_other_settings_go_and_files_of_others_stay(source, tmp_path):
+    store = tmp_path / "store"
+    (store / "parts").mkdir(parents=True)
+    (store / "parts" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="files of another kind"):
+        prepare_open(source, store, settings=SETTINGS, workers=1)
+    (store / "parts" / "notes.txt").rename(store / "notes.txt")
+    assert run_all(prepare_until_rename, [(source, store, 3)]) == [KILLED]
+    (store / "notes.txt").rename(store / "parts" / "notes.txt")
+    assert prepare_open(source, store, settings=PrepareSettings(variants=1), workers=1).clips == 2
+    assert [path.name for path in (store / "parts").iterdir()] == ["notes.txt"]
+    assert (store / "store.json").is_file()
 
 
 def test_waiting_at_both_ends_is_cut_and_the_dance_kept():

@@ -40,17 +40,22 @@ def parts_of(folder: Path) -> tuple[Path, ...]:
     return stages if all((stage / "config.json").is_file() for stage in stages) else ()
 
 
+def folder_of(name: str | os.PathLike) -> Path:
+    """Where a model lies, shipped or not; ``InputError`` for a name or folder that holds none."""
+    folder = WEIGHTS / str(name) if str(name) in shipped() else Path(name)
+    if not parts_of(folder):
+        known = " or ".join((*shipped(), "a folder with a trained model"))
+        raise InputError(f"{name}: expected {known}")
+    return folder
+
+
 def load(name: str | os.PathLike = "edmg") -> EDMG | Lodge | Autoregressive:
     """A shipped model by name, or the model in a folder (a training run, a checkpoint, or both stages of a Lodge).
 
     ``InputError`` for a name or folder that holds none.
     """
-    folder = WEIGHTS / str(name) if str(name) in shipped() else Path(name)
-    parts = parts_of(folder)
-    if not parts:
-        known = " or ".join((*shipped(), "a folder with a trained model"))
-        raise InputError(f"{name}: expected {known}")
-    if len(parts) > 1:
+    folder = folder_of(name)
+    if len(parts_of(folder)) > 1:
         return Lodge.load(folder, name=Path(name).name)
     if holds_adapter(folder):
         return _adapted(Adapter.load(folder), folder)

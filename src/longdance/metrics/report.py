@@ -17,6 +17,7 @@ from longdance.metrics.physical import (
     still_share,
 )
 from longdance.metrics.rhythm import beat_alignment, beat_alignment_test
+from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL24
 
 PAPER_FPS = 30.0
@@ -70,3 +71,12 @@ def describe(
             "beat_alignment_bailando": beat_alignment(joints, beat_times, fps),
         }
     return values
+
+
+def facts(dance: Motion) -> dict[str, float]:
+    """Length and frame rate of a dance, and what ``describe`` measures of it that it has; to its own beats."""
+    # A beat after the last frame's time has nothing to meet.
+    beats = [beat for beat in dance.meta.get("beat_times", ()) if beat <= (dance.frames - 1) / dance.fps] or None
+    measured = describe(dance.joints(), dance.fps, beats) if dance.frames >= 8 else {}
+    numbers = {key: round(float(value), 4) for key, value in measured.items() if np.isfinite(value)}
+    return {"seconds": round(dance.seconds, 3), "fps": dance.fps, **numbers}

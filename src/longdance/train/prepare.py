@@ -6,13 +6,11 @@ computed from audio by the same code that serves a user's song. Dances with musi
 
 import hashlib
 import json
-import multiprocessing
 import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, cast
 
@@ -31,9 +29,11 @@ from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.music import MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.styles import STYLES
+from longdance.files import atomic_write, remove_leftovers
 from longdance.motion.contacts import speeds
 from longdance.motion.layout import LAYOUTS
-from longdance.motion.motion import Motion, atomic_write
+from longdance.motion.motion import Motion
+from longdance.workers import sole_writer, work
 
 VERSION = 2
 """Raised whenever prepared numbers change, so that old stores are made again."""
@@ -142,12 +142,14 @@ def prepare_open(
     *,
     settings: PrepareSettings | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read the open data (``labels.csv``, BVH, keypoints) into a store.
 
     Nothing is done if the store was made from the same files with the same settings. A run that was cut short goes on
-    where it stopped. Broken clips are left out and named.
+    where it stopped. Broken clips are left out and named. ``workers`` processes share the work (None: one per core), or
+    actors on the Ray whose address ``ray`` is (see ``longdance.workers``).
     """
     settings = settings or PrepareSettings()
     source = Path(source)
@@ -163,6 +165,7 @@ def prepare_open(
         licence=OPEN_LICENCE,
         files=[source / "labels.csv", *(label.path for label in labels)],
         workers=workers,
+        ray=ray,
         progress=progress,
     )
 
@@ -173,6 +176,7 @@ def prepare_aistpp(
     *,
     settings: AISTPPSettings | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read AIST++ (see ``longdance.data.aistpp`` for the folder) into a store of takes of ten seconds.
@@ -193,6 +197,7 @@ def prepare_aistpp(
         least_frames=frames,
         cut=lambda parts: _aistpp_takes(parts, frames, settings),
         workers=workers,
+        ray=ray,
         progress=progress,
     )
 
@@ -203,6 +208,7 @@ def prepare_finedance(
     *,
     settings: FineDanceSettings | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read FineDance (see ``longdance.data.finedance`` for the folder) into a store of whole dances.
@@ -219,6 +225,7 @@ def prepare_finedance(
         settings=settings,
         licence=finedance.LICENCE,
         workers=workers,
+        ray=ray,
         progress=progress,
     )
 
@@ -229,6 +236,7 @@ def prepare_bvh(
     *,
     settings: BVHSettings | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read a folder of BVH files, with or without songs (see ``longdance.data.bvh_folder``), into a store.
@@ -245,6 +253,7 @@ def prepare_bvh(
         settings=settings,
         licence=bvh_folder.LICENCE,
         workers=workers,
+        ray=ray,
         progress=progress,
     )
 
@@ -284,6 +293,7 @@ def _prepare_paired(
     least_frames: int = 1,
     cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
     workers: int | None,
+    ray: str | None,
     progress: Progress | None,
 ) -> Outcome:
     """Listed clips into a store: one job per song, so that each is listened to once; one per clip without a song."""
@@ -310,6 +320,7 @@ def _prepare_paired(
         notes=listing.notes,
         cut=cut,
         workers=workers,
+        ray=ray,
         progress=progress,
     )
 
@@ -327,6 +338,7 @@ def _prepare(
     notes: Iterable[str] = (),
     cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
     workers: int | None,
+    ray: str | None,
     progress: Progress | None,
 ) -> Outcome:
     """Do the jobs that are not yet done, and write the store from their parts.
@@ -337,81 +349,114 @@ def _prepare(
     clips = sum(len(job.clips) for job in jobs)
     fingerprint = _fingerprint(settings, files, labels)
     if is_prepared(folder, fingerprint):
+        if _parts_made(folder / "parts") is not None:  # a run that was killed at its very end
+            _clear_parts(folder / "parts")
         return Outcome(clips, [], unchanged=True)
     encoder = MUSIC_ENCODERS[settings.music_encoder]
     encoder.check()
 
     parts_folder = folder / "parts"
-    marker = parts_folder / "fingerprint"
-    if not marker.is_file() or marker.read_text() != fingerprint:
-        shutil.rmtree(parts_folder, ignore_errors=True)
-        parts_folder.mkdir(parents=True)
-        marker.write_text(fingerprint)
-    waiting = [job for job in jobs if not (parts_folder / f"{job.part}.npz").is_file()]
-    done = clips - sum(len(job.clips) for job in waiting)
-    for job, error in _done(waiting, parts_folder, workers=1 if encoder.heavy else workers):
-        done += len(job.clips)
-        if error is not None:
-            failed.update(dict.fromkeys(job.clips, str(error)))
-        if progress is not None:
-            progress(done, clips, job.clips[0])
-    parts = []
-    for job in jobs:
-        path = parts_folder / f"{job.part}.npz"
-        if path.is_file():
-            part, unusable = _load_part(path)
-            parts.append(part)
-            failed.update(unusable)
-    names = {record["clip"] for records, *_ in parts for record in records}
-    if not any(record["split"] == "train" for records, *_ in parts for record in records):
-        reasons = "".join(f"\n  {clip}: {why}" for clip, why in list(failed.items())[:3])
-        raise InputError(f"{source}: expected at least one readable training clip, found none{reasons}")
-    notes = list(notes)
-    if cut is not None:
-        parts, found = cut(parts)
-        notes += found
-    write_store(
-        folder,
-        fps=settings.fps,
-        layout=LAYOUTS[settings.layout],
-        music_encoder=settings.music_encoder,
-        fingerprint=fingerprint if not failed else f"{fingerprint}-incomplete",
-        licence=licence,
-        settings=settings.model_dump(),
-        parts=parts,
-    )
-    shutil.rmtree(parts_folder, ignore_errors=True)
-    return Outcome(len(names), [f"{clip}: {why}" for clip, why in failed.items()], notes=tuple(notes))
-
-
-def _done(jobs: list[Job], parts_folder: Path, *, workers: int | None) -> Iterator[tuple[Job, InputError | None]]:
-    """Jobs as they get done, with the error of those that fail; one worker is this process."""
-    if workers == 1:
+    with sole_writer(folder):
+        names = [job.part for job in jobs]
+        if _parts_made(parts_folder) != (fingerprint, names):
+            _clear_parts(parts_folder)
+            with atomic_write(parts_folder / MARKER) as temporary:
+                temporary.write_text(json.dumps({"fingerprint": fingerprint, "parts": names}))
+        waiting = [job for job in jobs if not (parts_folder / f"{job.part}.npz").is_file()]
+        done = clips - sum(len(job.clips) for job in waiting)
+        few = 1 if encoder.heavy and ray is None else workers
+        doing = _Doing(parts_folder, alone=few == 1 and ray is None)
+        for job, _, error in work(doing, waiting, workers=few, ray=ray, gpus=encoder.heavy):
+            if error is not None and not isinstance(error, InputError):
+                raise error
+            done += len(job.clips)
+            if error is not None:
+                failed.update(dict.fromkeys(job.clips, str(error)))
+            if progress is not None:
+                progress(done, clips, job.clips[0])
+        parts = []
         for job in jobs:
-            try:
-                _do(job, parts_folder)
-            except InputError as error:
-                yield job, error
-            else:
-                yield job, None
+            path = parts_folder / f"{job.part}.npz"
+            if path.is_file():
+                part, unusable = _load_part(path)
+                parts.append(part)
+                failed.update(unusable)
+        read = {record["clip"] for records, *_ in parts for record in records}
+        if not any(record["split"] == "train" for records, *_ in parts for record in records):
+            reasons = "".join(f"\n  {clip}: {why}" for clip, why in list(failed.items())[:3])
+            raise InputError(f"{source}: expected at least one readable training clip, found none{reasons}")
+        notes = list(notes)
+        if cut is not None:
+            parts, found = cut(parts)
+            notes += found
+        for name in ("motion.npy", "music.npy", "store.json"):
+            remove_leftovers(folder / name)
+        write_store(
+            folder,
+            fps=settings.fps,
+            layout=LAYOUTS[settings.layout],
+            music_encoder=settings.music_encoder,
+            fingerprint=fingerprint if not failed else f"{fingerprint}-incomplete",
+            licence=licence,
+            settings=settings.model_dump(),
+            parts=parts,
+        )
+        _clear_parts(parts_folder)
+        return Outcome(len(read), [f"{clip}: {why}" for clip, why in failed.items()], notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Doing:
+    """How a worker does jobs: on one thread, unless it is alone."""
+
+    parts_folder: Path
+    alone: bool
+
+    def __call__(self) -> Callable[[Job], None]:
+        if not self.alone:
+            import torch
+
+            torch.set_num_threads(1)
+        return partial(_do, parts_folder=self.parts_folder)
+
+
+MARKER = "longdance.json"
+"""File that makes a folder of parts ours, and lists them."""
+
+
+def _parts_made(folder: Path) -> tuple[str, list[str]] | None:
+    """Fingerprint and names of the parts that a run keeps in the folder; None for a folder that no run made."""
+    try:
+        record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        return record["fingerprint"], record["parts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _clear_parts(folder: Path) -> None:
+    """Remove the parts that a run made, and nothing else; ``InputError`` for a folder with files of somebody else."""
+    made = _parts_made(folder)
+    if made is None:
+        if folder.is_dir() and any(not path.name.startswith(f".{Path(MARKER).stem}-") for path in folder.iterdir()):
+            raise InputError(
+                f"{folder}: expected room for unfinished parts of the store, found files of another kind; move them, "
+                "or choose another folder"
+            )
+        remove_leftovers(folder / MARKER)
         return
-    # Forking a process in which torch has started threads can hang: start fresh ones.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=_one_thread) as pool:
-        running = {pool.submit(_do, job, parts_folder): job for job in jobs}
-        try:
-            for future in as_completed(running):
-                error = future.exception()
-                if error is not None and not isinstance(error, InputError):
-                    raise error
-                yield running[future], error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for path in (folder / f"{name}.npz" for name in made[1]):
+        if path.parent == folder:  # whatever the list may say
+            remove_leftovers(path)
+            path.unlink(missing_ok=True)
+    remove_leftovers(folder / MARKER)
+    (folder / MARKER).unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _do(job: Job, parts_folder: Path) -> None:
     """One job's part into its file."""
+    remove_leftovers(parts_folder / f"{job.part}.npz")
     (records, motion, music), failed = job.work(*job.arguments)
     with atomic_write(parts_folder / f"{job.part}.npz") as temporary, open(temporary, "wb") as file:
         np.savez(
@@ -676,10 +721,3 @@ def _fingerprint(settings: StoreSettings, files: Iterable[Path], labels: Iterabl
     for label in labels:
         digest.update(repr(label).encode())
     return digest.hexdigest()
-
-
-def _one_thread() -> None:
-    """Workers share the cores: one thread each."""
-    import torch
-
-    torch.set_num_threads(1)

@@ -1,0 +1,335 @@
+"""Dances to many songs, each once, with a manifest that knows what is done whatever was killed in between.
+
+What belongs here: what is asked of every song, the manifest, which songs are still to do. What does not: who does the
+work (``workers``), the dancing (``choreography``), the files (``export``).
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from longdance import __version__
+from longdance.choreography.autoregressive import Autoregressive
+from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Guidance
+from longdance.choreography.lodge import CueConfig, Lodge
+from longdance.choreography.pretrained import folder_of, load
+from longdance.choreography.score import Score
+from longdance.errors import Cancelled, InputError
+from longdance.export.formats import export
+from longdance.export.takes import ExportOptions
+from longdance.files import atomic_write, remove_leftovers
+from longdance.metrics.report import facts
+from longdance.workers import sole_writer, work
+
+MANIFEST = "manifest.jsonl"
+
+Progress = Callable[[int, int, str], None]
+
+
+class Order(BaseModel):
+    """What is asked of every song; fields as of ``EDMG.generate``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "edmg"
+    genre: str | None = None
+    movement: tuple[str, ...] = ()
+    prompt: str | None = None
+    score: Path | None = None
+    start: float = 0.0
+    seconds: float | None = None
+    bpm: float | None = None
+    beat_offset: float | None = None
+    steps: int | None = None
+    sampler: str | None = None
+    music_guidance: float = 1.0
+    text_guidance: float = 6.0
+    refine: bool = True
+    cues: dict[str, float | bool] = {}
+    """Fields of ``CueConfig`` to change, for a Lodge."""
+    seed: int = 0
+    fps: float | None = None
+    """Frame rate of the files; the model's if None."""
+    wav: bool = False
+    """Whether the stretch of the song is put beside."""
+    device: str = "auto"
+
+    def fingerprint(self) -> str:
+        """Checksum of all that a dance depends on but the song: settings, score, the model's files, the version."""
+        told = self.model_dump(mode="json", exclude={"model", "score", "device"})
+        digest = hashlib.sha256(f"{__version__} {json.dumps(told, sort_keys=True)}".encode())
+        folder = folder_of(self.model)
+        patterns = ("*.json", "*.safetensors", "*/config.json", "*/model.safetensors")
+        files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+        for path in (*files, *([self.score] if self.score else [])):
+            digest.update(f"{path.name} {checksum(path)}".encode())
+        return digest.hexdigest()
+
+    def dancer(self) -> EDMG | Lodge | Autoregressive:
+        """The model, a Lodge with its cues as asked."""
+        dancer = load(self.model)
+        if not self.cues:
+            return dancer
+        if not isinstance(dancer, Lodge):
+            raise InputError(f"{self.model}: expected a lodge, whose soft primitives can be led, got another model")
+        return replace(dancer, cues=CueConfig(**(dancer.cues.model_dump() | self.cues)))
+
+    def dance(
+        self,
+        dancer: EDMG | Lodge | Autoregressive,
+        song: Path,
+        targets: Sequence[Path],
+        *,
+        progress: Progress | None = None,
+    ) -> "Danced":
+        """Dance to one song and write the files."""
+        dance = dancer.generate(
+            song,
+            genre=self.genre,
+            movement=self.movement or None,
+            prompt=self.prompt,
+            score=self.score,
+            start=self.start,
+            seconds=self.seconds,
+            bpm=self.bpm,
+            beat_offset=self.beat_offset,
+            seed=self.seed,
+            steps=self.steps,
+            sampler=self.sampler,
+            guidance=Guidance(self.music_guidance, self.text_guidance),
+            refinement=DEFAULT_REFINEMENT if self.refine else None,
+            device=self.device,
+            progress=progress,
+        )
+        if self.fps is not None:
+            dance = dance.resample(self.fps)
+        written: list[Path] = []
+        for target in targets:
+            remove_leftovers(target)
+            written += export(dance, target, options=ExportOptions(wav=self.wav), song_path=song, progress=progress)
+        tempo = dance.meta.get("tempo_bpm")
+        return Danced(list(dict.fromkeys(written)), facts(dance), list(dance.meta.get("notes", ())), tempo)
+
+
+class Danced(NamedTuple):
+    """What came of one song: the files, measured facts, what the user should know, beats per minute."""
+
+    files: list[Path]
+    facts: dict[str, float]
+    notes: list[str]
+    tempo_bpm: float | None
+
+
+class Commission(NamedTuple):
+    """A song and the files that are to be made for it."""
+
+    song: Path
+    targets: tuple[Path, ...]
+
+
+class Record(BaseModel):
+    """A line of the manifest: one song, the last thing that is known of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    song: str
+    """Absolute path."""
+    sha256: str | None
+    """Of the song's file; None if it could not be read."""
+    settings: str
+    """``Order.fingerprint``."""
+    state: str
+    """``done`` or ``failed``."""
+    outputs: tuple[str, ...] = ()
+    """Relative to the manifest's folder; those asked for first, then those that go with them."""
+    seconds: float
+    """Spent on it."""
+    error: str | None = None
+    facts: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
+    tempo_bpm: float | None = None
+
+
+class Manifest:
+    """The file of records, one JSON object a line; every moment at which a process may be killed leaves it readable.
+
+    A record is appended when its files have their names. A song's last line counts. A line cut short by a kill is
+    taken for missing, and its song is done again.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.records: dict[str, Record] = {}
+        stored = path.read_bytes() if path.is_file() else b""
+        for line in stored.splitlines():
+            try:
+                record = Record.model_validate_json(line)
+            except ValueError:
+                continue
+            # Songs are written where the manifest says: nowhere but below it.
+            if not any(".." in Path(name).parts or Path(name).is_absolute() for name in record.outputs):
+                self.records[record.song] = record
+        self.torn = bool(stored) and not stored.endswith(b"\n")
+
+    def append(self, record: Record) -> None:
+        """Add a line, safely on disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = record.model_dump_json().encode() + b"\n"
+        with open(self.path, "ab") as file:
+            file.write(b"\n" + line if self.torn else line)
+            file.flush()
+            os.fsync(file.fileno())
+        self.torn = False
+        self.records[record.song] = record
+
+    def tidy(self) -> None:
+        """Write the file anew with one line for each song, in order of the songs' paths."""
+        remove_leftovers(self.path)
+        with atomic_write(self.path) as temporary:
+            lines = [self.records[song].model_dump_json() + "\n" for song in sorted(self.records)]
+            temporary.write_text("".join(lines), encoding="utf-8")
+
+    def folders(self) -> dict[str, str]:
+        """Absolute path of every song to the name of the folder that its dances are in."""
+        return {song: Path(record.outputs[0]).parts[0] for song, record in self.records.items() if record.outputs}
+
+    def is_done(self, commission: Commission, settings: str) -> bool:
+        """Whether a song's files are there, made from the same song with the same settings."""
+        record = self.records.get(absolute(commission.song))
+        if record is None or record.state != "done" or record.settings != settings:
+            return False
+        here = {self.path.parent / name for name in record.outputs}
+        if not here.issuperset(commission.targets) or not all(path.is_file() for path in here):
+            return False
+        return commission.song.is_file() and checksum(commission.song) == record.sha256
+
+
+def dance_all(
+    order: Order,
+    commissions: Sequence[Commission],
+    folder: Path,
+    *,
+    resume: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
+    progress: Progress | None = None,
+    told: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
+    """Dance to every song, and keep the manifest of ``folder``; the songs' records in their order.
+
+    With ``resume`` songs whose dances are there are passed over. Targets lie below ``folder``. A song that cannot be
+    danced to is recorded with the reason, and the others go on. ``workers`` share the songs, on the Ray at an address
+    if ``ray`` is one (see ``workers.work``): one, this process, if not given; on Ray as many as it has GPUs, or cores.
+    ``told`` hears of each song as it gets done, ``progress`` of songs done.
+    """
+    settings = order.fingerprint()
+    with sole_writer(folder):
+        manifest = Manifest(folder / MANIFEST)
+        waiting = [each for each in commissions if not (resume and manifest.is_done(each, settings))]
+        done = len(commissions) - len(waiting)
+
+        def on_the_way(part: int, parts: int, what: str) -> None:
+            if progress is not None:
+                progress(done, len(commissions), what)
+
+        if ray is None:
+            workers = workers or 1
+        alone = workers == 1 and ray is None
+        threads = None if alone else 1 if ray is not None else max(1, (os.cpu_count() or 1) // workers)
+        make = Dancing(order, threads, on_the_way if alone else None)
+        gpus = order.device != "cpu"
+        for commission, found, error in work(make, waiting, workers=workers, ray=ray, gpus=gpus):
+            if error is not None and not isinstance(error, InputError):
+                raise error
+            if found is None:
+                found = Found(None, 0.0, None, str(error))
+            danced = found.danced or Danced([], {}, [], None)
+            record = Record(
+                song=absolute(commission.song),
+                sha256=found.sha256,
+                settings=settings,
+                state="failed" if found.danced is None else "done",
+                outputs=tuple(path.relative_to(folder).as_posix() for path in danced.files),
+                seconds=round(found.seconds, 3),
+                error=found.error,
+                facts=danced.facts,
+                notes=tuple(danced.notes),
+                tempo_bpm=danced.tempo_bpm,
+            )
+            manifest.append(record)
+            done += 1
+            told(record)
+            on_the_way(1, 1, commission.song.name)
+        manifest.tidy()
+    return [manifest.records[absolute(each.song)] for each in commissions]
+
+
+class Found(NamedTuple):
+    """What a worker tells of a song: its checksum, seconds spent, and the dance or why there is none."""
+
+    sha256: str | None
+    seconds: float
+    danced: Danced | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Dancing:
+    """What every worker begins with: the model is loaded once."""
+
+    order: Order
+    threads: int | None
+    """Of a worker that shares the machine."""
+    progress: Progress | None
+
+    def __call__(self) -> Callable[[Commission], Found]:
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        if self.order.score is not None:
+            Score.load(self.order.score)  # one that cannot be read fails all songs at once
+        dancer = self.order.dancer()
+        return lambda commission: self.dance(dancer, commission)
+
+    def dance(self, dancer: EDMG | Lodge | Autoregressive, commission: Commission) -> Found:
+        """One song's dance; an error that is the song's alone is told, not raised."""
+        clock, sha256 = time.perf_counter(), None
+        song, targets = commission
+        told = None if self.progress is None else partial(_named, self.progress, song.name)
+        try:
+            sha256 = checksum(song)
+            danced, error = self.order.dance(dancer, song, targets, progress=told), None
+        except Cancelled:
+            raise
+        except OSError as problem:
+            place, why = problem.filename or song, problem.strerror or problem
+            danced, error = None, f"{place}: {why}; try another place or name"
+        except (InputError, MemoryError) as problem:
+            danced, error = None, str(problem)
+        except Exception as problem:  # a defect that one song brings out must not cost the others theirs
+            danced, error = None, f"{song}: {type(problem).__name__}: {problem}"
+        return Found(sha256, time.perf_counter() - clock, danced, error)
+
+
+def _named(progress: Progress, name: str, done: int, total: int, what: str) -> None:
+    progress(done, total, f"{name}: {what}")
+
+
+def absolute(song: Path) -> str:
+    """What a song is called in the manifest, wherever a command is started from."""
+    return Path(os.path.abspath(song)).as_posix()
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
