@@ -1,68 +1,183 @@
-"""How time grows with length: one denoising step of the paper-sized PMD over 150 to 4800 frames.
+"""One denoising step of the paper-sized networks over 150 to 4800 frames: time and peak memory.
 
     OMP_NUM_THREADS=1 python benchmarks/length.py -o benchmarks/results/length.json
 
-Median and spread of several repetitions after a warm-up, float32, in CPU seconds of one thread, so that a busy machine
-counts less. Linear cost means t(2400) / t(600) near 4.
+Three networks: PMD, the EDGE transformer, and PMD with the first Mamba's frame-by-frame scan in the place of its PMM.
+A step is a guided prediction as a model makes it by default, one window and two batch rows. The networks take turns
+within every repetition, so that whatever else the machine does hits all of them; medians count. On a CPU time is that
+of the process over all its threads (with one thread, a busy neighbour counts little), on a GPU that of the wall. Peak
+memory is what a step needs beyond the weights: resident memory of a process of its own (Linux), or the allocator's.
 """
 
 import argparse
+import multiprocessing
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from common import write_report
+from torch import nn
 
+from longdance.choreography.edge import MUSIC_GUIDANCE
+from longdance.diffusion.guidance import Guidance, guided
+from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
 from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
 
 FRAMES = (150, 300, 600, 1200, 2400, 4800)
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "pmd": lambda: ParallelMambaDenoiser(PMDConfig()),
+    "edge": lambda: EDGEDenoiser(EDGEDenoiserConfig(fps=60.0)),
+    "pmd without PMM": lambda: ParallelMambaDenoiser(PMDConfig(mixer="sequential")),
+}
+WEIGHTS = {"edge": (MUSIC_GUIDANCE, MUSIC_GUIDANCE)}
+"""Guidance weights of music and text where they are not the defaults."""
+MEBIBYTE = 2**20
 
 
-def seconds_per_step(network: ParallelMambaDenoiser, frames: int, *, repeats: int) -> list[float]:
-    """CPU time of single forward passes over a window of ``frames``, batch 1."""
+def random_conditions(network: nn.Module, frames: int, *, batch: int = 1, device: str = "cpu") -> Conditions:
+    """Conditions of the right shapes."""
     config = network.config
-    conditions = Conditions(
-        torch.randn(1, frames, config.music_channels),
-        torch.randn(1, 2, config.text_width),
-        torch.ones(1, 2, dtype=torch.bool),
-        torch.ones(1, dtype=torch.bool),
+    return Conditions(
+        torch.randn(batch, frames, config.music_channels, device=device),
+        torch.randn(batch, 2, config.text_width, device=device),
+        torch.ones(batch, 2, dtype=torch.bool, device=device),
+        torch.ones(batch, dtype=torch.bool, device=device),
     )
-    noisy, step = torch.randn(1, frames, config.features), torch.tensor([500])
-    times = []
-    for _ in range(repeats + 1):
-        clock = time.process_time()
-        network(noisy, step, conditions)
-        times.append(time.process_time() - clock)
-    return times[1:]
+
+
+def step_of(name: str, network: nn.Module, frames: int, *, device: str) -> Callable[[], torch.Tensor]:
+    """One guided prediction for a window."""
+    music, text = WEIGHTS.get(name, (Guidance().music, Guidance().text))
+    conditions = random_conditions(network, frames, device=device)
+    predict = guided(network, conditions, music_weight=music, text_weight=text)
+    noisy = torch.randn(1, frames, network.config.features, device=device)
+    return lambda: predict(noisy, 500)
+
+
+def seconds_of(step: Callable[[], object], *, device: str) -> float:
+    """Time of one call: of the process on a CPU, of the wall on a GPU."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    start = clock()
+    step()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def peak_memory(step: Callable[[], object], *, device: str) -> float:
+    """MiB that a call needs beyond what is there before it."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return (torch.cuda.max_memory_allocated() - before) / MEBIBYTE
+    context = multiprocessing.get_context("fork")
+    answer = context.SimpleQueue()
+    child = context.Process(target=_tell_peak, args=(step, answer))
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise MemoryError(f"a process that measured memory ended with {child.exitcode}")
+    return answer.get()
+
+
+def _tell_peak(step: Callable[[], object], answer: multiprocessing.SimpleQueue) -> None:
+    def resident(entry: str) -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(entry))
+
+    torch.set_num_threads(1)  # the parent's threads do not live on in a fork
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = resident("VmRSS")
+    with torch.inference_mode():
+        step()
+    answer.put(resident("VmHWM") - before)
+
+
+def linear_fit(frames: list[int], values: list[float]) -> dict[str, float]:
+    """Least-squares line and how much of the variance it explains."""
+    slope, intercept = np.polyfit(frames, values, 1)
+    left = np.square(np.polyval((slope, intercept), frames) - values).sum()
+    return {
+        "per_frame": float(slope),
+        "constant": float(intercept),
+        "r_squared": float(1 - left / np.square(np.asarray(values) - np.mean(values)).sum()),
+    }
+
+
+def measure(arguments: argparse.Namespace, device: str) -> dict[str, dict[int, dict[str, float]]]:
+    """Name and frames to time and memory."""
+    torch.manual_seed(0)
+    networks = {name: make().eval() for name, make in NETWORKS.items()}
+    longest = {"pmd without PMM": arguments.longest_sequential}
+    cases = [(name, frames) for frames in FRAMES for name in networks if frames <= longest.get(name, max(FRAMES))]
+    rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in networks}
+    for name, frames in cases:  # before anything else has left free memory behind
+        network = networks[name].to(device)
+        rows[name][frames] = {"peak_mib": peak_memory(step_of(name, network, frames, device=device), device=device)}
+        print(name, frames, f"{rows[name][frames]['peak_mib']:.0f} MiB", flush=True)
+    for frames in FRAMES:
+        names = [name for name, length in cases if length == frames]
+        steps = {name: step_of(name, networks[name], frames, device=device) for name in names}
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for name in names:
+            if frames == FRAMES[0] or device != "cpu":  # a CPU needs no more warming up than this
+                steps[name]()
+        for _ in range(arguments.repeats):
+            for name in names:
+                if sum(times[name]) < arguments.patience:
+                    times[name].append(seconds_of(steps[name], device=device))
+        for name, taken in times.items():
+            summary = {"median": statistics.median(taken), "fastest": min(taken), "slowest": max(taken)}
+            rows[name][frames] |= {**summary, "repeats": len(taken)}
+            print(name, frames, {key: round(value, 4) for key, value in rows[name][frames].items()}, flush=True)
+    return rows
 
 
 def main() -> None:
     """Measure and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a case is not repeated")
+    parser.add_argument("--longest-sequential", type=int, default=max(FRAMES), help="frames; beyond it is not run")
+    parser.add_argument("--bf16", action="store_true", help="under bf16 autocast, as models sample where it is fast")
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
-    torch.manual_seed(0)
-    network = ParallelMambaDenoiser(PMDConfig()).eval()
-    rows = {}
-    with torch.no_grad():
-        for frames in FRAMES:
-            times = seconds_per_step(network, frames, repeats=arguments.repeats)
-            rows[frames] = {"median": statistics.median(times), "fastest": min(times), "slowest": max(times)}
-            print(frames, rows[frames], flush=True)
-    ratio = rows[2400]["median"] / rows[600]["median"]
-    longer = rows[4800]["median"] / rows[1200]["median"]
-    print(f"t(2400) / t(600) = {ratio:.2f}, t(4800) / t(1200) = {longer:.2f}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=arguments.bf16):
+        rows = measure(arguments, device)
+    fits = {
+        name: {key: linear_fit(list(found), [row[key] for row in found.values()]) for key in ("median", "peak_mib")}
+        for name, found in rows.items()
+    }
+    median = {name: {frames: row["median"] for frames, row in found.items()} for name, found in rows.items()}
+    ratios = {
+        "pmd / edge": {frames: median["pmd"][frames] / median["edge"][frames] for frames in FRAMES},
+        "pmd 4800 / 1200": median["pmd"][4800] / median["pmd"][1200],
+        "pmd 2400 / 600": median["pmd"][2400] / median["pmd"][600],
+        "edge 4800 / 1200": median["edge"][4800] / median["edge"][1200],
+    }
+    print(ratios)
     report = {
         "threads": torch.get_num_threads(),
-        "network": network.config.model_dump(),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "seconds_per_step": rows,
-        "ratio_2400_600": ratio,
-        "ratio_4800_1200": longer,
+        "precision": "bf16 autocast" if arguments.bf16 else "float32",
+        "clock": "CPU seconds of the process" if device == "cpu" else "wall seconds",
+        "networks": {name: network_card(make()) for name, make in NETWORKS.items()},
+        "rows": rows,
+        "ratios": ratios,
+        "linear_fits": fits,
     }
     write_report(arguments.out, report)
+
+
+def network_card(network: nn.Module) -> dict:
+    """Sizes of a network."""
+    return {"parameters": sum(p.numel() for p in network.parameters()), **network.config.model_dump()}
 
 
 if __name__ == "__main__":
