@@ -10,6 +10,7 @@ memory is what a step needs beyond the weights: resident memory of a process of 
 """
 
 import argparse
+import ctypes
 import multiprocessing
 import statistics
 import time
@@ -27,10 +28,11 @@ from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
 from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
 
 FRAMES = (150, 300, 600, 1200, 2400, 4800)
+SEQUENTIAL = "pmd without PMM"
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "pmd": lambda: ParallelMambaDenoiser(PMDConfig()),
     "edge": lambda: EDGEDenoiser(EDGEDenoiserConfig(fps=60.0)),
-    "pmd without PMM": lambda: ParallelMambaDenoiser(PMDConfig(mixer="sequential")),
+    SEQUENTIAL: lambda: ParallelMambaDenoiser(PMDConfig(mixer="sequential")),
 }
 WEIGHTS = {"edge": (MUSIC_GUIDANCE, MUSIC_GUIDANCE)}
 """Guidance weights of music and text where they are not the defaults."""
@@ -76,6 +78,7 @@ def peak_memory(step: Callable[[], object], *, device: str) -> float:
         before = torch.cuda.memory_allocated()
         step()
         return (torch.cuda.max_memory_allocated() - before) / MEBIBYTE
+    ctypes.CDLL(None).malloc_trim(0)  # free memory left behind would hide what the step needs
     context = multiprocessing.get_context("fork")
     answer = context.SimpleQueue()
     child = context.Process(target=_tell_peak, args=(step, answer))
@@ -110,69 +113,81 @@ def linear_fit(frames: list[int], values: list[float]) -> dict[str, float]:
     }
 
 
-def measure(arguments: argparse.Namespace, device: str) -> dict[str, dict[int, dict[str, float]]]:
-    """Name and frames to time and memory."""
-    torch.manual_seed(0)
-    networks = {name: make().eval() for name, make in NETWORKS.items()}
-    longest = {"pmd without PMM": arguments.longest_sequential}
-    cases = [(name, frames) for frames in FRAMES for name in networks if frames <= longest.get(name, max(FRAMES))]
-    rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in networks}
-    for name, frames in cases:  # before anything else has left free memory behind
-        network = networks[name].to(device)
-        rows[name][frames] = {"peak_mib": peak_memory(step_of(name, network, frames, device=device), device=device)}
-        print(name, frames, f"{rows[name][frames]['peak_mib']:.0f} MiB", flush=True)
-    for frames in FRAMES:
-        names = [name for name, length in cases if length == frames]
-        steps = {name: step_of(name, networks[name], frames, device=device) for name in names}
-        times: dict[str, list[float]] = {name: [] for name in names}
-        for name in names:
-            if frames == FRAMES[0] or device != "cpu":  # a CPU needs no more warming up than this
-                steps[name]()
-        for _ in range(arguments.repeats):
-            for name in names:
-                if sum(times[name]) < arguments.patience:
-                    times[name].append(seconds_of(steps[name], device=device))
-        for name, taken in times.items():
-            summary = {"median": statistics.median(taken), "fastest": min(taken), "slowest": max(taken)}
-            rows[name][frames] |= {**summary, "repeats": len(taken)}
-            print(name, frames, {key: round(value, 4) for key, value in rows[name][frames].items()}, flush=True)
+def measure(networks: dict[str, nn.Module], frames: int, arguments: argparse.Namespace, device: str) -> dict[str, dict]:
+    """Name to time and memory of a step over ``frames``."""
+    steps = {name: step_of(name, network, frames, device=device) for name, network in networks.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        if frames == min(arguments.frames) or device != "cpu":  # a CPU needs no more warming up than this
+            step()
+    for _ in range(arguments.repeats):
+        for name, step in steps.items():
+            if sum(times[name]) < arguments.patience:
+                times[name].append(seconds_of(step, device=device))
+    rows = {}
+    for name, taken in times.items():
+        rows[name] = {
+            "median": statistics.median(taken),
+            "fastest": min(taken),
+            "slowest": max(taken),
+            "repeats": len(taken),
+            "peak_mib": peak_memory(steps[name], device=device),
+        }
+        print(name, frames, {key: round(value, 4) for key, value in rows[name].items()}, flush=True)
     return rows
 
 
+def summary(rows: dict[str, dict[int, dict[str, float]]]) -> dict[str, dict]:
+    """Ratios between networks and lengths, and lines through each network's times and memory."""
+    median = {name: {frames: row["median"] for frames, row in found.items()} for name, found in rows.items()}
+    ratios: dict[str, float] = {}
+    for name, own in median.items():
+        for frames, value in own.items():
+            if name != "edge" and frames in median.get("edge", {}):
+                ratios[f"{name} / edge at {frames}"] = value / median["edge"][frames]
+            if frames // 4 in own:
+                ratios[f"{name}: {frames} / {frames // 4} frames"] = value / own[frames // 4]
+    fits = {
+        name: {key: linear_fit(list(found), [row[key] for row in found.values()]) for key in ("median", "peak_mib")}
+        for name, found in rows.items()
+        if len(found) > 2
+    }
+    return {"ratios": ratios, "linear_fits": fits}
+
+
 def main() -> None:
-    """Measure and write one JSON file."""
+    """Measure and write one JSON file, anew after every length."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--frames", nargs="+", type=int, default=list(FRAMES))
+    parser.add_argument("--longest-sequential", type=int, default=max(FRAMES), help="frames; beyond it is not run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a case is not repeated")
-    parser.add_argument("--longest-sequential", type=int, default=max(FRAMES), help="frames; beyond it is not run")
     parser.add_argument("--bf16", action="store_true", help="under bf16 autocast, as models sample where it is fast")
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=arguments.bf16):
-        rows = measure(arguments, device)
-    fits = {
-        name: {key: linear_fit(list(found), [row[key] for row in found.values()]) for key in ("median", "peak_mib")}
-        for name, found in rows.items()
-    }
-    median = {name: {frames: row["median"] for frames, row in found.items()} for name, found in rows.items()}
-    ratios = {
-        "pmd / edge": {frames: median["pmd"][frames] / median["edge"][frames] for frames in FRAMES},
-        "pmd 4800 / 1200": median["pmd"][4800] / median["pmd"][1200],
-        "pmd 2400 / 600": median["pmd"][2400] / median["pmd"][600],
-        "edge 4800 / 1200": median["edge"][4800] / median["edge"][1200],
-    }
-    print(ratios)
+    torch.manual_seed(0)
+    networks = {name: NETWORKS[name]().eval().to(device) for name in arguments.networks}
     report = {
         "threads": torch.get_num_threads(),
         "precision": "bf16 autocast" if arguments.bf16 else "float32",
         "clock": "CPU seconds of the process" if device == "cpu" else "wall seconds",
-        "networks": {name: network_card(make()) for name, make in NETWORKS.items()},
-        "rows": rows,
-        "ratios": ratios,
-        "linear_fits": fits,
+        "networks": {name: network_card(network) for name, network in networks.items()},
     }
-    write_report(arguments.out, report)
+    rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in networks}
+    for frames in sorted(arguments.frames):
+        now = {
+            name: network
+            for name, network in networks.items()
+            if name != SEQUENTIAL or frames <= arguments.longest_sequential
+        }
+        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=arguments.bf16):
+            found = measure(now, frames, arguments, device)
+        for name, row in found.items():
+            rows[name][frames] = row
+        write_report(arguments.out, {**report, "rows": rows, **summary(rows)})
+    print(summary(rows)["ratios"])
 
 
 def network_card(network: nn.Module) -> dict:

@@ -210,7 +210,8 @@ class AdaptiveInstanceNorm(nn.Module):
         condition: Float[Tensor, "batch condition"],
     ) -> Float[Tensor, "batch frames width"]:
         exact = tokens.float()
-        variance, mean = torch.var_mean(exact, 1, keepdim=True, correction=0)
+        centred = exact - exact.mean(1, keepdim=True)  # twice as fast as var over an axis that is not the last
+        variance = centred.square().mean(1, keepdim=True)
         scale, shift = self.style(condition)[:, None].chunk(2, -1)
         scale = (1 + scale) * (variance + 1e-5).rsqrt()
-        return torch.addcmul(shift - mean * scale, exact, scale).to(tokens.dtype)
+        return torch.addcmul(shift, centred, scale).to(tokens.dtype)
