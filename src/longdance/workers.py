@@ -12,7 +12,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,15 +203,35 @@ def _fit_to_travel(error: Exception) -> Exception:
     return error
 
 
-class RayHand:
-    """A worker on Ray: pieces and results travel as bytes, so that no table format needs to know them."""
+class Tally:
+    """How often each piece was begun; kept apart from the workers, so that it outlives them."""
 
-    def __init__(self, make: bytes):
-        self.do = pickle.loads(make)()
+    def __init__(self):
+        self.begun: Counter[int] = Counter()
+
+    def begin(self, number: int) -> int:
+        """Note one more beginning; all that there were."""
+        self.begun[number] += 1
+        return self.begun[number]
+
+
+class RayHand:
+    """A worker on Ray: pieces and results travel as bytes, so that no table format needs to know them.
+
+    Ray itself tries again for ever where a process dies; the tally ends that.
+    """
+
+    def __init__(self, make: bytes, tally: Any, attempts: int):
+        self.do, self.tally, self.attempts = pickle.loads(make)(), tally, attempts
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """The outcome of a row's piece."""
-        result, error = _attempt(self.do, pickle.loads(row["item"]))
+        import ray
+
+        if ray.get(self.tally.begin.remote(int(row["number"]))) > self.attempts:
+            result, error = None, lost(self.attempts)
+        else:
+            result, error = _attempt(self.do, pickle.loads(row["item"]))
         return {"number": row["number"], "outcome": pickle.dumps((result, error and _fit_to_travel(error)))}
 
 
@@ -243,14 +263,13 @@ def _on_ray(
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
+        tally = ray.remote(num_cpus=0)(Tally).remote()
         outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             RayHand,
-            fn_constructor_args=(pickle.dumps(make),),
+            fn_constructor_args=(pickle.dumps(make), tally, attempts),
             compute=ray.data.ActorPoolStrategy(size=min(size, len(rows))),
             num_cpus=1,
             num_gpus=each_gpu,
-            max_restarts=-1,
-            max_task_retries=attempts - 1,
         )
         missing = set(range(len(items)))
         try:
