@@ -694,6 +694,7 @@ def catalogue(
             raise InputError(f"expected words of the catalogue, got {search!r}; try a part of the body or of a name")
         console.print(movement_table(movements, trained, genres=True))
         return
+    assert entry is not None  # there is a genre where there are no words to search for
     console.print(f"{entry.title}: {entry.description}")
     models = trained.get(entry.name)
     console.print(f"trained: {', '.join(models)}" if models else "not trained: no shipped weights know this genre")

@@ -91,8 +91,13 @@ Features = TypeVar("Features", np.ndarray, Tensor)
 
 def centred(features: Features, layout: Layout) -> Features:
     """Denormalised features (..., frames, width) moved so that the root of the first frame is above x = z = 0."""
-    moved = features.copy() if isinstance(features, np.ndarray) else features.clone()
-    moved[..., layout.horizontal] -= moved[..., :1, layout.horizontal]
+    columns = layout.horizontal
+    if isinstance(features, np.ndarray):
+        rows = features.copy()
+        rows[..., columns] -= rows[..., :1, columns]
+        return rows
+    moved = features.clone()
+    moved[..., columns] -= moved[..., :1, columns]
     return moved
 
 

@@ -110,7 +110,7 @@ class BailandoGPTTraining(GenerationConfig):
     """A run or checkpoint of the stage before; it has to be given. A whole Bailando's also gives the transformer."""
     learning_rate: PositiveFloat = 3e-4
 
-    def task(self, store: Store) -> "BailandoGPTTask":
+    def task(self, store: Store) -> "CodeTask":
         """Training on the codes of windows of the store."""
         return BailandoGPTTask(self, store)
 
@@ -190,7 +190,7 @@ class BailandoTraining(BailandoGPTTraining):
     consistency: Weight = 0.2
     """Weight of the penalty for hips and shoulders that face opposite ways."""
 
-    def task(self, store: Store) -> "BailandoTask":
+    def task(self, store: Store) -> "CodeTask":
         """Training on the music of windows of the store."""
         return BailandoTask(self, store)
 
