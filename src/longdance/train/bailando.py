@@ -209,14 +209,14 @@ class BeatBatch(NamedTuple):
 class BeatSource(BatchSource):
     """Windows with the beats of their takes."""
 
-    def draw(self, step: int, *, rank: int = 0) -> BeatBatch:
-        """The batch of a training step."""
+    def draw_beats(self, step: int, *, rank: int = 0) -> BeatBatch:
+        """As ``draw``, with beats."""
         rng = np.random.default_rng([self.seed, step, rank])
         chosen = rng.choice(len(self.takes), size=self.config.size, p=self.probability)
         return self.with_beats([(self.takes[i], self._start(self.takes[i], rng.random())) for i in chosen], rng)
 
-    def fixed(self) -> list[BeatBatch]:
-        """All windows of the split one after the other."""
+    def fixed_beats(self) -> list[BeatBatch]:
+        """As ``fixed``, with beats."""
         places = [(take, start) for take in self.takes for start in self._starts(take)]
         size = self.config.size
         return [self.with_beats(places[i : i + size], None) for i in range(0, len(places), size)]
@@ -242,6 +242,14 @@ class BailandoTask(CodeTask[BailandoTraining]):
     def source(self, split: str) -> BeatSource:
         """Windows of a split, with beats."""
         return BeatSource(self.store, self.config.batch, split=split, **self.reading)
+
+    def draw(self, step: int, *, rank: int) -> BeatBatch:
+        """The batch of a training step."""
+        return cast(BeatSource, self.sources["train"]).draw_beats(step, rank=rank)
+
+    def validation(self) -> list[BeatBatch]:
+        """All windows of the validation split."""
+        return cast(BeatSource, self.sources["val"]).fixed_beats() if "val" in self.sources else []
 
     def optimiser(self, name: str, parameters) -> torch.optim.Optimizer:
         """Adam, faster for the critic."""
