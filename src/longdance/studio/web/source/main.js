@@ -249,7 +249,7 @@ class Studio {
       if (told.state === "failed" && told.take) {
         this.fail(new Error(api.sentence(told.error ?? "this failed, and no reason is known")));
       }
-      if (told.take && told.take === this.takeId) await this.fetchMotion(told.take);
+      if (told.state === "done" && told.take === this.takeId) await this.fetchMotion(told.take);
     } catch (error) {
       this.fail(error);
     }
