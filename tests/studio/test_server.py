@@ -36,7 +36,8 @@ def test_the_studio_opens_tells_its_address_and_closes_when_interrupted(tmp_path
             assert "salsa" in [genre["name"] for genre in genres]
         finally:
             studio.send_signal(signal.SIGINT)
-        assert studio.wait(timeout=60) == INTERRUPTED
+        # 0 where the signal came while the server was at work: it then closes as asked
+        assert studio.wait(timeout=60) in (0, INTERRUPTED)
         assert str(tmp_path / "projects") in studio.stderr.read()
 
 
