@@ -3,12 +3,18 @@
 import contextlib
 import shutil
 
+import numpy as np
 import pytest
+from pygltflib import GLTF2
+
+from longdance.motion.bvh import load_bvh_motion
 
 from .conftest import project_with_song
 from .conftest import until as soon
 
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+SKEW_ALLOWED = 0.05
+"""Seconds between what is heard and what is seen."""
 PATIENCE = 240.0
 """Seconds: drawing without a graphics card beside a process that computes is slow."""
 
@@ -56,6 +62,112 @@ def page_of(browser, client, project: str = "", *, width: int = 640, height: int
 def app(tab, expression: str):
     """The value of an expression in which ``app`` is the page's studio."""
     return tab.evaluate(f"(() => {{ const app = window.studio.app; return {expression}; }})()")
+
+
+def drag(tab, lane: str, begin: float, end: float, height: float) -> None:
+    """Drag on a lane between two times of the song; ``height`` is the share of the lane's height."""
+    tab.evaluate("window.studio.app.timeline.fit()")
+    box = tab.locator(lane).bounding_box()
+    xs = [box["x"] + app(tab, f"app.timeline.x({time})") for time in (begin, (begin + end) / 2, end)]
+    y = box["y"] + height * box["height"]
+    tab.mouse.move(xs[0], y)
+    tab.mouse.down()
+    tab.mouse.move(xs[1], y)
+    tab.mouse.move(xs[2], y)
+    tab.mouse.up()
+
+
+def ready_takes(tab) -> int:
+    return app(tab, "app.project.takes.filter(({ state }) => state === 'ready').length")
+
+
+def downloaded(tab, form: str) -> bytes:
+    tab.select_option("#format", form)
+    with tab.expect_download() as waiting:
+        tab.click("#download-button")
+    return waiting.value.path().read_bytes()
+
+
+def test_the_whole_path_from_song_to_file(running, browser, song, tmp_path):
+    _, client = running
+    with page_of(browser, client, width=1280, height=800) as tab:
+        tab.set_input_files("#song-file", {"name": "my <b>song.wav", "mimeType": "audio/wav", "buffer": song})
+        until(lambda: app(tab, "app.project?.song.state") == "ready")
+        heard = app(tab, "app.project.song")
+        assert "my <b>song" in tab.locator("#song-facts").inner_text()  # shown as text
+        assert tab.locator("#song-facts b").count() == 0
+
+        # Numbers for a quick dance, and a score laid by dragging: it snaps to the beats.
+        tab.click("#more summary")
+        for name, value in (("seconds", 4), ("steps", 2)):
+            tab.fill(f"#{name}", str(value))
+            tab.press(f"#{name}", "Tab")
+        tab.select_option("#genre", "breaking")
+        beats = np.array(heard["beats"])
+        drag(tab, "#score", beats[1] + 0.1, beats[5] - 0.1, 0.5)
+        assert tab.locator(".block strong").inner_text() == "Breaking"
+        tab.click("#movements li:first-child button")
+        until(lambda: app(tab, "app.unsaved") == 0)
+        project = client.get(f"/api/projects/{app(tab, 'app.project.id')}").json()
+        (block,) = project["score"]["blocks"]
+        assert (block["from"], block["to"]) == pytest.approx((beats[1], beats[5]), abs=1e-3)
+        assert block["genre"] == "breaking"
+        assert len(block["movements"]) == 1
+        assert (project["settings"]["seconds"], project["settings"]["genre"]) == (4, "breaking")
+
+        # A generated dance begins to play by itself, in time with the sound.
+        tab.click("#generate")
+        until(lambda: app(tab, "app.view.clock.playing"))
+        skews = []
+        until(lambda: _noted(skews, tab.evaluate("window.studio.skew()")) >= 5 or (ready_takes(tab) and _over(tab)))
+        until(lambda: ready_takes(tab) == 1)
+        tab.keyboard.press("Home")
+        tab.keyboard.press(" ")
+        until(lambda: _noted(skews, tab.evaluate("window.studio.skew()")) >= 10 or _over(tab))
+        assert skews
+        assert np.abs(skews).max() < SKEW_ALLOWED
+        if app(tab, "app.view.clock.playing"):
+            tab.keyboard.press(" ")
+
+        # What stands on the stage is what the files hold.
+        (tmp_path / "dance.bvh").write_bytes(downloaded(tab, "bvh"))
+        dance = load_bvh_motion(tmp_path / "dance.bvh")
+        frame = dance.frames // 2
+        tab.evaluate(f"window.studio.app.seek({frame / dance.fps})")
+        until(lambda: abs(app(tab, "app.view.first.shownTime") - frame / dance.fps) < 1e-6)
+        hips = app(tab, "app.view.first.main.joints[0].position.toArray()")
+        np.testing.assert_allclose(hips, dance.root_position[frame], atol=2e-3)
+        (tmp_path / "dance.glb").write_bytes(downloaded(tab, "glb"))
+        model = GLTF2().load(tmp_path / "dance.glb")
+        assert len(model.skins) == len(model.animations) == 1
+
+        # A stretch is selected by dragging and made anew: another take, the first one stays.
+        drag(tab, "#lanes-picture", beats[2], beats[5], 0.4)
+        assert app(tab, "[app.selection.from, app.selection.to]") == pytest.approx([beats[2], beats[5]], abs=1e-3)
+        first = app(tab, "app.takeId")
+        tab.click("#redo-stretch")
+        until(lambda: ready_takes(tab) == 2)
+        assert app(tab, "app.take.parent") == first
+        until(lambda: app(tab, "app.track?.final"))
+        tab.locator(f'[data-take="{first}"] button[aria-label*="beside"]').click()
+        until(lambda: app(tab, "app.view.second.main.scene.visible"))
+
+        # Undone, the new take is gone; done again, it is back.
+        tab.click("#undo")
+        until(lambda: tab.locator("#takes li").count() == 1)
+        tab.keyboard.press("Shift+Z")
+        until(lambda: tab.locator("#takes li").count() == 2)
+
+
+def _noted(skews: list[float], skew: float | None) -> int:
+    """How many were noted, this one with them."""
+    if skew is not None:
+        skews.append(skew)
+    return len(skews)
+
+
+def _over(tab) -> bool:
+    return not app(tab, "app.view.clock.playing")
 
 
 def test_a_job_is_followed_across_a_reload_and_cancelled(running, browser, song):
