@@ -43,7 +43,7 @@ from longdance.motion.motion import Motion
 LENGTHS = (34.1334, 120.0, 480.0)
 """Seconds of dance: one global window, two and eight minutes."""
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-STEPS = {"dpm2m": 20, "ddim": 50, "ddpm": 100}
+STEPS = {"dpm2m": 20, "ddim": 50, "ddpm": 20}
 """Of the curves over s; the paper has 100 for DDIM and 1000 for DDPM."""
 WINDOW, HOP = 256, 64
 """Frames of the windows whose features are compared, and from one to the next among real dances."""
