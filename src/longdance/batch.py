@@ -330,6 +330,8 @@ def absolute(song: Path) -> str:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file; ``InputError`` for what is none, such as a pipe, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"expected an audio file, got {path}, which is no regular file; try another file")
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
