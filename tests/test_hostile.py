@@ -187,7 +187,7 @@ def test_dances_stay_in_their_folder_under_printable_names(hostile_songs):
     dances = [name for name in written if name.endswith(".npz")]
     assert len(dances) == len(DANCEABLE)
     assert all(name.isprintable() and name.startswith("out/") and name.count("/") == 2 for name in dances)
-    assert len(written) == 1 + 2 * len(dances)  # the folder, each dance and its folder, no temporary file
+    assert len(written) == 2 + 2 * len(dances)  # the folder, the manifest, each dance and its folder, nothing else
     assert outcome["stdout"].splitlines() == [dance for dance in outcome["stdout"].split("\n") if dance]
     assert sorted(outcome["stdout"].splitlines()) == dances
 
