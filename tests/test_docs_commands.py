@@ -51,7 +51,8 @@ def test_commands_are_found_on_the_pages():
 def test_every_command_is_one(words):
     name, *rest = words
     command = COMMANDS[name]
-    command.make_context(name, list(rest))  # checks options and their values
+    context = command.make_context(name, list(rest))  # checks options and their values
+    assert not context.args
     settings = [word for word in rest if re.fullmatch(r"[\w.]+=\S*", word)]
     if name == "prepare":
         override(DATASETS[rest[0]].settings(), settings)

@@ -25,6 +25,7 @@ from longdance.choreography.score import Score
 from longdance.errors import Cancelled, InputError
 from longdance.export.formats import export
 from longdance.export.takes import ExportOptions
+from longdance.features.audio import expect_file
 from longdance.files import atomic_write, remove_leftovers
 from longdance.metrics.report import facts
 from longdance.workers import sole_writer, work
@@ -306,6 +307,7 @@ class Dancing:
         song, targets = commission
         told = None if self.progress is None else partial(_named, self.progress, song.name)
         try:
+            expect_file(song)
             sha256 = checksum(song)
             danced, error = self.order.dance(dancer, song, targets, progress=told), None
         except Cancelled:
@@ -330,8 +332,6 @@ def absolute(song: Path) -> str:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file; ``InputError`` for what is none, such as a pipe, which would be waited for."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"expected an audio file, got {path}, which is no regular file; try another file")
+    """SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -437,9 +437,8 @@ def _met(dance: Motion, made: Motion, free: np.ndarray, *, first: int, joints: n
         after = _kept_beside(free, end, 1, first + made.frames - 1)
 
         def turned(frames: list[int], made=made, first=first) -> np.ndarray:
-            there = made.rotations[[frame - first for frame in frames]][:, chosen]
-            apart = dance.rotations[frames][:, chosen] @ np.swapaxes(there, -1, -2)
-            return rot.axis_angle_from_matrix(torch.from_numpy(apart)).numpy()
+            there = made.rotations[[frame - first for frame in frames]]
+            return _angles(dance.rotations[frames][:, chosen], there[:, chosen])
 
         def moved(frames: list[int], made=made, first=first) -> np.ndarray:
             return dance.root_position[frames] - made.root_position[[frame - first for frame in frames]]
@@ -592,7 +591,7 @@ def _padded(track: torch.Tensor, frames: int) -> torch.Tensor:
 
 
 def _angles(to: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """(joints, 3) axis-angles from one set of rotations to another."""
+    """(..., 3) axis-angles from one set of rotations (..., 3, 3) to another."""
     return rot.axis_angle_from_matrix(torch.from_numpy(to @ np.swapaxes(of, -1, -2))).numpy()
 
 

@@ -241,7 +241,12 @@ class EDMG:
         motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
         if refinement is not None:
             beats = commission.meta["beat_times"]
+            motion = self._before_refinement(motion, refinement)
             motion = refine(motion, self._contacts(features), refinement, beat_times=beats, refiner=self.refiner)
+        return motion
+
+    def _before_refinement(self, motion: Motion, refinement: RefineConfig) -> Motion:
+        """What of a whole dance is refined."""
         return motion
 
     def _dance(

@@ -19,7 +19,7 @@ from torch import Tensor
 from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror, place_soft_cues
 from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Commission
 from longdance.choreography.longform import Progress, Sampling, denoise
-from longdance.choreography.refine import RefineConfig, refine
+from longdance.choreography.refine import RefineConfig
 from longdance.choreography.segments import Cue, CueSheet, Easing, Segment, SegmentPlan, eased
 from longdance.choreography.streaming import Chunk, Heard
 from longdance.choreography.timeline import Span, conditions
@@ -142,18 +142,12 @@ class Lodge(EDMG):
             for commission, (features, found) in zip(commissions, made, strict=True)
         ]
 
-    def deliver(
-        self, commission: Commission, features: np.ndarray, *, refinement: RefineConfig | None, found: dict
-    ) -> Motion:
-        """As of ``EDMG``, from features (frames, width); what is refined is first eased where segments meet."""
-        motion = self.checkpoint.layout.decode(features, self.fps, meta=commission.meta | found)
-        if refinement is None:
+    def _before_refinement(self, motion: Motion, refinement: RefineConfig) -> Motion:
+        """The dance eased where segments meet."""
+        if refinement.cutoff is None:
             return motion
-        if refinement.cutoff is not None:
-            plan = SegmentPlan(commission.frames, self.primitives)
-            motion = eased(motion, [plan.begin(segment) for segment in plan.segments[1:]])
-        beats = commission.meta["beat_times"]
-        return refine(motion, self._contacts(features), refinement, beat_times=beats, refiner=self.refiner)
+        plan = SegmentPlan(motion.frames, self.primitives)
+        return eased(motion, [plan.begin(segment) for segment in plan.segments[1:]])
 
     def sampling(self, *, seed: int, steps: int | None = None, sampler: str | None = None) -> Sampling:
         """How to draw a dance; ``InputError`` for values out of range."""

@@ -152,10 +152,8 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return resampled.astype(np.float32, copy=False)
 
 
-def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.ndarray]:
-    import av
-    from av.error import FFmpegError
-
+def expect_file(path: Path) -> None:
+    """``InputError`` for a path that leads to no file, to a folder, or to a pipe, which would be waited for."""
     # os.path, because the methods of Path raise for a name that is too long.
     if not os.path.exists(path):
         raise InputError(f"expected an audio file, got {path}, which does not exist; try another path")
@@ -163,6 +161,13 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
         raise InputError(f"expected an audio file, got {path}, which is a folder; try a file inside it")
     if not os.path.isfile(path):
         raise InputError(f"expected an audio file, got {path}, which is a pipe or device; try saving it first")
+
+
+def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.ndarray]:
+    import av
+    from av.error import FFmpegError
+
+    expect_file(path)
     if path.stat().st_size == 0:
         raise InputError(f"expected an audio file, got {path}, which is empty; try another file")
     try:

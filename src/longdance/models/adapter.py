@@ -6,7 +6,6 @@ into the weights they cost nothing at use. Source: Hu et al. 2021 (LoRA), eq. 3.
 
 import copy
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from longdance import __version__
 from longdance.errors import InputError
-from longdance.models.checkpoint import FORMAT, Checkpoint, finite_state, read_folder, write_folder
+from longdance.models.checkpoint import FORMAT, Checkpoint, finite_state, read_folder, says, write_folder
 from longdance.models.pmd import Count
 
 
@@ -167,8 +166,4 @@ def fingerprint(network: nn.Module) -> str:
 
 def holds_adapter(folder: Path) -> bool:
     """Whether a checkpoint folder is one of these; unreadable ones are left to who reads them."""
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and "adapts" in record
+    return says(folder, "adapts")

@@ -250,6 +250,15 @@ def write_folder(folder: Path, record: dict, tensors: dict[str, Tensor]) -> None
         config_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def says(folder: Path, key: str) -> bool:
+    """Whether a checkpoint folder's record has ``key``; of an unreadable one, no: it is left to who reads it."""
+    try:
+        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and key in record
+
+
 def read_folder(folder: Path) -> tuple[dict, dict[str, Tensor]]:
     """The record, without the checksum, and the tensors, as float32, of a checkpoint folder of any kind.
 

@@ -3,7 +3,6 @@
 A folder holds one of these if its ``config.json`` names a ``generator``; a denoiser's names a ``denoiser``.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, model_validator
 from torch import nn
 
 from longdance.models.bailando import Bailando, BailandoConfig, ChoreographicMemory, MemoryConfig
-from longdance.models.checkpoint import Checkpoint, NetworkRecord, expect_known
+from longdance.models.checkpoint import Checkpoint, NetworkRecord, expect_known, says
 from longdance.models.fact import FACTConfig, FACTNetwork
 from longdance.models.mnet import MNETConfig, MNETGenerator
 
@@ -58,11 +57,7 @@ class GeneratorConfig(NetworkRecord):
 
 def holds_generator(folder: Path) -> bool:
     """Whether a checkpoint folder is one of these; unreadable ones are left to who reads them."""
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and "generator" in record
+    return says(folder, "generator")
 
 
 @dataclass(frozen=True, eq=False)
