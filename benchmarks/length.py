@@ -1,17 +1,20 @@
 """One denoising step of the paper-sized networks over 150 to 4800 frames: time and peak memory.
 
-    OMP_NUM_THREADS=1 python benchmarks/length.py -o benchmarks/results/length.json
+    OMP_NUM_THREADS=1 MALLOC_MMAP_MAX_=0 python benchmarks/length.py -o benchmarks/results/length.json
 
 Three networks: PMD, the EDGE transformer, and PMD with the first Mamba's frame-by-frame scan in the place of its PMM.
 A step is a guided prediction as a model makes it by default, one window and two batch rows. The networks take turns
 within every repetition, so that whatever else the machine does hits all of them; medians count. On a CPU time is that
 of the process over all its threads (with one thread, a busy neighbour counts little), on a GPU that of the wall. Peak
 memory is what a step needs beyond the weights: resident memory of a process of its own (Linux), or the allocator's.
+MALLOC_MMAP_MAX_=0 has the GNU C library use freed memory again. By its defaults it hands back blocks of over 32 MiB, as
+PMD's are from 2400 frames on, and then a third of the step is the kernel zeroing pages.
 """
 
 import argparse
 import ctypes
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -171,6 +174,7 @@ def main() -> None:
     networks = {name: NETWORKS[name]().eval().to(device) for name in arguments.networks}
     report = {
         "threads": torch.get_num_threads(),
+        "malloc": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
         "precision": "bf16 autocast" if arguments.bf16 else "float32",
         "clock": "CPU seconds of the process" if device == "cpu" else "wall seconds",
         "networks": {name: network_card(network) for name, network in networks.items()},

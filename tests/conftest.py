@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: seeded randomness and the optional real data."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,33 @@ def small_store(tmp_path_factory) -> Path:
         parts=parts,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(small_store, tmp_path_factory) -> Path:
+    """A folder with an untrained tiny model: it dances badly, but it dances."""
+    from longdance.data.store import Store
+    from longdance.models.pmd import ParallelMambaDenoiser
+    from longdance.train.denoising import as_checkpoint
+    from longdance.train.recipes import tiny
+
+    torch.manual_seed(0)
+    config = tiny()
+    folder = tmp_path_factory.mktemp("model")
+    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window that plays sound unasked; closed soon, for its event loop runs till then."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs a Chromium browser")
+    flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    flags.append("--autoplay-policy=no-user-gesture-required")
+    with playwright.sync_playwright() as starter:
+        started = starter.chromium.launch(executable_path=program, args=flags)
+        yield started
+        started.close()

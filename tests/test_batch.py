@@ -9,26 +9,12 @@ import pytest
 import torch
 
 from longdance.batch import MANIFEST, Commission, Manifest, Order, Record, dance_all
-from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
-from longdance.models.pmd import ParallelMambaDenoiser
-from longdance.train.denoising import as_checkpoint
-from longdance.train.recipes import tiny
 from processes import KILLED, kill_at_rename, run_all
 
 NAMES = ("a", "b", "c")
-
-
-@pytest.fixture(scope="module")
-def model(small_store, tmp_path_factory):
-    """A folder with an untrained tiny model."""
-    torch.manual_seed(0)
-    config = tiny()
-    folder = tmp_path_factory.mktemp("model")
-    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +28,8 @@ def songs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def order(model):
-    return Order(model=str(model), steps=1, seconds=1.0, bpm=120.0, beat_offset=0.0, refine=False)
+def order(tiny_model):
+    return Order(model=str(tiny_model), steps=1, seconds=1.0, bpm=120.0, beat_offset=0.0, refine=False)
 
 
 def commissions(songs: Path, out: Path, names=NAMES) -> list[Commission]:

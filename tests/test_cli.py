@@ -8,29 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, find_songs, main, song_folder
-from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.metrics.report import facts
-from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.motion.motion import Motion
-from longdance.train.denoising import as_checkpoint
-from longdance.train.recipes import tiny
-
-
-@pytest.fixture(scope="module")
-def model(small_store, tmp_path_factory):
-    """A folder with an untrained tiny model: it dances badly, but it dances."""
-    torch.manual_seed(0)
-    config = tiny()
-    folder = tmp_path_factory.mktemp("model")
-    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +35,12 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def generate(model, *arguments):
-    return run("generate", "--model", model, "--steps", 1, "--format", "npz,bvh", *arguments)
+def generate(tiny_model, *arguments):
+    return run("generate", "--model", tiny_model, "--steps", 1, "--format", "npz,bvh", *arguments)
 
 
-def test_one_song_becomes_one_dance_in_every_format(model, songs, tmp_path):
-    result = generate(model, songs / "fast.wav", "--genre", "salsa", "--seconds", 2, "--json", "-o", tmp_path)
+def test_one_song_becomes_one_dance_in_every_format(tiny_model, songs, tmp_path):
+    result = generate(tiny_model, songs / "fast.wav", "--genre", "salsa", "--seconds", 2, "--json", "-o", tmp_path)
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)["dances"][0]
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["fast.bvh", "fast.npz"]
@@ -65,15 +50,15 @@ def test_one_song_becomes_one_dance_in_every_format(model, songs, tmp_path):
     np.testing.assert_allclose(dance.joints(), opened.joints(), atol=1e-4)
 
 
-def test_a_file_name_decides_the_format(model, songs, tmp_path):
-    result = generate(model, songs / "slow.wav", "--seconds", 1, "--fps", 60, "-o", tmp_path / "mine.bvh")
+def test_a_file_name_decides_the_format(tiny_model, songs, tmp_path):
+    result = generate(tiny_model, songs / "slow.wav", "--seconds", 1, "--fps", 60, "-o", tmp_path / "mine.bvh")
     assert result.exit_code == 0, result.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.bvh"]
     assert Motion.load(tmp_path / "mine.bvh").fps == pytest.approx(60)
 
 
-def test_a_folder_dances_through_skips_what_is_broken_and_says_so(model, songs, tmp_path):
-    result = generate(model, songs, "--seconds", 1, "-o", tmp_path)
+def test_a_folder_dances_through_skips_what_is_broken_and_says_so(tiny_model, songs, tmp_path):
+    result = generate(tiny_model, songs, "--seconds", 1, "-o", tmp_path)
     assert result.exit_code == SOME_FAILED
     assert sorted(path.parent.name for path in tmp_path.glob("*/*.npz")) == ["fast", "slow"]
     assert "broken.mp3" in result.stderr
@@ -88,9 +73,9 @@ def test_facts_leave_out_beats_after_the_last_frame():
     assert "beat_alignment" in facts(replace(dance, meta={"beat_times": [0.5, 0.99]}))
 
 
-def test_the_same_seed_gives_the_same_file(model, songs, tmp_path):
+def test_the_same_seed_gives_the_same_file(tiny_model, songs, tmp_path):
     for name in ("one", "two"):
-        generate(model, songs / "fast.wav", "--seconds", 1, "--seed", 4, "-o", tmp_path / f"{name}.npz")
+        generate(tiny_model, songs / "fast.wav", "--seconds", 1, "--seed", 4, "-o", tmp_path / f"{name}.npz")
     first, second = Motion.load(tmp_path / "one.npz"), Motion.load(tmp_path / "two.npz")
     assert np.array_equal(first.rotations, second.rotations)
     assert np.array_equal(first.root_position, second.root_position)
@@ -136,8 +121,8 @@ def test_an_interrupt_is_told_and_has_its_own_code(monkeypatch, capsys):
     assert "stopped" in capsys.readouterr().err
 
 
-def test_export_writes_another_format(tmp_path, model, songs):
-    generate(model, songs / "fast.wav", "--seconds", 1, "-o", tmp_path / "dance.npz")
+def test_export_writes_another_format(tmp_path, tiny_model, songs):
+    generate(tiny_model, songs / "fast.wav", "--seconds", 1, "-o", tmp_path / "dance.npz")
     result = run("export", tmp_path / "dance.npz", "-o", tmp_path / "other.bvh")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "other.bvh").is_file()

@@ -17,14 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from tests.conftest import swaying
 
-from longdance.data.store import Store
-from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.motion.motion import MOST_NUMBERS
-from longdance.train.denoising import as_checkpoint
-from longdance.train.recipes import tiny
 
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
@@ -51,16 +46,6 @@ def longdance():
     process.stdin.close()
     assert process.wait(timeout=10) == 0
     process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def model(small_store, tmp_path_factory):
-    """A folder with an untrained tiny model."""
-    torch.manual_seed(0)
-    config = tiny()
-    folder = tmp_path_factory.mktemp("model")
-    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
-    return folder
 
 
 def names_in(folder: Path) -> list[str]:
@@ -130,7 +115,7 @@ DANCEABLE = {
 
 
 @pytest.fixture(scope="module")
-def hostile_songs(tmp_path_factory, longdance, model):
+def hostile_songs(tmp_path_factory, longdance, tiny_model):
     """A folder of songs of all kinds, danced to in one call; its outcome."""
     folder = tmp_path_factory.mktemp("hostile")
     songs = folder / "songs"
@@ -144,7 +129,7 @@ def hostile_songs(tmp_path_factory, longdance, model):
     (songs / "unending.wav").symlink_to("/dev/zero")
     named = [*SONGS, "silent.mp4", "pipe.wav", "circle.wav", "unending.wav", "missing.wav", "n" * 300 + ".wav"]
     paths = [songs / name for name in (*named, *DANCEABLE)] + ["http://127.0.0.1:9/song.mp3", "concat:songs/pipe.wav"]
-    how = ("--model", model, "--steps", 1, "--seconds", 1, "--format", "npz", "-o", "out")
+    how = ("--model", tiny_model, "--steps", 1, "--seconds", 1, "--format", "npz", "-o", "out")
     return folder, longdance(folder, "generate", *paths, *how), named
 
 
@@ -193,7 +178,7 @@ def test_dances_stay_in_their_folder_under_printable_names(hostile_songs):
 
 
 @pytest.mark.slow
-def test_hours_of_silence_do_not_take_hours(tmp_path, longdance, model):
+def test_hours_of_silence_do_not_take_hours(tmp_path, longdance, tiny_model):
     """Two hours in a file of a megabyte."""
     import av
 
@@ -206,7 +191,7 @@ def test_hours_of_silence_do_not_take_hours(tmp_path, longdance, model):
             container.mux(stream.encode(block))
         container.mux(stream.encode(None))
     assert (tmp_path / "silence.flac").stat().st_size < 2e6
-    how = ("--model", model, "--steps", 1, "--seconds", 1, "--format", "npz", "-o", "dance.npz")
+    how = ("--model", tiny_model, "--steps", 1, "--seconds", 1, "--format", "npz", "-o", "dance.npz")
     outcome = longdance(tmp_path, "generate", "silence.flac", *how)
     assert outcome["exit_code"] == 0, outcome["stderr"]
     assert outcome["seconds"] < LONGEST
@@ -471,13 +456,13 @@ SCORES = {
 
 
 @pytest.mark.parametrize("kind", SCORES)
-def test_a_score_that_is_none_is_refused_before_a_song_is_heard(kind, tmp_path, longdance, model):
+def test_a_score_that_is_none_is_refused_before_a_song_is_heard(kind, tmp_path, longdance, tiny_model):
     os.mkfifo(tmp_path / "pipe.npz")
     DANCE.save(tmp_path / "dance.npz")
     content = SCORES[kind]
     (tmp_path / "a score.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
     before = names_in(tmp_path)
-    outcome = longdance(tmp_path, "generate", "missing.wav", "--model", model, "--score", "a score.yaml")
+    outcome = longdance(tmp_path, "generate", "missing.wav", "--model", tiny_model, "--score", "a score.yaml")
     check_refusal(outcome, names="a score.yaml")
     assert names_in(tmp_path) == before
 
@@ -513,10 +498,10 @@ CHECKPOINTS = {
 
 
 @pytest.mark.parametrize("kind", CHECKPOINTS)
-def test_a_model_that_is_none_is_refused(kind, tmp_path, longdance, model):
-    record = json.loads((model / "config.json").read_text())
+def test_a_model_that_is_none_is_refused(kind, tmp_path, longdance, tiny_model):
+    record = json.loads((tiny_model / "config.json").read_text())
     del record["tensors_sha256"]  # whoever forges a file forges its checksum
-    config, tensors = CHECKPOINTS[kind](record, (model / "model.safetensors").read_bytes())
+    config, tensors = CHECKPOINTS[kind](record, (tiny_model / "model.safetensors").read_bytes())
     folder = tmp_path / "a model"
     folder.mkdir()
     (folder / "config.json").write_text(config)
@@ -604,9 +589,9 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("code", "option", "value"), OPTIONS, ids=lambda value: repr(value)[:20])
-def test_options_beyond_reason_are_refused(code, option, value, tmp_path, longdance, model):
+def test_options_beyond_reason_are_refused(code, option, value, tmp_path, longdance, tiny_model):
     (tmp_path / "song.wav").write_bytes(wav())
-    how = ("--model", model, "--steps", 1, "--seconds", 1, "--format", "npz")
+    how = ("--model", tiny_model, "--steps", 1, "--seconds", 1, "--format", "npz")
     outcome = longdance(tmp_path, "generate", "song.wav", *how, option, value)
     assert outcome["exit_code"] == code, outcome["stderr"]
     assert "Traceback" not in outcome["stderr"]
@@ -631,10 +616,10 @@ def test_options_beyond_reason_are_refused(code, option, value, tmp_path, longda
     ],
     ids=" ".join,
 )
-def test_edits_beyond_reason_are_refused(arguments, tmp_path, longdance, model):
+def test_edits_beyond_reason_are_refused(arguments, tmp_path, longdance, tiny_model):
     (tmp_path / "song.wav").write_bytes(wav())
     DANCE.save(tmp_path / "dance.npz")
-    how = ("--song", "song.wav", "--model", model, "--steps", 1, "-o", "out.npz")
+    how = ("--song", "song.wav", "--model", tiny_model, "--steps", 1, "-o", "out.npz")
     outcome = longdance(tmp_path, "edit", "dance.npz", *how, *arguments)
     assert outcome["exit_code"] in (1, 2), outcome["stderr"]
     assert "Traceback" not in outcome["stderr"]

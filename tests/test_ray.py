@@ -10,14 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from longdance.data.store import Store
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
-from longdance.models.pmd import ParallelMambaDenoiser
-from longdance.train.denoising import as_checkpoint
-from longdance.train.recipes import tiny
 
 pytest.importorskip("ray.data")
 pytestmark = pytest.mark.slow
@@ -31,18 +26,15 @@ def command(model: Path, songs: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "longdance", "generate", *named, *fixed, *options]
 
 
-def test_a_killed_driver_on_ray_goes_on_and_every_song_is_danced_once(small_store, tmp_path):
-    torch.manual_seed(0)
-    model, songs = tmp_path / "model", tmp_path / "songs"
-    network = ParallelMambaDenoiser(tiny().network)
-    as_checkpoint(tiny(), Store.open(small_store), network, 0).save(model)
+def test_a_killed_driver_on_ray_goes_on_and_every_song_is_danced_once(tiny_model, tmp_path):
+    songs = tmp_path / "songs"
     for number, name in enumerate(NAMES):
         samples = compose(np.arange(0.2, 2, 0.4 + 0.05 * number), seconds=2.0, style="disco", seed=number)
         write_audio(songs / f"{name}.wav", samples, MONO_SAMPLE_RATE)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     killed, manifest = tmp_path / "killed", tmp_path / "killed" / "manifest.jsonl"
-    run = command(model, songs, killed, "--ray", "local", "--workers", "1")
+    run = command(tiny_model, songs, killed, "--ray", "local", "--workers", "1")
     with open(tmp_path / "told", "w") as told:
         driver = subprocess.Popen(run, env=environment, stdout=told, stderr=told)
     while not (manifest.is_file() and manifest.read_bytes().endswith(b"\n")):
@@ -59,6 +51,6 @@ def test_a_killed_driver_on_ray_goes_on_and_every_song_is_danced_once(small_stor
     assert written == {name: (killed / name / f"{name}.npz").stat().st_mtime_ns for name in recorded}
 
     whole = tmp_path / "whole"
-    subprocess.run(command(model, songs, whole), env=environment, check=True, capture_output=True)
+    subprocess.run(command(tiny_model, songs, whole), env=environment, check=True, capture_output=True)
     for name in NAMES:
         assert (killed / name / f"{name}.npz").read_bytes() == (whole / name / f"{name}.npz").read_bytes()

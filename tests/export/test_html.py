@@ -4,7 +4,6 @@ import base64
 import html
 import json
 import re
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -85,21 +84,6 @@ def test_a_song_that_is_none_leaves_no_page(dance, tmp_path):
     with pytest.raises(InputError):
         export(dance, tmp_path / "dance.html", song_path=tmp_path / "song.mp3")
     assert [path.name for path in tmp_path.iterdir()] == ["song.mp3"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs a Chromium browser")
-    flags = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-    with playwright.sync_playwright() as starter:
-        started = starter.chromium.launch(
-            executable_path=program, args=[*flags, "--autoplay-policy=no-user-gesture-required"]
-        )
-        yield started
-        started.close()
 
 
 def test_a_browser_plays_it_in_time_with_the_sound(browser, page, dance):

@@ -5,32 +5,17 @@ import io
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
-import torch
 import uvicorn
 
-from longdance.data.store import Store
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
-from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.studio.app import Studio, StudioConfig, create_app
-from longdance.train.denoising import as_checkpoint
-from longdance.train.recipes import tiny
 
 PATIENCE = 240.0
-
-
-@pytest.fixture(scope="session")
-def tiny_model(small_store, tmp_path_factory) -> Path:
-    torch.manual_seed(0)
-    config = tiny()
-    folder = tmp_path_factory.mktemp("model")
-    as_checkpoint(config, Store.open(small_store), ParallelMambaDenoiser(config.network), 0).save(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The page in a real browser, against a real server with a tiny model."""
 
 import contextlib
-import shutil
 
 import numpy as np
 import pytest
@@ -22,20 +21,6 @@ PATIENCE = 240.0
 def until(check):
     """What ``check`` returns as soon as it is true."""
     return soon(check, patience=PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs a Chromium browser")
-    with playwright.sync_playwright() as starter:
-        started = starter.chromium.launch(
-            executable_path=program, args=[*FLAGS, "--autoplay-policy=no-user-gesture-required"]
-        )
-        yield started
-        started.close()
 
 
 @contextlib.contextmanager
