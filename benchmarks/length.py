@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 MALLOC_MMAP_MAX_=0 python benchmarks/length.py -o benchmarks/results/length.json
 
 Three networks: PMD, the EDGE transformer, and PMD with the first Mamba's frame-by-frame scan in the place of its PMM.
-A step is a guided prediction as a model makes it by default, one window and two batch rows. The networks take turns
+A step is a guided prediction as a model makes it by default, one window and two batch rows, all of the network from
+the music to the motion (in use the music is heard once for all steps). The networks take turns
 within every repetition, so that whatever else the machine does hits all of them; medians count. On a CPU time is that
 of the process over all its threads (with one thread, a busy neighbour counts little), on a GPU that of the wall. Peak
 memory is what a step needs beyond the weights: resident memory of a process of its own (Linux), or the allocator's.
@@ -57,9 +58,8 @@ def step_of(name: str, network: nn.Module, frames: int, *, device: str) -> Calla
     """One guided prediction for a window."""
     music, text = WEIGHTS.get(name, (Guidance().music, Guidance().text))
     conditions = random_conditions(network, frames, device=device)
-    predict = guided(network, conditions, music_weight=music, text_weight=text)
     noisy = torch.randn(1, frames, network.config.features, device=device)
-    return lambda: predict(noisy, 500)
+    return lambda: guided(network, conditions, music_weight=music, text_weight=text)(noisy, 500)
 
 
 def seconds_of(step: Callable[[], object], *, device: str) -> float:

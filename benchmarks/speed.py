@@ -24,7 +24,7 @@ from length import NETWORKS, random_conditions, seconds_of
 from torch import nn
 
 from longdance.choreography.edmg import EDMG
-from longdance.choreography.longform import denoise, multiplies_bf16
+from longdance.choreography.longform import Predictor, multiplies_bf16
 from longdance.choreography.pretrained import load
 from longdance.diffusion.guidance import Guidance, guided
 from longdance.diffusion.noise import NoiseSchedule
@@ -69,7 +69,7 @@ def batches(model: EDMG, *, device: str, repeats: int, sizes: tuple[int, ...]) -
     for size in sizes:
         conditions = random_conditions(checkpoint.network, frames, batch=size, device=device)
         predict = guided(
-            lambda *given: denoise(checkpoint, *given), conditions,
+            Predictor(checkpoint), conditions,
             music_weight=Guidance().music, text_weight=Guidance().text,
         )  # fmt: skip
         noisy = torch.randn(size, frames, checkpoint.network.config.features, device=device)

@@ -106,7 +106,10 @@ class Swayer(torch.nn.Module):
         super().__init__()
         self.config, self.layout, self.normaliser = config, layout, normaliser
 
-    def forward(self, noisy, step, conditions):
+    def hear(self, conditions):
+        return conditions.music, conditions.music
+
+    def forward(self, noisy, step, conditions, heard=None):
         beat = torch.atan2(conditions.music[..., 35], conditions.music[..., 36])
         said = conditions.text.sum((1, 2)).abs()[:, None]
         size = 0.6 + 0.1 * torch.tanh(said)

@@ -163,7 +163,10 @@ def test_the_path_of_root_and_body_does_not_jump_between_stretches(model):
     class Walker(torch.nn.Module):
         config = model.checkpoint.network.config
 
-        def forward(self, noisy, step, conditions):
+        def hear(self, conditions):
+            return conditions.music, conditions.music
+
+        def forward(self, noisy, step, conditions, heard=None):
             clean = torch.zeros_like(noisy)
             clean[..., 4] = torch.arange(noisy.shape[1]) * (0.05 / 0.3)
             return clean

@@ -81,7 +81,10 @@ class Trained(torch.nn.Module):
         super().__init__()
         self.config = config
 
-    def forward(self, noisy, step, conditions):
+    def hear(self, conditions):
+        return conditions.music, conditions.music
+
+    def forward(self, noisy, step, conditions, heard=None):
         alpha_bar = lodge_module.NoiseSchedule.cosine(1000).alpha_bar.float()[step][:, None, None]
         return 0.25 * alpha_bar.sqrt() * noisy / (1 - alpha_bar + 0.25 * alpha_bar)
 
@@ -243,7 +246,10 @@ def test_a_network_that_wants_clean_edges_gets_them(model):
     seen = []
 
     class Look(Trained):
-        def forward(self, noisy, step, conditions):
+        def hear(self, conditions):
+            return conditions.music, conditions.music
+
+        def forward(self, noisy, step, conditions, heard=None):
             seen.append(noisy.clone())
             return super().forward(noisy, step, conditions)
 

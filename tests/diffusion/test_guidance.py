@@ -103,3 +103,34 @@ def test_conditions_are_left_as_they_were(given, noisy):
     before = [field.clone() for field in given]
     call(given, noisy, 1.5, 2.5)
     assert all(torch.equal(a, b) for a, b in zip(before, given, strict=True))
+
+
+class Listening(Fake):
+    """A fake that hears the music once and predicts from what it heard."""
+
+    def __init__(self):
+        super().__init__()
+        self.listened = 0
+
+    def hear(self, conditions):
+        self.listened += len(conditions.music)
+        return conditions.music.clone()
+
+    def __call__(self, noisy, step, conditions, heard=None):
+        assert torch.is_grad_enabled() == (heard is None)
+        if heard is not None:
+            torch.testing.assert_close(heard, conditions.music)
+        return super().__call__(noisy, step, conditions)
+
+
+@pytest.mark.parametrize("rows", [None, 4])
+def test_music_is_heard_once_for_all_steps(given, noisy, rows):
+    listening = Listening()
+    predict = guided(listening, given, music_weight=2, text_weight=3, rows=rows)
+    expected = call(given, noisy, 2, 3)[0]
+    with torch.no_grad():
+        for _ in range(3):
+            torch.testing.assert_close(predict(noisy, 77), expected)
+    assert listening.listened == 9  # three combinations of three rows
+    torch.testing.assert_close(predict(noisy, 77), expected)
+    assert listening.listened == 9  # a step with gradients hears for itself

@@ -107,3 +107,11 @@ def test_heads_must_split_the_width():
     with pytest.raises(ValidationError, match="attention_heads"):
         EDGEDenoiserConfig(width=36, attention_heads=8)
     assert PMDConfig().width == EDGEDenoiserConfig().width  # compared at equal width
+
+
+def test_music_heard_before_is_the_music_heard_now(generator):
+    network, given = network_of(), conditions(2, 20, generator)
+    noisy, step = torch.randn(2, 20, 12, generator=generator), torch.tensor([3, 700])
+    torch.testing.assert_close(network(noisy, step, given, network.hear(given)), network(noisy, step, given))
+    other = network.hear(conditions(2, 20, generator))
+    assert not torch.allclose(network(noisy, step, given, other), network(noisy, step, given), atol=1e-3)

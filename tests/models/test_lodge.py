@@ -181,3 +181,13 @@ def test_a_checkpoint_brings_back_the_network_and_its_metres(network, half, tmp_
             assert torch.equal(again.network.state_dict()[name], tensor), name
         else:
             torch.testing.assert_close(again.network.state_dict()[name], tensor, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("network", "timeline"), [(local(), 40), (whole(), 256)], ids=["local", "global"])
+def test_music_heard_before_is_the_music_heard_now(network, timeline, generator):
+    frames = 40 if timeline == 40 else network.config.frames().numel()
+    noisy, step = torch.randn(2, frames, 139, generator=generator), torch.tensor([3, 700])
+    given = conditions(timeline, generator)
+    torch.testing.assert_close(network(noisy, step, given, network.hear(given)), network(noisy, step, given))
+    other = network.hear(conditions(timeline, generator))
+    assert not torch.allclose(network(noisy, step, given, other), network(noisy, step, given), atol=1e-3)

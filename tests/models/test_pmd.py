@@ -11,6 +11,7 @@ from longdance.models.pmd import (
     ParallelMambaModule,
     PMDConfig,
     SequentialMambaModule,
+    normed_projection,
     upsample,
 )
 
@@ -347,3 +348,18 @@ def test_bfloat16_stays_near_float32(noisy, step, generator):
 def test_impossible_sizes_are_refused_when_the_configuration_is_built(changes, named):
     with pytest.raises(ValidationError, match=named):
         small(**changes)
+
+
+def test_music_heard_before_is_the_music_heard_now(noisy, step, generator):
+    network, given = denoiser(aligned_music=True), conditions(generator)
+    torch.testing.assert_close(network(noisy, step, given, network.hear(given)), network(noisy, step, given))
+    other = network.hear(conditions(generator))
+    assert not torch.allclose(network(noisy, step, given, other), network(noisy, step, given), atol=1e-3)
+
+
+def test_a_norm_and_a_linear_layer_in_one(generator):
+    x = torch.randn(2, 5, 12, generator=generator) * torch.logspace(-2, 3, 5)[:, None]
+    scale, bias = torch.rand(12, generator=generator), torch.randn(7, generator=generator)
+    weight = torch.randn(7, 12, generator=generator)
+    expected = torch.nn.functional.rms_norm(x, (12,), scale, eps=1e-5) @ weight.T + bias
+    torch.testing.assert_close(normed_projection(x, scale, weight, bias), expected)

@@ -3,14 +3,13 @@
 import json
 import shutil
 from contextlib import nullcontext
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from longdance.choreography.edmg import EDMG
-from longdance.choreography.longform import denoise
+from longdance.choreography.longform import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.diffusion.guidance import Guidance, guided
@@ -73,7 +72,7 @@ def test_the_teacher_s_dances_are_those_of_the_model(task, teacher):
     model = load(teacher)
     with torch.no_grad():
         end = sample(
-            guided(partial(denoise, model.checkpoint), drawn.conditions, music_weight=1.0, text_weight=6.0),
+            guided(Predictor(model.checkpoint), drawn.conditions, music_weight=1.0, text_weight=6.0),
             drawn.states[:, 0],
             schedule=task.schedule,
             rule=DPMSolver2M(),

@@ -33,7 +33,7 @@ SETTINGS = SampleSettings(windows=6, rows=4)
 class Faithful(ParallelMambaDenoiser):
     """A denoiser that takes what it is given for clean motion."""
 
-    def forward(self, noisy, step, conditions):
+    def forward(self, noisy, step, conditions, heard=None):
         return noisy
 
 

@@ -7,7 +7,6 @@ choreographic rules of `augment`; where segments lie and how they meet is in `se
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror, place_soft_cues
 from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Commission
-from longdance.choreography.longform import Progress, Sampling, denoise
+from longdance.choreography.longform import Predictor, Progress, Sampling
 from longdance.choreography.refine import RefineConfig
 from longdance.choreography.segments import Cue, CueSheet, Easing, Segment, SegmentPlan, eased
 from longdance.choreography.streaming import Chunk, Heard
@@ -452,7 +451,7 @@ def _predictor(
     for guidance, chosen in groups.items():
         asked = conditions(sound[chosen].to(device), [spans[row].text for row in chosen], width)
         predict = guided(
-            partial(denoise, checkpoint),
+            Predictor(checkpoint),
             asked,
             music_weight=guidance.music,
             text_weight=guidance.text,

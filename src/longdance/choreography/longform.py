@@ -5,7 +5,6 @@ Each stretch begins with the frames that the one before ended with, so that memo
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions
+from longdance.models.pmd import Conditions, Heard
 from longdance.motion.layout import Layout
 
 Progress = Callable[[int, int, str], None]
@@ -137,7 +136,7 @@ def dance_stretch(
     constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
     predict = follow(
         timeline if sampling.guided else timeline.unguided(),
-        partial(denoise, checkpoint),
+        Predictor(checkpoint),
         part.cut(music.to(device)),
         part,
         begin=begin,
@@ -226,11 +225,26 @@ class _Anchored:
         return Constraint(mask=self.stitcher.plan.cut(self.held.mask), value=self.value)
 
 
-def denoise(checkpoint: Checkpoint, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
-    """The network's prediction, in bf16 where the device multiplies it in hardware."""
-    kind = noisy.device.type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=multiplies_bf16(kind)):
-        return checkpoint.network(noisy, step, conditions)
+class Predictor:
+    """The predictions of a checkpoint's network, in bf16 where the device multiplies it in hardware."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.network = checkpoint.network
+
+    def hear(self, conditions: Conditions) -> Heard:
+        """What the network makes of the music alone."""
+        with autocast(conditions.music.device):
+            return self.network.hear(conditions)
+
+    def __call__(self, noisy: Tensor, step: Tensor, conditions: Conditions, heard: Heard | None = None) -> Tensor:
+        """Clean motion predicted from ``noisy`` at diffusion ``step``."""
+        with autocast(noisy.device):
+            return self.network(noisy, step, conditions, heard)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Products in bf16 where the device has them in hardware."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bf16(device.type))
 
 
 def multiplies_bf16(kind: str) -> bool:

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from longdance.models.pmd import Conditions
 
-Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
+Denoiser = Callable[..., Tensor]
+"""(noisy, step, conditions) to clean motion. One with a method ``hear`` is also given what that made of the conditions,
+once for all steps."""
 
 
 class Guidance(NamedTuple):
@@ -60,16 +62,21 @@ def _combined(
         if abs(factor) > 1e-9
     ]
     stacked = Conditions(*(torch.cat(parts) for parts in zip(*(c for _, c in combinations), strict=True)))
+    size = rows or len(stacked.music)
+    parts = [stacked.rows(slice(i, i + size)) for i in range(0, len(stacked.music), size)]
+    hear = getattr(denoiser, "hear", None)
+    heard: list[tuple] = []  # filled at the first step
 
     def predict(noisy: Tensor, step: int) -> Tensor:
         copies = noisy.repeat(len(combinations), 1, 1)
         steps = torch.full((len(copies),), step, dtype=torch.long, device=noisy.device)
-        size = rows or len(copies)
+        if hear is None or torch.is_grad_enabled():  # gradients are taken of one step
+            given = [(part,) for part in parts]
+        else:
+            heard.extend((part, hear(part)) for part in parts[len(heard) :])
+            given = heard
         outputs = torch.cat(
-            [
-                denoiser(copies[i : i + size], steps[i : i + size], stacked.rows(slice(i, i + size)))
-                for i in range(0, len(copies), size)
-            ]
+            [denoiser(x, s, *known) for x, s, known in zip(copies.split(size), steps.split(size), given, strict=True)]
         ).unflatten(0, (len(combinations), -1))
         factors = torch.tensor([factor for factor, _ in combinations], device=noisy.device)
         return torch.einsum("c,cblf->blf", factors.to(outputs.dtype), outputs)

@@ -34,6 +34,16 @@ class LowRankLinear(nn.Module):
         self.down = nn.Parameter(down)
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
+    @property
+    def weight(self) -> Float[Tensor, "outputs inputs"]:
+        """The layer's, changed."""
+        return self.layer.weight + self.up @ self.down
+
+    @property
+    def bias(self) -> Tensor:
+        """The layer's."""
+        return self.layer.bias
+
     def forward(self, x: Float[Tensor, "*axes inputs"]) -> Float[Tensor, "*axes outputs"]:
         return self.layer(x) + nn.functional.linear(nn.functional.linear(x, self.down), self.up)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
-from longdance.models.pmd import Conditions, Count
+from longdance.models.pmd import Conditions, Count, Heard
 
 
 class EDGEDenoiserConfig(TransformerConfig):
@@ -68,19 +68,27 @@ class EDGEDenoiser(nn.Module):
             self.precondition = Preconditioner(config.diffusion_steps)
             self.filter = TemporalFilter(config.features, width)
 
+    def hear(self, conditions: Conditions) -> Heard:
+        """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
+        return self.music(conditions.music, conditions.keep_music, fps=self.config.fps)
+
     def forward(
         self,
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
+        heard: Heard | None = None,
     ) -> Float[Tensor, "batch frames features"]:
-        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``."""
+        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
+
+        ``heard`` is what ``hear`` made of these conditions, if it is at hand.
+        """
         config, keep = self.config, conditions.keep_music
-        music, music_seconds = self.music(conditions.music, keep, fps=config.fps)
-        heard = torch.where(keep[:, None], self.music_vector(music.mean(1)), self.null_vector.to(music.dtype))
+        music, music_seconds = heard or self.hear(conditions)
+        music_vector = torch.where(keep[:, None], self.music_vector(music.mean(1)), self.null_vector.to(music.dtype))
         step_vector, step_tokens = self.step(step)
         memory = self.memory_norm(torch.cat((music, step_tokens.to(music.dtype)), 1))
-        condition = step_vector + heard
+        condition = step_vector + music_vector
         seconds = torch.arange(noisy.shape[1], device=noisy.device) / config.fps
         scale_in, skip, scale_out = self.precondition(step) if config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(noisy * scale_in)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from longdance.models.blocks import Preconditioner, TemporalFilter
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
-from longdance.models.pmd import Conditions, Count
+from longdance.models.pmd import Conditions, Count, Heard
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
 
@@ -88,18 +88,24 @@ class GlobalDenoiser(nn.Module):
         middles = config.frames().unflatten(1, (-1, folded)).float().mean(-1).flatten()
         self.register_buffer("seconds", middles / config.fps, persistent=False)
 
+    def hear(self, conditions: Conditions) -> Heard:
+        """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
+        return self.guides.hear(conditions)
+
     def forward(
         self,
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
+        heard: Heard | None = None,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean primitives (normalised features), one after the other along ``frames``.
 
-        ``conditions.music`` is that of the whole timeline at its full frame rate.
+        ``conditions.music`` is that of the whole timeline at its full frame rate; ``heard`` is what ``hear`` made of
+        it, if it is at hand.
         """
         config, folded = self.config, self.config.frames_per_token
-        memory, memory_seconds, condition, step_vector = self.guides(step, conditions)
+        memory, memory_seconds, condition, step_vector = self.guides(step, conditions, heard or self.hear(conditions))
         scale_in, skip, scale_out = self.precondition(step) if config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(fold(noisy * scale_in, folded)) + (self.primitive + self.part).flatten(0, 1)
         for layer in self.layers:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from longdance.models.blocks import Preconditioner, StepEmbedding, TemporalFilter
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig, fold, token_seconds, unfold
 from longdance.models.foot_refine import FootRefineBlock
-from longdance.models.pmd import Conditions, Count, TextPooling
+from longdance.models.pmd import Conditions, Count, Heard, TextPooling
 from longdance.motion.layout import LAYOUTS, Normaliser
 
 LAYOUT = LAYOUTS["smpl22"]
@@ -70,8 +70,12 @@ class Guides(nn.Module):
         self.music_mean = nn.Linear(width, width)
         self.step_tokens = nn.Linear(width, 2 * width)
 
+    def hear(self, conditions: Conditions) -> Heard:
+        """The music's tokens and their seconds."""
+        return self.music(conditions.music, conditions.keep_music, fps=self.fps)
+
     def forward(
-        self, step: Int[Tensor, " batch"], conditions: Conditions
+        self, step: Int[Tensor, " batch"], conditions: Conditions, heard: Heard
     ) -> tuple[
         Float[Tensor, "batch memory width"],
         Float[Tensor, " timed"],
@@ -79,7 +83,7 @@ class Guides(nn.Module):
         Float[Tensor, "batch width"],
     ]:
         """Memory, seconds of those of its tokens that have a time (they come first), condition, and step alone."""
-        music, seconds = self.music(conditions.music, conditions.keep_music, fps=self.fps)
+        music, seconds = heard
         step_vector = self.step(step)
         text = self.text(conditions.text, conditions.text_mask)
         tokens = self.step_tokens(step_vector).unflatten(-1, (2, -1))
@@ -116,15 +120,23 @@ class LocalDenoiser(nn.Module):
         if self.config.foot_refine:
             self.foot_refine.use(normaliser)
 
+    def hear(self, conditions: Conditions) -> Heard:
+        """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
+        return self.guides.hear(conditions)
+
     def forward(
         self,
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
+        heard: Heard | None = None,
     ) -> Float[Tensor, "batch frames features"]:
-        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``."""
+        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
+
+        ``heard`` is what ``hear`` made of these conditions, if it is at hand.
+        """
         config, frames, folded = self.config, noisy.shape[1], self.config.frames_per_token
-        memory, memory_seconds, condition, step_vector = self.guides(step, conditions)
+        memory, memory_seconds, condition, step_vector = self.guides(step, conditions, heard or self.hear(conditions))
         scale_in, skip, scale_out = self.precondition(step) if config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(fold(noisy * scale_in, folded))
         if config.aligned_music:

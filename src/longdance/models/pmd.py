@@ -42,6 +42,9 @@ class Conditions(NamedTuple):
         )
 
 
+Heard = tuple[Tensor, Tensor]
+"""What a denoiser makes of the music alone, once for all steps."""
+
 Count = Annotated[int, Field(gt=0, le=100_000)]
 """A size; the limit is far above any use, and keeps damaged files from asking for the impossible."""
 
@@ -115,11 +118,25 @@ class ShortConvolution(nn.Conv1d):
     def forward(self, input: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
         kernel, frames = self.kernel_size[0], input.shape[1]
         padded = nn.functional.pad(input, (0, 0, self.before, kernel - 1 - self.before))
-        weight = self.weight[:, 0].to(input.dtype)  # a sum of shifts is faster than a grouped Conv1d on CPU
+        # A sum of shifts is faster than a grouped Conv1d on CPU, if its factors lie side by side in memory.
+        weights = self.weight[:, 0].T.to(input.dtype).contiguous()
         result = cast(Tensor, self.bias).to(input.dtype)
-        for offset in range(kernel):
-            result = torch.addcmul(result, padded[:, offset : offset + frames], weight[:, offset])
+        for offset, weight in enumerate(weights):
+            result = torch.addcmul(result, padded[:, offset : offset + frames], weight)
         return result
+
+
+def normed_projection(
+    x: Float[Tensor, "batch frames inner"],
+    scale: Float[Tensor, " inner"],
+    weight: Float[Tensor, "width inner"],
+    bias: Float[Tensor, " width"],
+) -> Float[Tensor, "batch frames width"]:
+    """An RMS norm with ``scale``, then a linear layer: the norm is taken into the weights and the narrower result."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    factor = torch.rsqrt(length.square() / x.shape[-1] + 1e-5)
+    projected = nn.functional.linear(x, weight * scale)
+    return (projected * factor + bias).to(projected.dtype)
 
 
 class ParallelMambaModule(nn.Module):
@@ -158,9 +175,7 @@ class ParallelMambaModule(nn.Module):
         # One factor per channel, not per head: broadcasting over a head's few channels is slow.
         skip = self.skip.to(x.dtype).repeat_interleave(x.shape[-1])
         y = torch.addcmul(y.flatten(-2), x.flatten(-2), skip) * nn.functional.silu(gate)
-        # The weight in the dtype of autocast: mixed dtypes would leave the fused kernel.
-        y = nn.functional.rms_norm(y, (self.inner,), self.norm.weight.to(y.dtype), eps=1e-5)
-        return self.output(y)
+        return normed_projection(y, self.norm.weight, self.output.weight, self.output.bias)
 
     def _scan(self, x: Tensor, scan: Tensor, direction: int) -> Tensor:
         b_matrix, c_matrix, dt = scan.split((self.state, self.state, self.heads), -1)
@@ -195,8 +210,7 @@ class SequentialMambaModule(nn.Module):
         if len(self.scans) == 2:
             y = y + self.scans[1](x.flip(1)).flip(1)
         y = (y + x * self.skip.to(x.dtype)) * nn.functional.silu(gate)
-        y = nn.functional.rms_norm(y, (self.inner,), self.norm.weight.to(y.dtype), eps=1e-5)
-        return self.output(y)
+        return normed_projection(y, self.norm.weight, self.output.weight, self.output.bias)
 
 
 class LocalInformationModule(nn.Module):
@@ -327,15 +341,23 @@ class ParallelMambaDenoiser(nn.Module):
             for layer in (block.mixer.output, block.attention.output, block.style):
                 layer.weight.data.mul_(1 / math.sqrt(config.depth))
 
+    def hear(self, conditions: Conditions) -> Heard:
+        """The music's tokens, for ``forward``: they are the same at every step."""
+        return self.music(conditions.music, conditions.keep_music)
+
     def forward(
         self,
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
+        heard: Heard | None = None,
     ) -> Float[Tensor, "batch frames features"]:
-        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``."""
+        """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
+
+        ``heard`` is what ``hear`` made of these conditions, if it is at hand.
+        """
         frames, fps = noisy.shape[1], self.config.fps
-        aligned, music = self.music(conditions.music, conditions.keep_music)
+        aligned, music = heard or self.hear(conditions)
         step_vector = self.step(step)
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
         memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)

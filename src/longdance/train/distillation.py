@@ -7,7 +7,6 @@ the clean motion for which a single DDIM step leads to where the teacher has got
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from longdance.choreography.longform import denoise
+from longdance.choreography.longform import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.diffusion.guidance import guided
@@ -143,7 +142,7 @@ class DistillationTask(Task):
         start = randn_like(torch.empty(len(conditions.music), window, self.layout.width), generator)
         states = [start]
         predict = guided(
-            partial(denoise, self.teacher),
+            Predictor(self.teacher),
             conditions,
             music_weight=config.music_guidance,
             text_weight=config.text_guidance,

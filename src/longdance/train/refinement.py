@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from longdance.choreography.longform import denoise
+from longdance.choreography.longform import Predictor
 from longdance.data.store import Store
 from longdance.diffusion.guidance import guided
 from longdance.diffusion.noise import NoiseSchedule
@@ -160,7 +160,7 @@ def partly_denoised(
     chosen = np.unique(np.linspace(0, len(below) - 1, settings.steps).round().astype(int))
     steps = [below[i] for i in chosen]
     predict = guided(
-        lambda noisy, step, conditions: denoise(checkpoint, noisy, step, conditions),
+        Predictor(checkpoint),
         batch.conditions,
         music_weight=settings.music_guidance,
         text_weight=settings.text_guidance,
