@@ -24,7 +24,7 @@ from longdance.files import atomic_write
 PARTS = {
     "10 s at 60 fps": {"seconds": 10.0, "fps": 60.0, "variants": ("bailando", "corrected")},
     "34 s at 30 fps": {"seconds": 1024 / 30, "fps": 30.0, "variants": ("lodge", "corrected")},
-    "3 min at 30 fps": {"seconds": 180.0, "fps": 30.0, "variants": ("lodge", "corrected"), "songs": 4},
+    "3 min at 30 fps": {"seconds": 180.0, "fps": 30.0, "variants": ("lodge", "corrected"), "songs": 4, "seeds": 1},
 }
 """Lengths and rates of EDMG and Lodge, and one that shows whether a dance lasts."""
 
@@ -56,7 +56,7 @@ def main() -> None:
             arguments.work / part.replace(" ", "-"),
             protocol=Protocol(fps=settings["fps"], variants=settings["variants"], joints=22),
             asked=Asked(
-                seeds=tuple(range(arguments.seeds)),
+                seeds=tuple(range(min(arguments.seeds, settings.get("seeds", arguments.seeds)))),
                 seconds=arguments.seconds or settings["seconds"],
                 steps=arguments.steps,
                 device=arguments.device,
