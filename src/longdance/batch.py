@@ -81,7 +81,7 @@ class Order(BaseModel):
             return dancer
         if not isinstance(dancer, Lodge):
             raise InputError(f"{self.model}: expected a lodge, whose soft primitives can be led, got another model")
-        return replace(dancer, cues=CueConfig(**(dancer.cues.model_dump() | self.cues)))
+        return replace(dancer, cues=CueConfig.model_validate(dancer.cues.model_dump() | self.cues))
 
     def dance(
         self,
@@ -241,13 +241,12 @@ def dance_all(
             if progress is not None:
                 progress(done, len(commissions), what)
 
-        if ray is None:
-            workers = workers or 1
-        alone = workers == 1 and ray is None
-        threads = None if alone else 1 if ray is not None else max(1, (os.cpu_count() or 1) // workers)
+        hands = workers or 1
+        alone = hands == 1 and ray is None
+        threads = None if alone else 1 if ray is not None else max(1, (os.cpu_count() or 1) // hands)
         make = Dancing(order, threads, on_the_way if alone else None)
         gpus = order.device != "cpu"
-        for commission, found, error in work(make, waiting, workers=workers, ray=ray, gpus=gpus):
+        for commission, found, error in work(make, waiting, workers=workers if ray else hands, ray=ray, gpus=gpus):
             if error is not None and not isinstance(error, InputError):
                 raise error
             if found is None:

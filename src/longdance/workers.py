@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from longdance.errors import InputError
 
@@ -138,10 +138,12 @@ def _in_processes(make: Make, items: Sequence[Item], *, workers: int, attempts: 
                         hand.connection.send(items[hand.number])
                     except OSError:
                         log.debug("a worker died while it waited")  # its end of the pipe tells below
-            busy = {hand.connection: hand for hand in crew if hand.number is not None}
-            for connection in wait(list(busy)):
-                hand = busy[connection]
-                number, hand.number = hand.number, None
+            busy = {hand.connection: (hand, hand.number) for hand in crew if hand.number is not None}
+            ready = wait(list(busy))
+            for connection, (hand, number) in busy.items():
+                if connection not in ready:
+                    continue
+                hand.number = None
                 try:
                     made, result, error = connection.recv()
                 except (EOFError, OSError):
@@ -228,7 +230,8 @@ class RayHand:
         """The outcome of a row's piece."""
         import ray
 
-        if ray.get(self.tally.begin.remote(int(row["number"]))) > self.attempts:
+        begun: Any = ray.get(self.tally.begin.remote(int(row["number"])))
+        if begun > self.attempts:
             result, error = None, lost(self.attempts)
         else:
             result, error = _attempt(self.do, pickle.loads(row["item"]))
@@ -242,6 +245,7 @@ def _on_ray(
     try:
         import ray
         import ray.data
+        from ray.exceptions import RayError
     except ImportError as error:
         raise InputError("expected Ray to be installed; try: pip install 'longdance[ray]'") from error
     own = not ray.is_initialized()
@@ -265,7 +269,7 @@ def _on_ray(
         rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
         tally = ray.remote(num_cpus=0)(Tally).remote()
         outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            RayHand,
+            cast(Any, RayHand),
             fn_constructor_args=(pickle.dumps(make), tally, attempts),
             compute=ray.data.ActorPoolStrategy(size=min(size, len(rows))),
             num_cpus=1,
@@ -277,7 +281,7 @@ def _on_ray(
                 for number, outcome in zip(batch["number"].tolist(), batch["outcome"], strict=True):
                     missing.discard(number)
                     yield Done(items[number], *pickle.loads(outcome))
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             if isinstance(cause := getattr(error, "cause", None), InputError):
                 raise cause from error
             log.warning("Ray gave up: %s", error)

@@ -5,6 +5,7 @@ Each stretch begins with the frames that the one before ended with, so that memo
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -229,7 +230,7 @@ class Predictor:
     """The predictions of a checkpoint's network, in bf16 where the device multiplies it in hardware."""
 
     def __init__(self, checkpoint: Checkpoint):
-        self.network = checkpoint.network
+        self.network: Any = checkpoint.network
 
     def hear(self, conditions: Conditions) -> Heard:
         """What the network makes of the music alone."""

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -216,7 +217,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         # Not by np.load, which leaves a broken zip open and takes other kinds of files as well.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            for member in archive.zip.infolist():
+            for member in cast(zipfile.ZipFile, archive.zip).infolist():
                 if member.file_size > (most := LARGEST_MEMBER.get(member.filename, LARGEST_OTHER)):
                     raise InputError(
                         f"{path}: expected at most {most / 1e6:.0f} MB in {member.filename}, got "

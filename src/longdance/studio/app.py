@@ -15,7 +15,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -241,10 +241,11 @@ class Studio:
         """Put a change of a take in the queue; what comes of it is a new take."""
         missing = [name for name in NEEDED[asked.what] if getattr(asked, name) in (None, [])]
         if missing:
-            names = [{"begin": "from", "end": "to"}.get(name, name) for name in missing]
-            raise InputError(f"expected {' and '.join(names)} to {asked.what.replace('_', ' ')}, got none")
-        if asked.what == "redo" and not asked.begin < asked.end:
-            raise InputError(f"expected to after from, got {asked.begin:g} to {asked.end:g} s")
+            told = " and ".join("from" if name == "begin" else "to" if name == "end" else name for name in missing)
+            raise InputError(f"expected {told} to {asked.what.replace('_', ' ')}, got none")
+        begin, end = asked.begin or 0.0, asked.end or 0.0
+        if asked.what == "redo" and not begin < end:
+            raise InputError(f"expected to after from, got {begin:g} to {end:g} s")
         job: Job | None = None
         try:
             with self.projects.changing(number, undoable=True) as project:
@@ -253,15 +254,16 @@ class Studio:
                 if asked.what == "blend":
                     files["other"] = self.projects.take_file(number, _ready(project, asked.other).id)
                 take = project.takes[parent]
-                if asked.what == "redo" and not (asked.end > take.start and asked.begin < take.start + take.seconds):
+                if asked.what == "redo" and not (end > take.start and begin < take.start + take.seconds):
                     raise InputError(
                         f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
-                        f"{take.start + take.seconds:g} s, got {asked.begin:g} to {asked.end:g} s"
+                        f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
                     )
                 settings = project.settings.model_dump()
-                made_by = take.record.get("model")
-                settings["model"] = asked.model or (made_by if made_by in self.config.models else settings["model"])
-                self.folder_of(settings["model"])
+                made_by = str(take.record.get("model"))
+                model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
+                self.folder_of(model)
+                settings["model"] = model
                 wish = asked.model_dump(by_alias=True)
                 wish["seed"] = project.settings.seed if asked.seed is None else asked.seed
                 job = self._take_job(project, what=asked.what, parent=parent, start=take.start)
@@ -279,23 +281,24 @@ class Studio:
         if len(project.shown) >= MOST_TAKES:
             raise OutOfTurn(f"a project holds at most {MOST_TAKES} takes; delete some of them")
         task = "generate" if what == "generate" else "edit"
-        job = Job(project=project.id, take=new_id(), what=what, task=task, finish=self._take_ended, arguments={})
-        project.takes[job.take] = TakeState(
-            id=job.take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what,
+        take = new_id()
+        job = Job(project=project.id, take=take, what=what, task=task, finish=self._take_ended, arguments={})
+        project.takes[take] = TakeState(
+            id=take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what,
             job=job.id, start=start,
         )  # fmt: skip
-        project.shown.append(job.take)
+        project.shown.append(take)
         folder = self.projects.takes_folder(project.id)
         job.arguments |= {
             "song": str(self.projects.song_file(project.id)),
-            "take": str(folder / f"{job.take}.npz"),
-            "track": str(folder / f"{job.take}.track"),
+            "take": str(folder / f"{take}.npz"),
+            "track": str(folder / f"{take}.track"),
         }
         return job
 
     def _take_ended(self, job: Job, state: State, error: str | None) -> None:
         def note(project: ProjectState) -> None:
-            take = project.takes.get(job.take)
+            take = project.takes.get(job.take or "")
             if take is None:
                 return
             if state == "done":
@@ -401,18 +404,22 @@ def _answer_errors(app: FastAPI) -> None:
 
     for kind, status in ((InputError, 422), (NotThere, 404), (OutOfTurn, 409), (TooManyJobs, 429)):
         app.add_exception_handler(kind, lambda _, error, status=status: answer(status, str(error)))
-    app.add_exception_handler(ValidationError, lambda _, error: answer(422, told_fault(error)))
+    app.add_exception_handler(ValidationError, lambda _, error: answer(422, told_fault(cast(ValidationError, error))))
     # Nobody is there to read this.
     app.add_exception_handler(ClientDisconnect, lambda _, error: answer(400, "the request was cut off"))
-    app.add_exception_handler(HTTPException, lambda _, error: answer(error.status_code, str(error.detail)))
 
-    def not_understood(_: Request, error: RequestValidationError) -> JSONResponse:
-        problem = error.errors()[0]
+    def no_such_page(_: Request, error: Exception) -> JSONResponse:
+        error = cast(HTTPException, error)
+        return answer(error.status_code, str(error.detail))
+
+    def not_understood(_: Request, error: Exception) -> JSONResponse:
+        problem = cast(RequestValidationError, error).errors()[0]
         where = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
         told = re.sub(r"blocks\.(\d+)", lambda found: f"block {int(found[1]) + 1}", ".".join(where))
         message = problem["msg"].removeprefix("Value error, ")
         return answer(422, f"{told}: {message}" if told else message)
 
+    app.add_exception_handler(HTTPException, no_such_page)
     app.add_exception_handler(RequestValidationError, not_understood)
 
     def broken(_: Request, error: Exception) -> JSONResponse:

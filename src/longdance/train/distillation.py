@@ -7,7 +7,7 @@ the clean motion for which a single DDIM step leads to where the teacher has got
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.errors import InputError
 from longdance.models.adapter import Adapter, AdapterConfig, adapted, adapter_state, fingerprint
+from longdance.models.checkpoint import Checkpoint
 from longdance.models.pmd import Conditions
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
@@ -83,7 +84,7 @@ class DistillationTask(Task):
 
     def __init__(self, config: DistillationConfig, store: Store):
         self.config, self.store = config, store
-        self.teacher = load(config.teacher).checkpoint
+        self.teacher = cast(Checkpoint, load(config.teacher).checkpoint)
         check_fits(config, store, self.teacher.config)
         self.layout = self.teacher.layout
         self.schedule = NoiseSchedule.cosine(self.teacher.config.diffusion_steps)

@@ -177,7 +177,7 @@ def train(
 def fabric_for(config: TrainingConfig, *, devices: int | None, nodes: int) -> "Fabric":
     """What places networks on devices and processes, as told or as ``torchrun`` has it; not yet launched."""
     from lightning.fabric import Fabric
-    from lightning.fabric.strategies import DDPStrategy
+    from lightning.fabric.strategies.ddp import DDPStrategy
 
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         if devices is not None or nodes != 1:
