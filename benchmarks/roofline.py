@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
-from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig, normed_projection
 from longdance.models.ssd import ssd
 
 ROWS, FRAMES = 2, 600
@@ -95,16 +95,16 @@ def parts_of(network: ParallelMambaDenoiser, device: str, dtype: torch.dtype) ->
     dt = nn.functional.softplus(random(FRAMES, heads).float() - 3)
     A, B, C = -torch.linspace(1, 16, heads, device=device), random(FRAMES, state), random(FRAMES, state)
     x = wide.unflatten(-1, (heads, -1))
-    depth, directions = config.depth, block.mixer.directions
+    depth, directions, output = config.depth, block.mixer.directions, block.mixer.output
     conditions = random_conditions(network, FRAMES, batch=ROWS, device=device)
     return {
         "mixer: input projection": (depth, lambda: block.mixer.input(tokens)),
         "mixer: short convolution, SiLU": (depth, lambda: nn.functional.silu(block.mixer.convolution(wide))),
         "mixer: scan, one direction": (depth * directions, lambda: ssd(x, dt, A, B, C, chunk=config.chunk)),
-        "mixer: gate and norm": (
-            depth, lambda: nn.functional.rms_norm(wide * nn.functional.silu(wide), (inner,), block.mixer.norm.weight)
+        "mixer: gate": (depth, lambda: wide * nn.functional.silu(wide)),
+        "mixer: norm, output projection": (
+            depth, lambda: normed_projection(wide, block.mixer.norm.weight, output.weight, output.bias)
         ),
-        "mixer: output projection": (depth, lambda: block.mixer.output(wide)),
         "local information module": (depth, lambda: block.local(tokens)),
         "attention to the music": (depth, lambda: block.attention(short, seconds, memory, seconds)),
         "adaptive instance norm, style": (
