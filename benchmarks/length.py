@@ -1,15 +1,17 @@
 """One denoising step of the paper-sized networks over 150 to 4800 frames: time and peak memory.
 
-    OMP_NUM_THREADS=1 MALLOC_MMAP_MAX_=0 python benchmarks/length.py -o benchmarks/results/length.json
+    export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2000000000
+    OMP_NUM_THREADS=1 python benchmarks/length.py -o benchmarks/results/length.json
 
 Three networks: PMD, the EDGE transformer, and PMD with the first Mamba's frame-by-frame scan in the place of its PMM.
 A step is a guided prediction as a model makes it by default, one window and two batch rows, all of the network from
-the music to the motion (in use the music is heard once for all steps). The networks take turns
-within every repetition, so that whatever else the machine does hits all of them; medians count. On a CPU time is that
-of the process over all its threads (with one thread, a busy neighbour counts little), on a GPU that of the wall. Peak
-memory is what a step needs beyond the weights: resident memory of a process of its own (Linux), or the allocator's.
-MALLOC_MMAP_MAX_=0 has the GNU C library use freed memory again. By its defaults it hands back blocks of over 32 MiB, as
-PMD's are from 2400 frames on, and then a third of the step is the kernel zeroing pages.
+the music to the motion (in use the music is heard once for all steps). The networks take turns within every repetition,
+so that whatever else the machine does hits all of them; medians count. On a CPU time is that of the process over all
+its threads (with one thread, a busy neighbour counts little), on a GPU that of the wall. Peak memory is what a step
+needs beyond the weights: resident memory of a process of its own (Linux), or the allocator's.
+
+The settings of malloc have the GNU C library use freed memory again. By its defaults it hands back blocks of over
+32 MiB, as PMD's are from 2400 frames on, and then a third of the step is the kernel zeroing pages.
 """
 
 import argparse

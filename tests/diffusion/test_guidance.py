@@ -38,6 +38,14 @@ def noisy(generator):
     return torch.randn(3, 8, 5, generator=generator)
 
 
+def test_a_cpu_takes_few_long_rows_at_once(noisy):
+    long = Conditions(torch.rand(2, 3000, 2), torch.rand(2, 1, 4), torch.ones(2, 1).bool(), torch.ones(2).bool())
+    fake = call(long, torch.zeros(2, 3000, 5), 2, 3)[1]
+    assert fake.sizes == [1] * 6
+    fake = call(long, torch.zeros(2, 3000, 5), 2, 3, rows=4)[1]
+    assert fake.sizes == [4, 2]
+
+
 def predictions(given, noisy):
     step = torch.full((3,), 77)
     none = Fake()(noisy, step, given.without(music=True, text=True))

@@ -14,6 +14,11 @@ Denoiser = Callable[..., Tensor]
 once for all steps."""
 
 
+CPU_FRAMES = 4800
+"""Frames of all rows that a CPU takes at once if not told otherwise. With twice as many, what layers hand to each other
+no longer fits into caches of 32 MB, and a frame takes a tenth to a third longer."""
+
+
 class Guidance(NamedTuple):
     """How strongly music and text lead; 1 is the plain conditional model."""
 
@@ -39,7 +44,7 @@ def guided(
     A weight of 1 is the plain conditional model. Combinations whose factor vanishes are not computed; the others go
     through the denoiser together. Below the diffusion step ``plain_below`` both weights are 1: what a dance is has
     been decided by then, and the plain model is all it takes (Kynkaanniemi et al. 2024, section 3). ``rows`` bounds
-    how many batch rows are computed at once (all by default).
+    how many batch rows are computed at once (by default all, on a CPU as many as have ``CPU_FRAMES`` frames).
     Source: Ho and Salimans 2022, eq. 6, nested as in Brooks et al. 2023, eq. 3.
     """
     weighted = _combined(denoiser, conditions, music_weight, text_weight, rows)
@@ -62,7 +67,8 @@ def _combined(
         if abs(factor) > 1e-9
     ]
     stacked = Conditions(*(torch.cat(parts) for parts in zip(*(c for _, c in combinations), strict=True)))
-    size = rows or len(stacked.music)
+    few = max(1, CPU_FRAMES // stacked.music.shape[1])
+    size = rows or (few if stacked.music.device.type == "cpu" else len(stacked.music))
     parts = [stacked.rows(slice(i, i + size)) for i in range(0, len(stacked.music), size)]
     hear = getattr(denoiser, "hear", None)
     heard: list[tuple] = []  # filled at the first step
