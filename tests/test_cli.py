@@ -1,6 +1,7 @@
 """The command line: what a user types, what comes out, and how mistakes are told."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -172,3 +173,15 @@ def test_a_song_beside_the_dance_is_found_and_its_stretch_written(tmp_path, song
     result = run("export", tmp_path / "dance.npz", "-o", tmp_path / "out" / "d.bvh", "--wav")
     assert result.exit_code == 0, result.output
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["d.bvh", "d.wav"]
+
+
+def test_threads_are_told_not_to_spin_before_torch_starts_them():
+    ask = (
+        "import os, sys; sys.argv = ['longdance', 'catalogue']; from longdance.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print('told', 'torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    )
+    for given, expected in ({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"):
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+        told = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
+        assert told.stdout.splitlines()[-1] == f"told False {expected}"
