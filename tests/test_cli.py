@@ -175,13 +175,13 @@ def test_a_song_beside_the_dance_is_found_and_its_stretch_written(tmp_path, song
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["d.bvh", "d.wav"]
 
 
-def test_threads_are_told_not_to_spin_before_torch_starts_them():
+def test_threads_are_told_not_to_spin_for_long_before_torch_starts_them():
     ask = (
         "import os, sys; sys.argv = ['longdance', 'catalogue']; from longdance.cli import main\n"
         "try: main()\n"
-        "except SystemExit: print('told', 'torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+        "except SystemExit: print('told', 'torch' in sys.modules, os.environ['GOMP_SPINCOUNT'])"
     )
-    for given, expected in ({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"):
-        environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+    for given, expected in ({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"):
+        environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"} | given
         told = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
         assert told.stdout.splitlines()[-1] == f"told False {expected}"

@@ -45,9 +45,9 @@ SUCCESS, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 def main() -> None:
     """Entry point: 0 when all was done, 1 when some input failed, 2 for wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # Threads that wait by spinning take the cores from each other as soon as the machine does anything else. OpenMP
-    # asks once, when torch is imported, which commands do.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait by spinning take the cores from each other as soon as the machine does anything else. So let
+    # them sleep after some microseconds; GNU's OpenMP asks once, when torch is imported, which commands do.
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         app()
     except LongdanceError as error:
