@@ -18,7 +18,7 @@ from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions, Heard
+from longdance.models.pmd import Conditions, MusicTokens
 from longdance.motion.layout import Layout
 
 Progress = Callable[[int, int, str], None]
@@ -232,12 +232,12 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint):
         self.network: Any = checkpoint.network
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """What the network makes of the music alone."""
         with autocast(conditions.music.device):
             return self.network.hear(conditions)
 
-    def __call__(self, noisy: Tensor, step: Tensor, conditions: Conditions, heard: Heard | None = None) -> Tensor:
+    def __call__(self, noisy: Tensor, step: Tensor, conditions: Conditions, heard: MusicTokens | None = None) -> Tensor:
         """Clean motion predicted from ``noisy`` at diffusion ``step``."""
         with autocast(noisy.device):
             return self.network(noisy, step, conditions, heard)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
-from longdance.models.pmd import Conditions, Count, Heard
+from longdance.models.pmd import Conditions, Count, MusicTokens
 
 
 class EDGEDenoiserConfig(TransformerConfig):
@@ -68,7 +68,7 @@ class EDGEDenoiser(nn.Module):
             self.precondition = Preconditioner(config.diffusion_steps)
             self.filter = TemporalFilter(config.features, width)
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
         return self.music(conditions.music, conditions.keep_music, fps=self.config.fps)
 
@@ -77,7 +77,7 @@ class EDGEDenoiser(nn.Module):
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
-        heard: Heard | None = None,
+        heard: MusicTokens | None = None,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from longdance.models.blocks import Preconditioner, TemporalFilter
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
-from longdance.models.pmd import Conditions, Count, Heard
+from longdance.models.pmd import Conditions, Count, MusicTokens
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
 
@@ -88,7 +88,7 @@ class GlobalDenoiser(nn.Module):
         middles = config.frames().unflatten(1, (-1, folded)).float().mean(-1).flatten()
         self.register_buffer("seconds", middles / config.fps, persistent=False)
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
         return self.guides.hear(conditions)
 
@@ -97,7 +97,7 @@ class GlobalDenoiser(nn.Module):
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
-        heard: Heard | None = None,
+        heard: MusicTokens | None = None,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean primitives (normalised features), one after the other along ``frames``.
 

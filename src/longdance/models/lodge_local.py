@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from longdance.models.blocks import Preconditioner, StepEmbedding, TemporalFilter
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig, fold, token_seconds, unfold
 from longdance.models.foot_refine import FootRefineBlock
-from longdance.models.pmd import Conditions, Count, Heard, TextPooling
+from longdance.models.pmd import Conditions, Count, MusicTokens, TextPooling
 from longdance.motion.layout import LAYOUTS, Normaliser
 
 LAYOUT = LAYOUTS["smpl22"]
@@ -70,12 +70,12 @@ class Guides(nn.Module):
         self.music_mean = nn.Linear(width, width)
         self.step_tokens = nn.Linear(width, 2 * width)
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens and their seconds."""
         return self.music(conditions.music, conditions.keep_music, fps=self.fps)
 
     def forward(
-        self, step: Int[Tensor, " batch"], conditions: Conditions, heard: Heard
+        self, step: Int[Tensor, " batch"], conditions: Conditions, heard: MusicTokens
     ) -> tuple[
         Float[Tensor, "batch memory width"],
         Float[Tensor, " timed"],
@@ -120,7 +120,7 @@ class LocalDenoiser(nn.Module):
         if self.config.foot_refine:
             self.foot_refine.use(normaliser)
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens and their seconds, for ``forward``: they are the same at every step."""
         return self.guides.hear(conditions)
 
@@ -129,7 +129,7 @@ class LocalDenoiser(nn.Module):
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
-        heard: Heard | None = None,
+        heard: MusicTokens | None = None,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
 

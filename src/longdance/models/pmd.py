@@ -42,7 +42,7 @@ class Conditions(NamedTuple):
         )
 
 
-Heard = tuple[Tensor, Tensor]
+MusicTokens = tuple[Tensor, Tensor]
 """What a denoiser makes of the music alone, once for all steps."""
 
 Count = Annotated[int, Field(gt=0, le=100_000)]
@@ -341,7 +341,7 @@ class ParallelMambaDenoiser(nn.Module):
             for layer in (block.mixer.output, block.attention.output, block.style):
                 layer.weight.data.mul_(1 / math.sqrt(config.depth))
 
-    def hear(self, conditions: Conditions) -> Heard:
+    def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens, for ``forward``: they are the same at every step."""
         return self.music(conditions.music, conditions.keep_music)
 
@@ -350,7 +350,7 @@ class ParallelMambaDenoiser(nn.Module):
         noisy: Float[Tensor, "batch frames features"],
         step: Int[Tensor, " batch"],
         conditions: Conditions,
-        heard: Heard | None = None,
+        heard: MusicTokens | None = None,
     ) -> Float[Tensor, "batch frames features"]:
         """Clean motion (normalised features) predicted from ``noisy`` at diffusion ``step``.
 

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -211,31 +211,26 @@ class Studio:
 
     def generate(self, number: str, asked: Asked) -> dict:
         """Put a dance in the queue."""
-        job: Job | None = None
-        try:
-            with self.projects.changing(number, undoable=True) as project:
-                _require_song(project)
-                project.settings = self.changed_settings(project, asked.settings)
-                if asked.score is not None:
-                    project.score = asked.score
-                settings = project.settings
-                self.folder_of(settings.model)
-                if settings.start >= project.song.seconds:
-                    raise InputError(
-                        f"expected start within the song's {project.song.seconds:.1f} s, got {settings.start:g}"
-                    )
-                job = self._take_job(project, what="generate", parent=None, start=settings.start)
-                job.arguments |= {
-                    "name": project.song.name,
-                    "settings": settings.model_dump(),
-                    "blocks": project.score.model_dump(by_alias=True)["blocks"],
-                }
-                self.dancing.submit(job)
-        except OSError:  # nobody would find its take
-            if job is not None:
-                self.dancing.cancel(job)
-            raise
-        return {"job": job.id, "take": job.take}
+
+        def prepare(project: ProjectState) -> Job:
+            project.settings = self.changed_settings(project, asked.settings)
+            if asked.score is not None:
+                project.score = asked.score
+            settings = project.settings
+            self.folder_of(settings.model)
+            if settings.start >= project.song.seconds:
+                raise InputError(
+                    f"expected start within the song's {project.song.seconds:.1f} s, got {settings.start:g}"
+                )
+            job = self._take_job(project, what="generate", parent=None, start=settings.start)
+            job.arguments |= {
+                "name": project.song.name,
+                "settings": settings.model_dump(),
+                "blocks": project.score.model_dump(by_alias=True)["blocks"],
+            }
+            return job
+
+        return self._queue(number, prepare)
 
     def edit(self, number: str, parent: str, asked: EditAsked) -> dict:
         """Put a change of a take in the queue; what comes of it is a new take."""
@@ -246,29 +241,38 @@ class Studio:
         begin, end = asked.begin or 0.0, asked.end or 0.0
         if asked.what == "redo" and not begin < end:
             raise InputError(f"expected to after from, got {begin:g} to {end:g} s")
+
+        def prepare(project: ProjectState) -> Job:
+            files = {"parent": self.projects.take_file(number, _ready(project, parent).id), "other": None}
+            if asked.what == "blend":
+                files["other"] = self.projects.take_file(number, _ready(project, asked.other).id)
+            take = project.takes[parent]
+            if asked.what == "redo" and not (end > take.start and begin < take.start + take.seconds):
+                raise InputError(
+                    f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
+                    f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
+                )
+            settings = project.settings.model_dump()
+            made_by = str(take.record.get("model"))
+            model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
+            self.folder_of(model)
+            settings["model"] = model
+            wish = asked.model_dump(by_alias=True)
+            wish["seed"] = project.settings.seed if asked.seed is None else asked.seed
+            job = self._take_job(project, what=asked.what, parent=parent, start=take.start)
+            job.arguments |= {"settings": settings, "wish": wish}
+            job.arguments |= {key: None if path is None else str(path) for key, path in files.items()}
+            return job
+
+        return self._queue(number, prepare)
+
+    def _queue(self, number: str, prepare: Callable[[ProjectState], Job]) -> dict:
+        """Put the job that ``prepare`` makes in the queue, and its take in the project: both or neither."""
         job: Job | None = None
         try:
             with self.projects.changing(number, undoable=True) as project:
                 _require_song(project)
-                files = {"parent": self.projects.take_file(number, _ready(project, parent).id), "other": None}
-                if asked.what == "blend":
-                    files["other"] = self.projects.take_file(number, _ready(project, asked.other).id)
-                take = project.takes[parent]
-                if asked.what == "redo" and not (end > take.start and begin < take.start + take.seconds):
-                    raise InputError(
-                        f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
-                        f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
-                    )
-                settings = project.settings.model_dump()
-                made_by = str(take.record.get("model"))
-                model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
-                self.folder_of(model)
-                settings["model"] = model
-                wish = asked.model_dump(by_alias=True)
-                wish["seed"] = project.settings.seed if asked.seed is None else asked.seed
-                job = self._take_job(project, what=asked.what, parent=parent, start=take.start)
-                job.arguments |= {"settings": settings, "wish": wish}
-                job.arguments |= {key: None if path is None else str(path) for key, path in files.items()}
+                job = prepare(project)
                 self.dancing.submit(job)
         except OSError:  # nobody would find its take
             if job is not None:
