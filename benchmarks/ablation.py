@@ -24,7 +24,7 @@ from longdance.evaluate.measure import Protocol, measure, row
 from longdance.evaluate.songs import real_dances
 from longdance.features.song import Song
 from longdance.files import atomic_write
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 
 GENRES = ("salsa", "commercial", "modern", "breaking", "freestyle")
 RECIPES = ("full", "without-lim", "without-pmm", "forward-only")

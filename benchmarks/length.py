@@ -30,8 +30,9 @@ from torch import nn
 
 from longdance.choreography.edge import MUSIC_GUIDANCE
 from longdance.diffusion.guidance import Guidance, guided
+from longdance.models.conditions import Conditions
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
-from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 
 FRAMES = (150, 300, 600, 1200, 2400, 4800)
 SEQUENTIAL = "pmd without PMM"

@@ -61,6 +61,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "Networks and diffusion": (
         "longdance.models.ssd",
+        "longdance.models.conditions",
         "longdance.models.pmd",
         "longdance.models.trm",
         "longdance.models.checkpoint",

@@ -16,7 +16,7 @@ import torch
 from longdance.choreography.pretrained import WEIGHTS, load, shipped
 from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 
 STAGES = (".", "global", "local")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from longdance.diffusion.guidance import guided
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 
 
 class Fake:

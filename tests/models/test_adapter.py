@@ -18,7 +18,8 @@ from longdance.models.adapter import (
     merged,
 )
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
-from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
+from longdance.models.conditions import Conditions
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import Normaliser
 
 NETWORK = PMDConfig(width=16, depth=2, heads=2, state=4, attention_heads=2, fps=30, precondition=True, chunk=8)

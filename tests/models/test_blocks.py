@@ -13,10 +13,10 @@ from longdance.models.blocks import (
     StepEmbedding,
     TemporalFilter,
     attend_near_by,
-    cosine_alpha_bar,
     rotary,
     sinusoids,
 )
+from longdance.models.schedule import cosine_alpha_bar
 
 
 def test_sinusoids_by_hand():

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
-from longdance.models.pmd import Conditions, ParallelMambaDenoiser, PMDConfig
+from longdance.models.conditions import Conditions
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import Normaliser
 
 NETWORK = PMDConfig(

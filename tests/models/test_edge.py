@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.models.checkpoint import build, denoiser_name
+from longdance.models.conditions import Conditions
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
-from longdance.models.pmd import Conditions, PMDConfig
+from longdance.models.pmd import PMDConfig
 from longdance.train.edge import edge_open
 
 SMALL = EDGEDenoiserConfig(

@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
+from longdance.models.conditions import Conditions
 from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
-from longdance.models.pmd import Conditions
 from longdance.models.primitives import PrimitivePlan
 from longdance.motion.layout import Normaliser
 

@@ -18,7 +18,7 @@ from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions, MusicTokens
+from longdance.models.conditions import Conditions, MusicTokens
 from longdance.motion.layout import Layout
 
 Progress = Callable[[int, int, str], None]

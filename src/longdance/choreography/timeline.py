@@ -18,7 +18,7 @@ from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Denoiser, Guidance, guided
 from longdance.errors import InputError
 from longdance.features.text import TextPrompt
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 from longdance.motion import rotations as rot
 from longdance.motion.layout import Layout, Normaliser
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 
 Denoiser = Callable[..., Tensor]
 """(noisy, step, conditions) to clean motion. One with a method ``hear`` is also given what that made of the conditions,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from longdance.models.blocks import cosine_alpha_bar
+from longdance.models.schedule import cosine_alpha_bar
 
 
 @dataclass(frozen=True, eq=False)

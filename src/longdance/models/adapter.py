@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from longdance import __version__
 from longdance.errors import InputError
 from longdance.models.checkpoint import FORMAT, Checkpoint, finite_state, read_folder, says, write_folder
-from longdance.models.pmd import Count
+from longdance.models.conditions import Count
 
 
 class LowRankLinear(nn.Module):

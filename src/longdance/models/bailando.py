@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
+from longdance.models.conditions import Count
 from longdance.models.film import FeedForward
-from longdance.models.pmd import Count
 from longdance.motion.layout import LAYOUTS, Layout
 
 HALVES = ("upper", "lower")

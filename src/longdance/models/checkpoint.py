@@ -25,10 +25,11 @@ from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.features.text import ENCODER_WIDTHS
 from longdance.files import atomic_write
+from longdance.models.conditions import Count
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
 from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
-from longdance.models.pmd import Count, ParallelMambaDenoiser, PMDConfig
+from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
 
 FORMAT = 1

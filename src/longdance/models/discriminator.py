@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from longdance.models.conditions import Count
 from longdance.models.film import EncoderLayer, fold, token_seconds
-from longdance.models.pmd import Count
 
 
 class DiscriminatorConfig(BaseModel):

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
+from longdance.models.conditions import Conditions, Count, MusicTokens
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
-from longdance.models.pmd import Conditions, Count, MusicTokens
 
 
 class EDGEDenoiserConfig(TransformerConfig):

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
+from longdance.models.conditions import Count
 from longdance.models.film import EncoderLayer
-from longdance.models.pmd import Count
 
 
 class FACTConfig(BaseModel):

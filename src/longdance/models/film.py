@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 from torch import Tensor, nn
 
 from longdance.models.blocks import CrossAttention
-from longdance.models.pmd import Count
+from longdance.models.conditions import Count
 
 
 class TransformerConfig(BaseModel):

@@ -10,9 +10,9 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, TemporalFilter
+from longdance.models.conditions import Conditions, Count, MusicTokens
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
-from longdance.models.pmd import Conditions, Count, MusicTokens
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
 

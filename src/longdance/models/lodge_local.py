@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from longdance.models.blocks import Preconditioner, StepEmbedding, TemporalFilter
+from longdance.models.conditions import Conditions, Count, MusicTokens, TextPooling
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig, fold, token_seconds, unfold
 from longdance.models.foot_refine import FootRefineBlock
-from longdance.models.pmd import Conditions, Count, MusicTokens, TextPooling
 from longdance.motion.layout import LAYOUTS, Normaliser
 
 LAYOUT = LAYOUTS["smpl22"]

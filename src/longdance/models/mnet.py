@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
+from longdance.models.conditions import Count
 from longdance.models.film import DecoderLayer, MusicTransformer
-from longdance.models.pmd import Count
 
 
 class MNETConfig(BaseModel):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from longdance import __version__
 from longdance.errors import InputError
 from longdance.models.checkpoint import FORMAT, finite_state, read_folder, write_folder
-from longdance.models.pmd import Count
+from longdance.models.conditions import Count
 
 TIME_SCALE = 0.1
 """Seconds by which velocities, and squared accelerations, are multiplied, so that all inputs are about as large."""

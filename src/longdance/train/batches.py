@@ -12,7 +12,7 @@ from longdance.data.store import Store, Take, centred
 from longdance.errors import InputError
 from longdance.features.text import resolve_prompt
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 from longdance.motion.layout import Layout, Normaliser
 
 

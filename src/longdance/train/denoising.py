@@ -14,7 +14,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
-from longdance.models.pmd import Count
+from longdance.models.conditions import Count
 from longdance.motion.layout import LAYOUTS, Layout
 from longdance.train.batches import Batch, BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig

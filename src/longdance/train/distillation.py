@@ -25,7 +25,7 @@ from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.errors import InputError
 from longdance.models.adapter import Adapter, AdapterConfig, adapted, adapter_state, fingerprint
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.pmd import Conditions
+from longdance.models.conditions import Conditions
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 
