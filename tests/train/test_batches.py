@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from longdance.data.store import Store
-from longdance.train.batches import BatchConfig, BatchSource, take_probabilities
+from longdance.errors import InputError
+from longdance.features import text as text_features
+from longdance.train.batches import BatchConfig, BatchSource, embeddings_of_labels, take_probabilities
 
 ENCODER = "all-MiniLM-L6-v2"
 
@@ -72,3 +74,25 @@ def test_genre_balance_goes_from_as_they_are_to_all_alike(small_store):
         assert probability.sum() == pytest.approx(1)
         assert probability[~dance].sum() == pytest.approx(0.1)
         assert probability[salsa].sum() / probability[dance].sum() == pytest.approx(share)
+
+
+def test_labels_that_the_catalogue_does_not_know_are_said_where_an_encoder_is_at_hand(monkeypatch, caplog):
+    known = embeddings_of_labels("salsa", ("salsa basic",), encoder_name=ENCODER)
+    assert len(known) == 2
+
+    def encode(texts, encoder_name=ENCODER, **others):
+        return np.stack([np.full(384, len(text), np.float32) for text in texts])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(text_features, "encode_texts", encode)
+        words = embeddings_of_labels("polka", ("half step hop",), encoder_name=ENCODER)
+        assert words[:, 0].tolist() == [len("polka"), len("half step hop")]
+
+    def none_there(name=ENCODER, **others):
+        raise InputError("no encoder")
+
+    monkeypatch.setattr(text_features, "load_encoder", none_there)
+    without = embeddings_of_labels("salsa", ("salsa basic", "half step hop on a moon"), encoder_name=ENCODER)
+    assert np.array_equal(without, known)
+    assert "half step hop on a moon" in caplog.text
+    assert embeddings_of_labels("zorba", (), encoder_name=ENCODER).shape == (0, 384)

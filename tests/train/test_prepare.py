@@ -59,6 +59,17 @@ def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
     assert len(Store.open(tmp_path / "store").takes) == 3
 
 
+def test_labels_that_the_catalogue_does_not_know_are_kept_and_told_in_one_line(source, tmp_path):
+    table = source / "labels.csv"
+    table.write_text(table.read_text().replace("salsa dance", "moon hop").replace("disco,disco", "polka,half step"))
+    outcome = prepare_open(source, tmp_path / "store", settings=PrepareSettings(variants=1), workers=1)
+    assert not outcome.failed
+    (note,) = outcome.notes
+    assert all(word in note for word in ("3 labels", "'moon hop'", "'polka'", "'half step'"))
+    takes = {take.clip: (take.genre, take.movements) for take in Store.open(tmp_path / "store").takes}
+    assert takes == {"one": ("salsa", ("moon hop",)), "two": ("polka", ("half step",))}
+
+
 def test_a_broken_clip_is_left_out_and_named_and_taken_in_once_mended(source, tmp_path):
     good = (source / "cmu" / "two.bvh").read_text()
     (source / "cmu" / "two.bvh").write_text("HIERARCHY nonsense")

@@ -243,26 +243,30 @@ def nearest_movements(name: str, genre: Genre | None = None) -> tuple[str, ...]:
 
 
 def movements_of_label(genre: str, label: str) -> tuple[str, ...]:
-    """Canonical movement names that a clip's label text names, in the label's order, without repeats.
+    """Movement names that a clip's label text names, in the label's order, without repeats.
 
-    ``genre`` is a canonical genre name and ``label`` the dataset's own words; at commas it holds several
-    movements. The mapping is the ``labels`` table of the genre's file, compared exactly (letter case and
-    spaces at the ends aside). Raises ``InputError`` for a genre or a label text that is not in it.
+    ``label`` is the dataset's own words; at commas it holds several movements. They are mapped by the ``labels`` table
+    of the genre's file, compared exactly (letter case and spaces at the ends aside). Words that no table maps, and all
+    words of a genre that the catalogue does not have, stay as they are (``unknown_words`` tells them).
     """
-    catalogue = load_catalogue()
-    if genre not in catalogue:
-        raise InputError(f"expected a genre of the catalogue, got {genre!r}; try {', '.join(catalogue)}")
-    table = catalogue[genre].labels
+    known = load_catalogue().get(genre)
+    table = known.labels if known is not None else {}
     names: dict[str, None] = {}
-    for part in label.split(","):
-        words = part.strip().lower()
-        if words not in table:
-            raise InputError(
-                f"expected a label that the catalogue maps for genre {genre!r}, got {part.strip()!r}; "
-                f"try adding it to 'labels' in assets/catalogue/{genre}.json"
-            )
-        names.update(dict.fromkeys(table[words]))
+    for part in _label_parts(label):
+        names.update(dict.fromkeys(table.get(part, (part,))))
     return tuple(names)
+
+
+def unknown_words(genre: str, label: str) -> tuple[str, ...]:
+    """Of a clip's labels what the catalogue does not know: the genre's name, parts of the label text."""
+    known = load_catalogue().get(genre)
+    if known is None:
+        return (genre, *_label_parts(label))
+    return tuple(part for part in _label_parts(label) if part not in known.labels)
+
+
+def _label_parts(label: str) -> list[str]:
+    return [words for part in label.split(",") if (words := part.strip().lower())]
 
 
 def _movement_of(genre: Genre, name: str) -> MovementMatch | None:

@@ -33,6 +33,8 @@ MINIMAL_RATE = 50.0
 """Frames per second from which on a turn between two frames is known well enough to be judged."""
 NOISY = ("60_", "61_")
 """How the names of the noisy takes begin."""
+HELD_OUT = {"94_01": "test"}
+"""Clips that the table trains on and that are held out here: of a genre trained on whole nothing could be measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def _label(row: dict[str, str], table: Path, line: int) -> ClipLabel:
         seconds=seconds,
         genre=row["genre"],
         movement=row["movement"],
-        split=row["split"],
+        split=HELD_OUT.get(row["clip"], row["split"]),
     )
 
 

@@ -1,5 +1,6 @@
 """Training batches: windows cut from a store, as a pure function of seed and step."""
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +9,15 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
+from longdance.data.catalogue import load_catalogue
 from longdance.data.store import Store, Take, centred
 from longdance.errors import InputError
 from longdance.features.text import resolve_prompt
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.conditions import Conditions
 from longdance.motion.layout import Layout, Normaliser
+
+log = logging.getLogger(__name__)
 
 
 class BatchConfig(BaseModel):
@@ -143,7 +147,7 @@ class BatchSource:
         self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
         self.prompts = {
-            key: resolve_prompt(key[0], key[1], encoder_name=text_encoder, include_hidden=True).embeddings
+            key: embeddings_of_labels(*key, encoder_name=text_encoder)
             for key in {(take.genre, take.movements) for take in store.takes}
         }
         self.tokens = max(len(prompt) for prompt in self.prompts.values())
@@ -214,6 +218,25 @@ class BatchSource:
                 if timbre < config.drop_timbre:
                     music[row, :, self.timbre] = 0.0
         return Conditions(*(torch.from_numpy(a) for a in (music.clip(-4, 4), text, text_mask, keep_music)))
+
+
+def embeddings_of_labels(
+    genre: str, movements: tuple[str, ...], *, encoder_name: str
+) -> Float[np.ndarray, "text_tokens features"]:
+    """Embeddings of a take's genre and movements, one a row.
+
+    What the catalogue does not know is encoded as free words, or left out where no encoder is at hand.
+    """
+    known = genre if genre in load_catalogue() else None
+    tokens = [] if known is None else [resolve_prompt(known, encoder_name=encoder_name, include_hidden=True).embeddings]
+    for name in movements if known else (genre, *movements):
+        try:
+            own = resolve_prompt(known, (name,), encoder_name=encoder_name, include_hidden=True).embeddings
+        except InputError as error:
+            log.warning("%r is left out of what training is told: %s", name, error)
+            continue
+        tokens.append(own[-1:])
+    return np.concatenate(tokens) if tokens else resolve_prompt(encoder_name=encoder_name).embeddings
 
 
 def take_probabilities(takes: list[Take], config: BatchConfig) -> np.ndarray:

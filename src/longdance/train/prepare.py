@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from longdance.data import aistpp, bvh_folder, finedance
 from longdance.data import open as open_data
-from longdance.data.catalogue import movements_of_label
+from longdance.data.catalogue import movements_of_label, unknown_words
 from longdance.data.paired import Listing, PairedClip
 from longdance.data.store import is_prepared, write_store
 from longdance.errors import InputError
@@ -164,10 +164,20 @@ def prepare_open(
         settings=settings,
         licence=OPEN_LICENCE,
         files=[source / "labels.csv", *(label.path for label in labels)],
+        notes=_unknown_labels(labels),
         workers=workers,
         ray=ray,
         progress=progress,
     )
+
+
+def _unknown_labels(labels: Iterable[open_data.ClipLabel]) -> list[str]:
+    """One line on the labels that the catalogue does not know, if there are any."""
+    words = Counter(word for label in labels for word in unknown_words(label.genre, label.movement))
+    if not words:
+        return []
+    named = ", ".join(repr(word) for word, _ in words.most_common(5)) + (", ..." if len(words) > 5 else "")
+    return [f"{len(words)} labels that the catalogue does not know are kept as free words: {named}"]
 
 
 def prepare_aistpp(
