@@ -295,7 +295,7 @@ def test_formats_are_told_by_the_end_of_the_name():
 def test_the_stretch_of_the_song_lies_beside(dance, song, tmp_path):
     written = export(dance, tmp_path / "dance.glb", options=ExportOptions(wav=True), song_path=song)
     assert [path.name for path in written] == ["dance.glb", "dance.wav"]
-    samples = decode(tmp_path / "dance.wav", sample_rate=48000, mono=False)
+    samples = decode(tmp_path / "dance.wav", sample_rate=48000, channels=None)
     assert len(samples) == round(dance.seconds * 48000)
     wanted = (1.5 + np.arange(len(samples)) / 48000) / 4
     np.testing.assert_allclose(samples[100:-100], np.stack((wanted, -wanted), 1)[100:-100], atol=2e-3)

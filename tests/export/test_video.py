@@ -212,8 +212,8 @@ def test_unusable_input_is_named(tmp_path, clicks):
     for options, message in (
         ({"song_path": tmp_path / "missing.mp3"}, "missing.mp3"),
         ({"song_path": text}, "notes.txt"),
-        ({"song_path": clicks, "start": 9.0}, "earlier start"),
-        ({"song_path": clicks, "start": -1.0}, "0 s or later"),
+        ({"song_path": clicks, "start": 9.0}, "smaller start"),
+        ({"song_path": clicks, "start": -1.0}, "at least 0 seconds"),
         ({"width": 161}, "even width"),
         ({"fps": 0}, "fps"),
         ({"painter": "oil"}, "painter"),

@@ -1,9 +1,14 @@
 """Audio files: every common container is written by the tests themselves and read back."""
 
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 import soundfile
+from av.stream import Disposition
 
 from longdance.errors import InputError
 from longdance.features import audio
@@ -35,8 +40,9 @@ def encode(path, codec: str, *, sample_rate: int = 44100, layout: str = "stereo"
             container.mux(pictures.encode(None))
         if codec:
             channels = len(av.AudioLayout(layout).channels)
-            samples = np.ascontiguousarray(np.repeat(tone(sample_rate)[None], channels, axis=0))
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            # Packed: PyAV cannot write the planes of eight channels.
+            samples = np.repeat(tone(sample_rate), channels)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
             frame.sample_rate = sample_rate
             resampler = av.AudioResampler(
                 stream.format, stream.layout, stream.rate, frame_size=stream.frame_size
@@ -77,12 +83,119 @@ def test_odd_sample_rates_keep_pitch_and_length(tmp_path, rate):
     assert strongest_frequency(samples, 22050) == pytest.approx(440.0, abs=2.0)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("channels", [1, 2, 6, 8, 16, 24])
 def test_any_number_of_channels_is_mixed_down_or_kept(tmp_path, channels):
     soundfile.write(tmp_path / "a.wav", np.repeat(tone(22050)[:, None], channels, axis=1), 22050)
     np.testing.assert_allclose(audio.decode(tmp_path / "a.wav"), tone(22050), atol=1e-3)
-    kept = audio.decode(tmp_path / "a.wav", mono=False)
+    kept = audio.decode(tmp_path / "a.wav", channels=None)
     np.testing.assert_allclose(kept, np.repeat(tone(22050)[:, None], channels, axis=1), atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.flac", "flac"), ("a.m4a", "aac"), ("a.opus", "libopus")])
+def test_eight_channels_of_any_codec_are_mixed_down(tmp_path, name, codec):
+    encode(tmp_path / name, codec, sample_rate=48000, layout="7.1")
+    samples = audio.decode(tmp_path / name)
+    assert strongest_frequency(samples, 22050) == pytest.approx(440.0, abs=2.0)
+    assert audio.decode(tmp_path / name, channels=None).shape[1] == 8
+    assert audio.decode(tmp_path / name, channels=2).shape[1] == 2
+
+
+def test_channels_that_cancel_give_the_louder_one(tmp_path):
+    left = np.concatenate([np.zeros(3000, np.float32), tone(22050, seconds=4.0)])
+    for right in (-left, -0.9 * left, -1.1 * left):
+        soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 22050, subtype="FLOAT")
+        louder = left if np.abs(right).max() <= np.abs(left).max() else right
+        np.testing.assert_allclose(audio.decode(tmp_path / "a.wav")[15000:], louder[15000:], atol=1e-6)
+
+
+def test_channels_that_do_not_cancel_are_averaged(rng):
+    independent = rng.standard_normal((50000, 6)).astype(np.float32)
+    one_silent = np.stack([tone(22050), np.zeros(len(tone(22050)), np.float32)], axis=1)
+    for samples in (independent, one_silent):
+        np.testing.assert_allclose(audio.mix_down(samples, 22050), samples.mean(axis=1), atol=1e-6)
+
+
+def test_a_change_between_mean_and_louder_channel_makes_no_click(rng):
+    sound = tone(22050, seconds=6.0)
+    sign = np.where(np.arange(len(sound)) < len(sound) // 2, 1.0, -1.0).astype(np.float32)
+    mixed = audio.mix_down(np.stack([sound, sign * sound], axis=1), 22050)
+    assert len(mixed) == len(sound)
+    steps = np.abs(np.diff(mixed))
+    assert steps.max() < 1.1 * np.abs(np.diff(sound)).max()
+    np.testing.assert_allclose(mixed[: 2 * 22050], sound[: 2 * 22050], atol=1e-6)
+    np.testing.assert_allclose(np.abs(mixed[4 * 22050 :]), np.abs(sound[4 * 22050 :]), atol=1e-6)
+
+
+def test_the_mix_does_not_depend_on_how_the_samples_are_cut(rng):
+    samples = rng.standard_normal((40000, 2)).astype(np.float32)
+    samples[20000:, 1] = -samples[20000:, 0]
+    expected = audio.mix_down(samples, 22050)
+    mixed = audio.MixDown(22050)
+    edges = [0, 1, 700, 9000, 9001, 30000, 40000]
+    parts = [mixed(samples[a:b]) for a, b in itertools.pairwise(edges)]
+    np.testing.assert_allclose(np.concatenate([*parts, mixed.rest()]), expected, atol=1e-6)
+
+
+def delayed_video(path, *, delay: float, picture: str = "video") -> None:
+    """A tone of one second that begins ``delay`` seconds after the first picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        if picture == "cover":
+            pictures = container.add_stream("mjpeg", rate=1)
+            pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuvj420p"
+            pictures.disposition = Disposition.attached_pic
+        elif picture == "video":
+            pictures = container.add_stream("mpeg4", rate=25)
+            pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuv420p"
+        if picture:
+            for number in range(1 if picture == "cover" else 60):
+                shown = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                shown.pts, shown.time_base = number, Fraction(1, 25)
+                container.mux(pictures.encode(shown))
+            container.mux(pictures.encode(None))
+        samples = tone(44100, seconds=1.0)
+        for begin in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, begin : begin + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, begin + round(delay * 44100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+@pytest.mark.parametrize("delay", [0.0, 0.7])
+def test_sound_that_begins_after_the_picture_keeps_its_time(tmp_path, name, delay):
+    delayed_video(tmp_path / name, delay=delay)
+    samples = audio.decode(tmp_path / name)
+    first = np.flatnonzero(np.abs(samples) > 0.05)[0] / 22050
+    assert first == pytest.approx(delay, abs=0.05)
+    stretch = audio.decode(tmp_path / name, start=0.5, seconds=0.6)
+    np.testing.assert_array_equal(stretch, samples[11025 : 11025 + round(0.6 * 22050)])
+    both = audio.decode(tmp_path / name, channels=2)
+    assert both.shape == (len(samples), 2)
+
+
+@pytest.mark.parametrize("picture", ["", "cover"])
+def test_time_stamps_of_sound_without_moving_pictures_do_not_count(tmp_path, picture):
+    delayed_video(tmp_path / "a.mp4", delay=0.7, picture=picture)
+    samples = audio.decode(tmp_path / "a.mp4")
+    assert np.flatnonzero(np.abs(samples) > 0.05)[0] / 22050 < 0.05
+
+
+@pytest.fixture
+def shared_cases(shared_data) -> Path:
+    """Files that made earlier versions fail."""
+    return shared_data.parent / "cases"
+
+
+@pytest.mark.parametrize("name", ["eight_channels.wav", "surround71.flac", "antiphase.wav", "delayed.mp4"])
+def test_songs_of_the_cases_are_heard(shared_cases, name):
+    samples = audio.decode(shared_cases / name)
+    assert np.sqrt(np.mean(np.square(samples))) > 0.01
+    if name == "delayed.mp4":
+        assert np.flatnonzero(np.abs(samples) > 1e-3)[0] / 22050 == pytest.approx(1.476, abs=0.05)
+    if name == "antiphase.wav":
+        left = audio.decode(shared_cases / name, channels=None)[:, 0]
+        np.testing.assert_allclose(samples[22050:], left[22050:], atol=1e-6)
 
 
 def test_wav_samples_survive_unchanged(tmp_path, rng):

@@ -21,6 +21,7 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.evaluate.dances import dances_in
 from longdance.export.sound import SOUND_RATE, find_song, song_stretch
+from longdance.features.audio import mix_down
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 
@@ -181,7 +182,7 @@ def _mp3(samples: np.ndarray) -> str:
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, samples[:, :2], SOUND_RATE, format="MP3")
+    soundfile.write(file, samples if samples.shape[1] <= 2 else mix_down(samples, SOUND_RATE), SOUND_RATE, format="MP3")
     return base64.b64encode(file.getvalue()).decode()
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from longdance.export.glb import glb_bytes
 from longdance.export.sound import SOUND_RATE, beat_times, song_stretch
 from longdance.export.takes import Body, Take
+from longdance.features.audio import mix_down
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 
@@ -66,7 +67,7 @@ def save_html(
 def _mp3(samples: np.ndarray) -> bytes:
     """MP3 of (samples, channels); more than two channels are mixed down."""
     if samples.shape[1] > 2:
-        samples = samples.mean(1, keepdims=True)
+        samples = mix_down(samples, SOUND_RATE)[:, None]
     layout = "stereo" if samples.shape[1] == 2 else "mono"
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:

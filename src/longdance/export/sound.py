@@ -33,9 +33,9 @@ def beat_times(motion: Motion) -> list[float]:
 def song_stretch(motion: Motion, song_path: str | os.PathLike) -> np.ndarray:
     """(samples, channels) at ``SOUND_RATE``: exactly as long as the dance, silent after the song's end."""
     wanted = round(motion.seconds * SOUND_RATE)
-    samples = decode(song_path, sample_rate=SOUND_RATE, mono=False, start=song_start(motion), seconds=motion.seconds)[
-        :wanted
-    ]
+    samples = decode(
+        song_path, sample_rate=SOUND_RATE, channels=None, start=song_start(motion), seconds=motion.seconds
+    )[:wanted]
     return np.pad(samples, ((0, wanted - len(samples)), (0, 0)))
 
 

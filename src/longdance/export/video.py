@@ -19,6 +19,7 @@ from longdance.export.figure import mannequin
 from longdance.export.overlay import Overlay, font_of_size
 from longdance.export.scene import Shot, shoot
 from longdance.export.takes import require_smpl
+from longdance.features.audio import stream_blocks
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 
@@ -171,44 +172,15 @@ def _at_rate(motion: Motion, fps: float) -> Motion:
 
 
 def _checked_song(path: Path, start: float | int) -> Path:
-    if not path.is_file():
-        raise InputError(f"expected a song, got {path}, which does not exist")
-    if start < 0:
-        raise InputError(f"expected a start of 0 s or later in {path}, got {start:g}")
     # Decodes as far as the first sound that will be heard, so that nothing is rendered for an unusable song.
-    if next(_decoded(path, start), None) is None:
-        raise InputError(f"expected a song longer than {start:g} s, got {path}; try an earlier start")
+    next(_decoded(path, start))
     return path
 
 
 def _decoded(path: Path, start: float | int) -> Iterator[np.ndarray]:
-    """Stereo sound (2, samples) float32 at ``SOUND_RATE``, piece by piece, from ``start`` seconds on.
-
-    Time is counted in decoded samples, as everything that measures a song counts it, not by the file's time
-    stamps.
-    """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise InputError(f"expected a song, got {path}, which has no sound")
-            resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
-            skip = round(start * SOUND_RATE)
-            for frame in _with_end(container.decode(audio=0)):
-                for piece in resampler.resample(frame):
-                    samples = piece.to_ndarray()
-                    if skip < samples.shape[1]:
-                        yield samples[:, skip:]
-                    skip = max(0, skip - samples.shape[1])
-    except FFmpegError as error:
-        raise InputError(f"expected a song, got {path}: {error}") from error
-
-
-def _with_end(frames: Iterator) -> Iterator:
-    """The frames, then ``None``, which makes a resampler give what it still holds."""
-    for frame in frames:
-        frame.pts = None
-        yield frame
-    yield None
+    """Stereo sound (2, samples) float32 at ``SOUND_RATE``, piece by piece, from ``start`` seconds on."""
+    for block in stream_blocks(path, sample_rate=SOUND_RATE, block_seconds=1.0, channels=2, start=start):
+        yield block.T
 
 
 def _sound(path: Path, start: float | int, seconds: float) -> Iterator[np.ndarray]:

@@ -23,6 +23,11 @@ LOWEST_SAMPLE_RATE = 1000
 _FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _CORRUPT_PACKETS_TOLERATED = 100
 _WRITE_CHUNK = 65536
+_LONGEST_DELAY = 24 * 60 * 60.0  # seconds; what says more is damaged
+_SILENT_PIECE = 1 << 20
+_MIX_SECONDS = 0.4
+_INAUDIBLE = 1e-9  # mean square, -90 dB
+_CANCELLED, _RETURNING = 0.1, 0.3  # of the power that the mean of independent channels would have
 _FRAMES_JOINED = 64  # decoded frames, of about a thousand samples each, that are handled at once
 
 
@@ -31,19 +36,21 @@ def stream_blocks(
     *,
     sample_rate: int = ANALYSIS_SAMPLE_RATE,
     block_seconds: float = 30.0,
-    mono: bool = True,
+    channels: int | None = 1,
     start: float = 0.0,
     seconds: float | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode an audio file block by block, in memory that does not grow with its length.
 
-    Any format that FFmpeg reads will do, video containers included: the first audio track is taken. All
+    Any format that FFmpeg reads will do, video containers included: the first audio track is taken, and where its
+    sound begins after the picture, it is preceded by silence, so that times are those that players show. All
     blocks except the last have exactly `round(block_seconds * sample_rate)` samples. Concatenated, they are
     the same as `decode`. Damaged packets inside an otherwise readable file are skipped.
 
-    Parameters: `start` and `seconds` cut out a stretch of the file, both in seconds.
+    Parameters: `start` and `seconds` cut out a stretch of the file, both in seconds. `channels` is 1 (mixed as
+    `MixDown` does), 2 (FFmpeg's way to stereo) or None, for those that the file has.
 
-    Yields float32 in about [-1, 1]: `(samples,)`, or `(samples, channels)` if not `mono`.
+    Yields float32 in about [-1, 1]: `(samples,)` for one channel, else `(samples, channels)`.
 
     Raises InputError if the file is missing, unreadable, has no audio track or no sound between `start` and
     `start + seconds`. The error comes with the first block, not with the call.
@@ -54,7 +61,7 @@ def stream_blocks(
     pending: list[np.ndarray] = []
     pending_samples = 0
     yielded = False
-    for piece in _decoded_pieces(Path(path), sample_rate, mono):
+    for piece in _decoded_pieces(Path(path), sample_rate, channels):
         if skip:
             dropped = min(skip, len(piece))
             skip -= dropped
@@ -87,17 +94,17 @@ def decode(
     path: str | os.PathLike,
     *,
     sample_rate: int = ANALYSIS_SAMPLE_RATE,
-    mono: bool = True,
+    channels: int | None = 1,
     start: float = 0.0,
     seconds: float | None = None,
 ) -> np.ndarray:
     """Decode an audio file (wav, mp3, ogg, flac, m4a, or the sound of a video) at the sample rate asked for.
 
-    Returns float32 in about [-1, 1]: `(samples,)`, or `(samples, channels)` if not `mono`. `start` and
-    `seconds` cut out a stretch. Raises InputError as `stream_blocks` does.
+    Returns float32 in about [-1, 1]: `(samples,)`, or `(samples, channels)` if `channels` is not 1. `start` and
+    `seconds` cut out a stretch. All as in `stream_blocks`, InputError as well.
     """
     blocks = stream_blocks(
-        path, sample_rate=sample_rate, block_seconds=60.0, mono=mono, start=start, seconds=seconds
+        path, sample_rate=sample_rate, block_seconds=60.0, channels=channels, start=start, seconds=seconds
     )
     return np.concatenate(list(blocks))
 
@@ -163,7 +170,7 @@ def expect_file(path: Path) -> None:
         raise InputError(f"expected an audio file, got {path}, which is a pipe or device; try saving it first")
 
 
-def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.ndarray]:
+def _decoded_pieces(path: Path, sample_rate: int, channels: int | None) -> Iterator[np.ndarray]:
     import av
     from av.error import FFmpegError
 
@@ -187,7 +194,9 @@ def _decoded_pieces(path: Path, sample_rate: int, mono: bool) -> Iterator[np.nda
                     f"expected sound at {LOWEST_SAMPLE_RATE} Hz or more in {path}, got {stream.rate} Hz; the file may "
                     "be damaged, try converting it"
                 )
-            yield from _resampled(_frames(container, stream, path), sample_rate, mono)
+            pieces = _resampled(_frames(container, stream, path), sample_rate, channels)
+            silence = round(_delay(container, stream) * sample_rate)
+            yield from _after_silence(silence, pieces)
         except FFmpegError as error:
             raise InputError(
                 f"expected sound in {path}, got data that cannot be decoded ({error.strerror}); "
@@ -223,43 +232,158 @@ def _frames(container, stream, path: Path) -> Iterator:
         )
 
 
-def _resampled(frames: Iterator, sample_rate: int, mono: bool) -> Iterator[np.ndarray]:
+def _delay(container, stream) -> float:
+    """Seconds of picture before the first sound; 0 for files without moving pictures, whatever they say.
+
+    The time stamps of mere sound count the encoder's delay or the programme before a recording; a cover is no picture
+    that sound could be late for.
+    """
+    from av.stream import Disposition
+
+    pictures = [other for other in container.streams.video if not other.disposition & Disposition.attached_pic]
+    if not pictures or stream.start_time is None:
+        return 0.0
+    starts = [float(other.start_time * other.time_base) for other in pictures if other.start_time is not None]
+    late = float(stream.start_time * stream.time_base) - min(starts, default=0.0)
+    return late if 0 < late < _LONGEST_DELAY else 0.0
+
+
+def _after_silence(silence: int, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    for piece in pieces:
+        while silence > 0:
+            count = min(silence, _SILENT_PIECE)
+            silence -= count
+            yield np.zeros((count, *piece.shape[1:]), np.float32)
+        yield piece
+
+
+def _resampled(frames: Iterator, sample_rate: int, channels: int | None) -> Iterator[np.ndarray]:
     import av
 
     resampler = None
     source = None
-    channels = None
+    layout = "stereo" if channels == 2 else None
+    mixed = MixDown(sample_rate) if channels == 1 else None
     ready: list = []
     for frame in frames:
-        if channels is None:
-            channels = frame.layout
+        if layout is None:
+            layout = frame.layout
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or key != source:
             # Chained streams may change their rate or layout half-way.
             if resampler is not None:
-                yield _as_array(ready + resampler.resample(None), mono)
+                yield _mixed(_as_array(ready + resampler.resample(None)), mixed)
                 ready = []
             # FFmpeg's own way to mono makes what both channels share louder than full scale.
-            layout = frame.layout if mono else channels
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=sample_rate)
+            target = frame.layout if channels == 1 else layout
+            # Packed, because PyAV cannot read the planes of eight or more channels.
+            resampler = av.AudioResampler(format="flt", layout=target, rate=sample_rate)
             source = key
         frame.pts = None  # gaps in time stamps are no reason to refuse a file
         ready += resampler.resample(frame)
         if len(ready) >= _FRAMES_JOINED:
-            yield _as_array(ready, mono)
+            yield _mixed(_as_array(ready), mixed)
             ready = []
     if resampler is not None:
-        yield _as_array(ready + resampler.resample(None), mono)
+        yield _mixed(_as_array(ready + resampler.resample(None)), mixed)
+    if mixed is not None:
+        yield mixed.rest()
 
 
-def _as_array(frames: list, mono: bool) -> np.ndarray:
+def _mixed(samples: np.ndarray, mixed: "MixDown | None") -> np.ndarray:
+    return samples if mixed is None else mixed(samples)
+
+
+def _as_array(frames: list) -> np.ndarray:
+    """(samples, channels) of packed frames of one layout; (0, 1) of none."""
     if not frames:
-        return np.zeros(0 if mono else (0, 1), np.float32)
-    samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)  # planar: (channels, samples)
+        return np.zeros((0, 1), np.float32)
+    channels = frames[0].layout.nb_channels
+    samples = np.concatenate([frame.to_ndarray().reshape(-1, channels) for frame in frames])
     # Float files may hold NaN or infinity, which would spread over everything measured from them.
     if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return samples.mean(axis=0) if mono else np.ascontiguousarray(samples.T)
+    return samples
+
+
+class MixDown:
+    """Several channels to one, piece by piece: their mean, or the louder one where the mean would cancel them.
+
+    Stereo in opposite phase adds up to silence. Decided anew over every 0.4 s from the first sample on, however the
+    samples are cut into pieces; the weights of the channels move linearly from the middle of one such cell to the
+    middle of the next, so that a change makes no click.
+    """
+
+    def __init__(self, sample_rate: int):
+        self._cell = max(2, round(_MIX_SECONDS * sample_rate))
+        self._held = np.zeros((0, 1), np.float32)  # from the middle of the last whole cell on
+        self._weights: np.ndarray | None = None  # (channels,) of the last whole cell
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """Mono (samples,) of what is settled when (samples, channels) are added; the rest is kept."""
+        if not len(samples):
+            return np.zeros(0, np.float32)
+        if samples.shape[1] == 1 and not len(self._held):
+            return samples[:, 0]
+        ready = []
+        if len(self._held) and samples.shape[1] != self._held.shape[1]:
+            ready.append(self.rest())
+        self._held = np.concatenate([self._held, samples]) if len(self._held) else samples
+        half = self._cell // 2
+        while True:
+            first = self._weights is None
+            begin = 0 if first else self._cell - half
+            if len(self._held) < begin + self._cell:
+                break
+            weights = self._choose(self._held[begin : begin + self._cell])
+            if first:
+                ready.append(self._held[:half] @ weights)
+                self._held = self._held[half:]
+            else:
+                ready.append(_moving(self._held[: self._cell], self._weights, weights))
+                self._held = self._held[self._cell :]
+            self._weights = weights
+        return np.concatenate(ready).astype(np.float32) if ready else np.zeros(0, np.float32)
+
+    def rest(self) -> np.ndarray:
+        """Mono (samples,) of what was kept; the next piece begins anew."""
+        held = self._held
+        weights = self._choose(held) if self._weights is None else self._weights
+        self._held, self._weights = np.zeros((0, 1), np.float32), None
+        return (held @ weights).astype(np.float32)
+
+    def _choose(self, samples: np.ndarray) -> np.ndarray:
+        """(channels,) weights for a cell of (samples, channels)."""
+        count = samples.shape[1]
+        mean = np.full(count, 1.0 / count, np.float32)
+        before = mean if self._weights is None else self._weights
+        power = np.square(samples, dtype=np.float64).mean(axis=0) if len(samples) else np.zeros(count)
+        if power.max() <= _INAUDIBLE:
+            return before
+        alone = before.max() > 0.99 and count > 1
+        # The mean of channels that have nothing to do with each other has a power of power.mean() / count.
+        left = float(np.square(samples @ mean, dtype=np.float64).mean()) * count / power.mean()
+        if left > (_RETURNING if alone else _CANCELLED):
+            return mean
+        if alone and power[before.argmax()] > 0.25 * power.max():
+            return before
+        return np.eye(count, dtype=np.float32)[power.argmax()]
+
+
+def mix_down(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Mono (samples,) of (samples,) or (samples, channels), as `MixDown` mixes them."""
+    if samples.ndim == 1:
+        return samples
+    mixed = MixDown(sample_rate)
+    return np.concatenate([mixed(samples), mixed.rest()])
+
+
+def _moving(samples: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(samples,) mixed with weights that move from one to the other."""
+    if np.array_equal(before, after):
+        return samples @ before
+    share = ((np.arange(len(samples), dtype=np.float32) + 0.5) / len(samples))[:, None]
+    return (samples * (before + share * (after - before))).sum(axis=1)
 
 
 def _seconds_to_samples(seconds: float, sample_rate: int, name: str) -> int:

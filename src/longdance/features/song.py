@@ -113,7 +113,7 @@ class Song:
             )
         if not np.isfinite(samples).all():
             raise InputError(f"expected finite samples of {name}, got NaN or infinity; try another file")
-        given = samples if samples.ndim == 1 else samples.mean(axis=1)
+        given = audio.mix_down(samples, sample_rate)
         mono = audio.resample(given, sample_rate, audio.ANALYSIS_SAMPLE_RATE)
         block = round(_BLOCK_SECONDS * audio.ANALYSIS_SAMPLE_RATE)
 

@@ -39,8 +39,8 @@ def listen(uploaded: Path, target: Path, *, progress: Progress) -> dict:
     ``progress(done, total, what)`` may raise ``Cancelled``. ``InputError`` for files that are no song, and for those
     that last longer than ``LONGEST``.
     """
-    rate, expected = _checked(uploaded)
-    peaks = _decoded(uploaded, target, rate, expected, progress)
+    rate, channels, expected = _checked(uploaded)
+    peaks = _decoded(uploaded, target, rate, channels, expected, progress)
     progress(50, 100, "listening")
     song = Song.load(target)
     sections = find_sections(song)
@@ -58,8 +58,11 @@ def listen(uploaded: Path, target: Path, *, progress: Progress) -> dict:
     }
 
 
-def _checked(path: Path) -> tuple[int, float]:
-    """Sample rate to keep, and seconds as far as the file says (0 for unknown); ``InputError`` for what is no song."""
+def _checked(path: Path) -> tuple[int, int | None, float]:
+    """Sample rate and channels (None for all) to keep, and seconds as far as the file says (0 for unknown).
+
+    ``InputError`` for what is no song.
+    """
     import av
     from av.error import FFmpegError
 
@@ -73,19 +76,22 @@ def _checked(path: Path) -> tuple[int, float]:
     with container:
         if not container.streams.audio:
             raise InputError("expected a song, got a file without sound; try another one")
-        rate = container.streams.audio[0].rate or 44100
+        stream = container.streams.audio[0]
+        rate, channels = stream.rate or 44100, None if stream.channels <= 2 else 1
         seconds = max(0.0, (container.duration or 0) / 1e6)
     if seconds > LONGEST:
         raise _too_long(f"{seconds / 3600:.1f}")
     kept = rate if 8000 <= rate <= HIGHEST_RATE else HIGHEST_RATE
-    return kept, seconds
+    return kept, channels, seconds
 
 
 def _too_long(got: str) -> InputError:
     return InputError(f"expected a song of at most {LONGEST / 3600:g} hours, got {got}; try a part of it")
 
 
-def _decoded(source: Path, target: Path, rate: int, expected: float, progress: Progress) -> list[list[float]]:
+def _decoded(
+    source: Path, target: Path, rate: int, channels: int | None, expected: float, progress: Progress
+) -> list[list[float]]:
     """Write ``target``, and return the least and greatest sample, -1 to 1, over ``PEAKS`` equal parts of the song."""
     import soundfile
 
@@ -93,8 +99,8 @@ def _decoded(source: Path, target: Path, rate: int, expected: float, progress: P
     with atomic_write(target) as temporary:
         file = None
         try:
-            for block in stream_blocks(source, sample_rate=rate, block_seconds=10.0, mono=False):
-                block = np.clip(block if block.shape[1] <= 2 else block.mean(axis=1, keepdims=True), -1.0, 1.0)
+            for block in stream_blocks(source, sample_rate=rate, block_seconds=10.0, channels=channels):
+                block = np.clip(block.reshape(len(block), -1), -1.0, 1.0)
                 if file is None:
                     kind = {"format": "FLAC", "subtype": "PCM_16", "compression_level": 0.3}
                     file = soundfile.SoundFile(temporary, "w", rate, block.shape[1], **kind)
@@ -102,7 +108,9 @@ def _decoded(source: Path, target: Path, rate: int, expected: float, progress: P
                 samples += len(block)
                 if samples > LONGEST * rate:
                     raise _too_long("more")
-                cells = np.pad(block.mean(axis=1), (0, -len(block) % _CELL), mode="edge").reshape(-1, _CELL)
+                cells = np.pad(block, ((0, -len(block) % _CELL), (0, 0)), mode="edge").reshape(
+                    -1, _CELL * block.shape[1]
+                )
                 lows.append(cells.min(axis=1))
                 highs.append(cells.max(axis=1))
                 share = min(samples / rate / expected, 1.0) if expected else 0.0
