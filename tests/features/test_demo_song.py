@@ -45,4 +45,4 @@ def test_its_beats_and_bars_are_tracked():
 def test_rendering_to_a_file(tmp_path, monkeypatch, rendered):
     monkeypatch.setattr(demo_song, "render", lambda: rendered)
     path = demo_song.render_demo_song(tmp_path / "demo.wav")
-    np.testing.assert_allclose(audio.decode(path, sample_rate=44100, mono=False), rendered, atol=2 / 32768)
+    np.testing.assert_allclose(audio.decode(path, sample_rate=44100, channels=None), rendered, atol=2 / 32768)
