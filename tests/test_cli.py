@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, find_songs, main, song_folder
+from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, main
+from longdance.cli.generate import find_songs, song_folder
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose

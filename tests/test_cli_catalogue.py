@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 import longdance
-from longdance.cli import app, trained_genres
+from longdance.cli import app
+from longdance.cli.catalogue import trained_genres
 from longdance.data.catalogue import genre_names, load_catalogue
 from longdance.errors import InputError
 

@@ -1,0 +1,86 @@
+"""``longdance evaluate``: models and dances measured."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
+
+
+@app.command()
+def evaluate(
+    what: Annotated[
+        list[str], typer.Argument(metavar="WHAT...", help="Models, dances or folders of dances; with --tally, answers.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; or the page or video to write.")],
+    data: Annotated[Path | None, typer.Option(help="A prepared store: its held-out dances are the truth.")] = None,
+    songs: Annotated[Path | None, typer.Option(help="Folder of songs; composed for held-out dances if none.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Dances per song.")] = 3,
+    seconds: Annotated[float | None, typer.Option(min=0.5, help="Length of dances; the song's if not given.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
+    words: Annotated[bool, typer.Option(help="Tell models genre and movements of the held-out dance.")] = True,
+    split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
+    variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,
+    window: Annotated[float, typer.Option(min=0.5, help="Seconds of the windows of features.")] = 5.0,
+    joints: Annotated[int | None, typer.Option(min=22, max=24, help="Joints that count; 22 leaves out hands.")] = None,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate of bare joints by others.")] = None,
+    up: Annotated[str, typer.Option(help="Upward axis of bare joints by others: y or z.")] = "y",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Write a video (.mp4) of dances to one song instead.")
+    ] = False,
+    song: Annotated[Path | None, typer.Option(help="The song for --side-by-side and --blind.")] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Write a page (.html) that asks people to compare pairs instead.")
+    ] = False,
+    tally: Annotated[bool, typer.Option("--tally", help="Count the answers of such pages (.json) instead.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Order of pairs and sides with --blind.")] = 0,
+) -> None:
+    """Measure models or dances against held-out real dances, or let people compare them."""
+    if sum((side_by_side, blind, tally)) > 1:
+        raise typer.BadParameter("expected one of --side-by-side, --blind and --tally")
+    if tally:
+        from longdance.evaluate.blind import write_tally
+
+        typer.echo(write_tally([Path(path) for path in what], out))
+        return
+    if blind or side_by_side:
+        from longdance.evaluate.blind import write_page
+        from longdance.evaluate.side_by_side import write_video
+
+        with progress_bar(out.name) as progress:
+            if blind:
+                write_page([Path(path) for path in what], out, song=song, seed=seed, progress=progress)
+            else:
+                write_video([Path(path) for path in what], out, song=song, progress=progress)
+        typer.echo(out)
+        return
+    if data is None:
+        raise typer.BadParameter("expected --data STORE")
+    from longdance.data.store import Store
+    from longdance.evaluate.measure import Protocol
+    from longdance.evaluate.report import write_report
+    from longdance.evaluate.run import Asked
+    from longdance.evaluate.run import evaluate as run
+
+    store = Store.open(data)
+    variants = tuple(variant) if variant else Protocol.variants
+    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, variants=variants)
+    asked = Asked(
+        seeds=tuple(range(seeds)), seconds=seconds, steps=steps, sampler=sampler, words=words, device=device
+    )
+    with progress_bar("evaluate") as bar:
+        how = {"protocol": protocol, "asked": asked, "split": split, "fps": fps, "up": up}
+        found = run(what, store, out, songs=songs, progress=bar, **how)
+        written = write_report(found, out)
+    for note in found.notes:
+        say(f"note: {note}")
+    for path in written:
+        typer.echo(path)
+    if found.failed:
+        say("failed:\n  " + "\n  ".join(f"{name}: {reason}" for name, reason in found.failed.items()))
+        raise typer.Exit(SOME_FAILED)

@@ -1,0 +1,61 @@
+"""``longdance export``: dances in other formats."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longdance.cli.generate import unused
+from longdance.cli.terminal import app, progress_bar
+from longdance.errors import InputError
+
+
+@app.command()
+def export(
+    dances: Annotated[list[Path], typer.Argument(metavar="DANCE...", help="A dance (.npz or .bvh); several as takes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; its ending names the format.")],
+    song: Annotated[Path | None, typer.Option(help="The song; found beside the dance if not given.")] = None,
+    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the dance's if not given.")] = None,
+    naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo or vrm.")] = "smpl",
+    up: Annotated[str | None, typer.Option(help="Upward axis, y or z; the format's own if not given.")] = None,
+    unit: Annotated[str | None, typer.Option(help="m or cm; the format's own if not given.")] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="No travel: the pelvis stays above a spot.")] = False,
+    root_bone: Annotated[bool, typer.Option("--root-bone", help="A bone on the floor carries the travel.")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
+    rig: Annotated[Path | None, typer.Option(help="Your own character (.glb, .vrm, .fbx, .bvh) dances.")] = None,
+    mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
+    wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
+) -> None:
+    """Write a dance in another format."""
+    from longdance.export.formats import export as write
+    from longdance.export.sound import find_song
+    from longdance.export.takes import ExportOptions
+    from longdance.motion.motion import Motion
+
+    options = ExportOptions(
+        naming=naming,
+        up=up,
+        fps=fps,
+        in_place=in_place,
+        root_bone=root_bone,
+        loop=loop,
+        mesh=mesh,
+        unit=unit,
+        wav=wav,
+        rig=rig,
+    )
+    motions: dict[str, Motion] = {}
+    for path in dances:
+        name = unused(path.stem if len(dances) > 1 else out.stem, motions)
+        motions[name] = Motion.load(path)
+    song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
+    with progress_bar(out.name) as progress:
+        try:
+            written = write(motions, out, options=options, song_path=song, progress=progress)
+        except InputError as error:
+            if any(str(path) in str(error) for path in (*dances, out)):
+                raise
+            # A dance that reads well may still not be what the format needs.
+            raise InputError(f"{', '.join(map(str, dances))}: {error}") from error
+    for path in written:
+        typer.echo(path)
