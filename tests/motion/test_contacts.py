@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from longdance.motion.contacts import ANKLE_HEIGHT, BALL_LIMIT, STANDING_SPEED, foot_contacts, speeds
+from longdance.motion.contacts import STANDING_SPEED, clearance, foot_contacts, speeds
 from longdance.motion.skeleton import SMPL24
 
 NAMES = ("left_ankle", "left_foot", "right_ankle", "right_foot")
@@ -35,14 +36,16 @@ def test_a_single_frame_counts_as_still():
     assert foot_contacts(standing(1), 60.0, skeleton=SMPL24, joint_names=NAMES).all()
 
 
-@pytest.mark.parametrize(("name", "limit"), [("left_ankle", ANKLE_HEIGHT), ("right_foot", BALL_LIMIT)])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("left_ankle", 0.12), ("right_foot", 0.06), ("left_hand", 0.06), ("right_knee", 0.09)]
+)
 def test_height_decides_joint_by_joint(name, limit):
     for height, expected in ((limit - 1e-3, True), (limit + 1e-3, False)):
         positions = standing()
         positions[:, SMPL24.index(name), 1] = height
-        contact = foot_contacts(positions, 60.0, skeleton=SMPL24, joint_names=NAMES)
-        assert (contact[:, NAMES.index(name)] == expected).all()
-        others = [i for i in range(4) if i != NAMES.index(name)]
+        contact = foot_contacts(positions, 60.0, skeleton=SMPL24, joint_names=(*NAMES, name))
+        assert (contact[:, -1] == expected).all()
+        others = [i for i, other in enumerate(NAMES) if other != name]
         assert contact[:, others].all()
 
 
@@ -63,3 +66,12 @@ def test_columns_follow_the_asked_names():
     contact = foot_contacts(positions, 60.0, skeleton=SMPL24, joint_names=("left_foot", "left_ankle"))
     assert contact.dtype == bool
     np.testing.assert_array_equal(contact[0], [False, True])
+
+
+def test_clearance_is_that_of_the_lowest_part_of_the_body(rng):
+    rest = torch.from_numpy(SMPL24.rest_positions)
+    assert clearance(rest, SMPL24).item() == pytest.approx(0.0, abs=1e-9)
+    assert clearance(rest + torch.tensor([3.0, 0.25, 1.0]), SMPL24).item() == pytest.approx(0.25)
+    reaching = rest.clone()
+    reaching[SMPL24.index("right_hand"), 1] = -0.01
+    assert clearance(reaching, SMPL24).item() == pytest.approx(-0.03)

@@ -1,15 +1,19 @@
 """Feature layouts hold what a motion holds, and normalisation undoes itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from longdance.motion.layout import LAYOUTS, Normaliser, centred
+from longdance.errors import InputError
+from longdance.motion.contacts import REST_HEIGHTS
+from longdance.motion.layout import LAYOUTS, Normaliser, centred, translated
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24
 
-layouts = pytest.mark.parametrize("name", ["smpl24", "smpl22"])
+layouts = pytest.mark.parametrize("name", list(LAYOUTS))
 
 
 def wandering(layout, rng, frames: int = 12) -> Motion:
@@ -65,7 +69,47 @@ def test_contacts_are_measured_in_the_layouts_order(name):
     turns[:, layout.skeleton.index("left_hip")] = Rotation.from_euler("x", -90, degrees=True).as_matrix()
     features = layout.encode(Motion(root, turns, fps=30.0, skeleton=layout.skeleton))
     contact = dict(zip(layout.contact_joints, features[0, layout["contact"]], strict=True))
-    assert contact == {"left_ankle": 0, "left_foot": 0, "right_ankle": 1, "right_foot": 1}
+    others = {name: 0 for name in contact if name.endswith(("hand", "knee"))}
+    assert contact == {"left_ankle": 0, "left_foot": 0, "right_ankle": 1, "right_foot": 1} | others
+
+
+def test_any_pose_of_a_grounded_layout_is_as_high_above_the_floor_as_its_features_say(rng):
+    layout = LAYOUTS["floor24"]
+    features = torch.from_numpy(rng.normal(size=(50, layout.width)))
+    height = layout["root_position"].start + 1
+    features[:, height] = torch.linspace(0, 0.5, 50)
+    motion = layout.decode(features.numpy(), 30.0)
+    lowest = np.min([motion.joints()[:, SMPL24.index(name), 1] - rest for name, rest in REST_HEIGHTS.items()], axis=0)
+    np.testing.assert_allclose(lowest, features[:, height], atol=1e-9)
+    # Held on its hands, a body is as exactly on the floor as on its feet.
+    upside_down = motion.rotations.copy()
+    upside_down[:] = np.eye(3)
+    upside_down[:, 0] = Rotation.from_euler("x", 180, degrees=True).as_matrix()
+    for shoulder, turn in (("left_shoulder", 90), ("right_shoulder", -90)):
+        upside_down[:, SMPL24.index(shoulder)] = Rotation.from_euler("z", turn, degrees=True).as_matrix()
+    stand = layout.encode(Motion(np.tile([0.0, 1.4, 0.0], (50, 1)), upside_down, fps=30.0))
+    stand[:, height] = 0.0
+    joints = layout.decode(stand, 30.0).joints()
+    assert joints[:, SMPL24.index("left_hand"), 1] == pytest.approx(0.02, abs=1e-6)
+    assert joints[:, SMPL24.index("head"), 1].min() > 0.2
+
+
+def test_gradients_of_a_grounded_pose_reach_the_joints_that_hold_it_up(rng):
+    layout = LAYOUTS["floor24"]
+    features = torch.from_numpy(rng.normal(size=(2, layout.width))).requires_grad_()
+    assert torch.autograd.gradcheck(layout.joints, (features,), atol=1e-6)
+
+
+def test_features_are_told_in_another_layout_as_if_encoded_in_it(rng):
+    full = LAYOUTS["floor24"]
+    motion = wandering(full, rng, frames=40)
+    for name in ("smpl24", "smpl22"):
+        target = LAYOUTS[name]
+        bare = replace(motion, rotations=motion.rotations[:, : len(target.skeleton)], skeleton=target.skeleton)
+        np.testing.assert_allclose(translated(full.encode(motion), full, target), target.encode(bare), atol=1e-5)
+    for target in ("smpl24", "floor24"):
+        with pytest.raises(InputError, match=target):
+            translated(LAYOUTS["smpl22"].encode(bare), LAYOUTS["smpl22"], LAYOUTS[target])
 
 
 def test_joint_columns_name_exactly_the_joints_numbers(rng):

@@ -16,8 +16,8 @@ from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
 from longdance.models.primitives import PRIMITIVE_FRAMES
 from longdance.motion.layout import LAYOUTS
-from longdance.motion.skeleton import SMPL22, SMPL24
-from longdance.train.batches import BatchConfig, Statistics, columns_between
+from longdance.motion.skeleton import SMPL22
+from longdance.train.batches import BatchConfig, Statistics
 from longdance.train.lodge import DISCRIMINATOR, LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
 from longdance.train.loop import train
 from longdance.train.overrides import override
@@ -189,12 +189,8 @@ def test_features_of_fewer_joints_are_those_of_the_motion_with_fewer_joints(stor
     take = store.takes[0]
     motion = store.layout.decode(np.array(store.motion_of(take)), store.fps)
     bare = replace(motion, rotations=motion.rotations[:, :22], skeleton=SMPL22)
-    found = np.array(store.motion_of(take))[:, columns_between(store.layout, LAYOUT)]
+    found = store.motion_of(take, LAYOUT)
     np.testing.assert_allclose(found, LAYOUT.encode(bare), atol=1e-5)
-    with pytest.raises(InputError, match="smpl24"):
-        columns_between(LAYOUT, LAYOUTS["smpl24"])
-    assert (columns_between(LAYOUT, LAYOUT) == np.arange(139)).all()
-    assert len(SMPL24) > len(SMPL22)
 
 
 def test_a_batch_of_primitives_is_what_the_dance_does_there(store):
@@ -214,7 +210,7 @@ def test_a_batch_of_primitives_is_what_the_dance_does_there(store):
     # A hard primitive in the middle, found in the take by its heights.
     take, start = source.takes[0], -60
     cut = source._collate([(take, start)], None)
-    expected = np.array(store.motion_of(take))[:, source.columns][128 - 4 + start : 128 + 4 + start]
+    expected = store.motion_of(take, LAYOUT)[128 - 4 + start : 128 + 4 + start]
     found = source.normaliser.denormalise(cut.motion)[0, 8:16].numpy()
     np.testing.assert_allclose(found[:, root + 1 :][:, :1], expected[:, root + 1 :][:, :1], atol=1e-5)
 

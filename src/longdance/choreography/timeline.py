@@ -271,9 +271,9 @@ def _pose_constraint(
             _, present = layout.pose(normaliser.denormalise(clean[k, at]))
             turned = matrices.clone()
             turned[0] = _about_up(_heading(present[0]) - _heading(matrices[0])) @ matrices[0]
+            root = torch.tensor([0.0, pose.root_height, 0.0], device=device)
             features = torch.zeros(layout.width, device=device)
-            features[layout["rotations"]] = rot.matrix_to_6d(turned).flatten()
-            features[height] = pose.root_height
+            features[layout["root_position"].start :] = layout.pose_features(root, turned)
             # Only the columns that the mask names are taken.
             result[k] = normaliser.normalise(features)
         return result

@@ -14,7 +14,7 @@ import numpy as np
 
 from longdance.errors import InputError
 from longdance.files import atomic_write
-from longdance.motion.layout import LAYOUTS, Layout, Normaliser, centred
+from longdance.motion.layout import LAYOUTS, Layout, Normaliser, centred, translated
 
 FORMAT = 1
 
@@ -51,6 +51,8 @@ class Store:
     music: np.ndarray
     fingerprint: str
     licence: str
+    _translated: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    """Motion in other layouts, by their names."""
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Store":
@@ -87,9 +89,17 @@ class Store:
             if take.split == split and not (original and (take.mirrored or take.variant))
         ]
 
-    def motion_of(self, take: Take) -> np.ndarray:
-        """(frames, width) float32 features of a take."""
-        return self.motion[take.start : take.start + take.frames]
+    def motion_of(self, take: Take, layout: Layout | None = None) -> np.ndarray:
+        """(frames, width) float32 features of a take, in the store's layout or another that its motion can be told in.
+
+        ``InputError`` for a layout with joints that the store does not have.
+        """
+        motion = self.motion
+        if layout is not None and layout is not self.layout:
+            if layout.name not in self._translated:
+                self._translated[layout.name] = translated(self.motion, self.layout, layout)
+            motion = self._translated[layout.name]
+        return motion[take.start : take.start + take.frames]
 
     def music_of(self, take: Take) -> np.ndarray:
         """(frames, channels) float32 music features of a take."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.motion import rotations as rot
-from longdance.motion.contacts import ANKLE_HEIGHT, BALL_LIMIT, STANDING_SPEED
+from longdance.motion.contacts import STANDING_SPEED, contact_height
 from longdance.motion.kinematics import forward_kinematics
 from longdance.motion.layout import Layout, Normaliser
 from longdance.motion.skeleton import Skeleton
@@ -57,7 +57,7 @@ class Legs:
     @cached_property
     def height_limits(self) -> list[float]:
         """Metres below which each contact joint can stand."""
-        return [ANKLE_HEIGHT if "ankle" in name else BALL_LIMIT for name in self.layout.contact_joints]
+        return [contact_height(name) for name in self.layout.contact_joints]
 
     def state(self, features: Float[Tensor, "batch frames features"], fps: float) -> FootState:
         """The feet of denormalised features, differentiable."""

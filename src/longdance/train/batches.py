@@ -78,9 +78,9 @@ class Statistics(NamedTuple):
         """
         if layout is store.layout and stretch is None:
             return cls(store.normaliser, *store.music_statistics)
-        columns, stretch = columns_between(store.layout, layout), stretch or round(5 * store.fps)
+        stretch = stretch or round(5 * store.fps)
         rows = [
-            centred(np.array(store.motion_of(take)[begin : begin + stretch])[:, columns], layout)
+            centred(np.array(store.motion_of(take, layout)[begin : begin + stretch]), layout)
             for take in store.select("train")
             if not take.variant  # the same poses at other tempi add nothing
             for begin in range(0, take.frames, stretch)
@@ -91,27 +91,6 @@ class Statistics(NamedTuple):
     def of_checkpoint(cls, checkpoint: Checkpoint) -> "Statistics":
         """Those that a network was trained with, so that its training can go on."""
         return cls(checkpoint.normaliser, checkpoint.music_mean.numpy(), checkpoint.music_scale.numpy())
-
-
-def columns_between(source: Layout, target: Layout) -> np.ndarray:
-    """(target.width,) columns of ``source`` features that make ``target`` features.
-
-    ``InputError`` if the source lacks a joint of the target or hangs it on another parent.
-    """
-    parents = lambda skeleton: {  # noqa: E731
-        name: skeleton.names[parent] if parent >= 0 else None
-        for name, parent in zip(skeleton.names, skeleton.parents, strict=True)
-    }
-    if not parents(target.skeleton).items() <= parents(source.skeleton).items():
-        raise InputError(f"expected motion in the layout {target.name}, got {source.name}; prepare the data again")
-    contact, rotations = source["contact"].start, source["rotations"].start
-    root = source["root_position"]
-    joints = [source.skeleton.index(name) for name in target.skeleton.names]
-    return np.array(
-        [contact + source.contact_joints.index(name) for name in target.contact_joints]
-        + list(range(root.start, root.stop))
-        + [rotations + 6 * joint + entry for joint in joints for entry in range(6)]
-    )
 
 
 def genres_of(store: Store) -> tuple[str, ...]:
@@ -138,7 +117,6 @@ class BatchSource:
     ):
         self.store, self.config, self.seed = store, config, seed
         self.layout = layout or store.layout
-        self.columns = columns_between(store.layout, self.layout)
         self.takes = store.select(split)
         self.probability = take_probabilities(self.takes, config)
         self.genres = genres_of(store)
@@ -179,7 +157,7 @@ class BatchSource:
         valid = np.zeros((size, window), bool)
         for row, (take, start) in enumerate(places):
             cut = slice(start, start + window)
-            stretch = centred(np.array(self.store.motion_of(take)[cut])[:, self.columns], self.layout)
+            stretch = centred(np.array(self.store.motion_of(take, self.layout)[cut]), self.layout)
             sound = self.store.music_of(take)[cut]
             frames = len(stretch)
             motion[row] = np.pad(stretch, ((0, window - frames), (0, 0)), mode="edge")

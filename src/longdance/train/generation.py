@@ -13,7 +13,7 @@ from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
 from longdance.models.generators import GeneratorCheckpoint, GeneratorConfig, generator_name
 from longdance.motion.layout import LAYOUTS, Layout, centred
-from longdance.train.batches import BatchConfig, BatchSource, Statistics, columns_between
+from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import Batch, Task, TrainingConfig
 
 
@@ -121,12 +121,12 @@ def seed_pool(store: Store, layout: Layout, *, count: int, frames: int) -> tuple
     """
     takes = store.select("train", original=True)
     takes = [take for take in takes if take.genre != "none"] or takes
-    columns, rounds = columns_between(store.layout, layout), -(-count // len(takes))
+    rounds = -(-count // len(takes))
     seeds, chosen = [], []
     for number in range(count):
         take = takes[number % len(takes)]
         start = (number // len(takes)) * max(0, take.frames - frames) // rounds
-        cut = centred(np.array(store.motion_of(take)[start : start + frames])[:, columns], layout)
+        cut = centred(np.array(store.motion_of(take, layout)[start : start + frames]), layout)
         seeds.append(np.pad(cut, ((0, frames - len(cut)), (0, 0)), mode="edge"))
         chosen.append(take)
     return torch.from_numpy(np.stack(seeds).astype(np.float32)), chosen

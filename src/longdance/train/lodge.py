@@ -117,7 +117,7 @@ class PrimitiveSource(BatchSource):
         )
 
     def _primitives(self, take: Take, start: int):
-        features = np.array(self.store.motion_of(take))[:, self.columns]
+        features = np.array(self.store.motion_of(take, self.layout))
         # Mirroring does not change when a dancer pauses.
         which = take.clip, take.variant
         if which not in self._keys:
