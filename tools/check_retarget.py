@@ -17,7 +17,7 @@ from longdance.data.open import read_clip, read_labels
 from longdance.errors import InputError
 from longdance.motion.bvh import read_bvh
 from longdance.motion.contacts import foot_contacts, speeds
-from longdance.motion.retarget import bvh_landmarks
+from longdance.motion.landmarks import bvh_landmarks
 from longdance.motion.skeleton import SMPL24
 
 FEET = ("left_ankle", "left_foot", "right_ankle", "right_foot")

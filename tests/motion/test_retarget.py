@@ -6,8 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
 from longdance.motion.bvh import load_bvh_motion, read_bvh
+from longdance.motion.joint_names import match_names
 from longdance.motion.motion import Motion
-from longdance.motion.retarget import fit_keypoints, match_names, retarget_bvh
+from longdance.motion.retarget import fit_keypoints, retarget_bvh
 from longdance.motion.skeleton import SMPL24
 from sample_motions import RIGS, foreign_bvh, rig_name, standing, wandering
 

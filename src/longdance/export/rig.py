@@ -18,9 +18,10 @@ from longdance.motion.contacts import speeds
 from longdance.motion.directions import apply, turn_about, turn_between, unit
 from longdance.motion.filters import low_pass, nearest_rotation
 from longdance.motion.ik import detect_contacts, lock_feet, reach_ankles
+from longdance.motion.joint_names import match_names
 from longdance.motion.motion import Motion
-from longdance.motion.retarget import match_names, stance_for_hips
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
+from longdance.motion.support import stance_for_hips
 
 ANKLE_HEIGHTS = (0.01, 0.25)
 """Metres, for legs of our length, between which the height of an ankle over a floor is believed."""

@@ -14,8 +14,8 @@ from longdance.export.naming import NAMINGS
 from longdance.export.rig import Rig, dance_on_rig, find_bones
 from longdance.files import atomic_write
 from longdance.motion.filters import nearest_rotation
+from longdance.motion.joint_names import REQUIRED
 from longdance.motion.motion import Motion
-from longdance.motion.retarget import REQUIRED
 
 MOST_NODES = 20_000
 

@@ -8,6 +8,7 @@ import torch
 from scipy import linalg
 
 from longdance.motion import rotations as rot
+from longdance.motion.filters import nearest_rotation
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -70,6 +71,36 @@ def align(rest_one, rest_two, world_one: np.ndarray, world_two: np.ndarray) -> n
     """World rotations that carry the rest pair of directions to the world pair; the first exactly."""
     rest = frame("x", np.asarray(rest_one, dtype=float), "y", np.asarray(rest_two, dtype=float))
     return frame("x", world_one, "y", world_two) @ rest.T
+
+
+def _cube_rotations() -> np.ndarray:
+    """The 24 rotations that map axes to axes."""
+    found = []
+    for a in "xyz":
+        for b in "xyz".replace(a, ""):
+            for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                found.append(frame(a, signs[0] * np.eye(3)[0], b, signs[1] * np.eye(3)[1]))
+    return np.array(found)
+
+
+def calibrated(
+    rotations: np.ndarray, reference: np.ndarray, *, weights: np.ndarray | None = None, snap: float = 0.0
+) -> np.ndarray | None:
+    """``rotations`` (frames, 3, 3) with their unknown constant local frame replaced by that of the ``reference``.
+
+    A constant within ``snap`` radians of a change of axes is taken to be that change. None when the two do not move
+    together at all, over the frames that have ``weights``.
+    """
+    mean = np.average(np.swapaxes(rotations, -1, -2) @ reference, axis=0, weights=weights)
+    if np.linalg.svd(mean, compute_uv=False)[-1] < 0.6:
+        return None
+    constant = nearest_rotation(mean)
+    if snap:
+        cube = _cube_rotations()
+        distance = turn_angle(cube, constant)
+        if distance.min() < snap:
+            constant = cube[distance.argmin()]
+    return rotations @ constant
 
 
 GUESSED, KNOWN = 0.01, 0.03

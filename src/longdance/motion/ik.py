@@ -70,21 +70,9 @@ def reach_ankles(
         thigh_length = np.linalg.norm(skeleton.offsets[leg.knee])
         shin_length = np.linalg.norm(skeleton.offsets[leg.ankle])
         distance = np.clip(np.linalg.norm(wanted, axis=-1), 0.12 * reach, reach)
-        # 1. Bend the knee to the distance. The hinge is the axis of the present bend; a straight or slightly
-        #    overstretched leg takes the thigh's own.
-        thigh, shin = unit(knee - hip), unit(ankle - knee)
+        lengths = (thigh_length, shin_length)
         own = turns[:, leg.hip] @ np.array([1.0, 0.0, 0.0])
-        cross = np.cross(thigh, shin)
-        bent = np.clip(np.linalg.norm(cross, axis=-1, keepdims=True) / 0.5 - 0.3, 0, 1)
-        hinge = np.where((cross * own).sum(-1, keepdims=True) < 0, 2 * bent - 1, 1.0) * cross + 0.05 * own
-        hinge = unit(hinge - (hinge * thigh).sum(-1, keepdims=True) * thigh)
-        inner = (thigh_length**2 + shin_length**2 - distance**2) / (2 * thigh_length * shin_length)
-        bend = np.pi - np.arccos(np.clip(inner, -1, 1))
-        present = np.arctan2((cross * hinge).sum(-1), (thigh * shin).sum(-1))
-        bending = turn_about(hinge, bend - present)
-        line = thigh_length * thigh + shin_length * apply(bending, shin)
-        # 2. Swing the whole leg onto the line from hip to target.
-        swing = turn_between(line, wanted)
+        swing, bending = _bent_to(knee - hip, ankle - knee, lengths, unit(wanted) * distance[:, None], own)
         turns[:, leg.hip] = swing @ turns[:, leg.hip]
         turns[:, leg.knee] = swing @ bending @ turns[:, leg.knee]
         toes = np.swapaxes(turns[:, leg.ankle], -1, -2) @ turns[:, leg.foot]
@@ -92,6 +80,56 @@ def reach_ankles(
         turns[:, leg.foot] = foot_rotations[:, side] @ toes
     rotations = local_rotations(torch.from_numpy(turns), skeleton).numpy()
     return replace(motion, root_position=root, rotations=rotations)
+
+
+def _bent_to(
+    upper: np.ndarray, lower: np.ndarray, lengths: tuple[float, float], wanted: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turns (frames, 3, 3) of a whole limb, and before it of its lower bone, that bring its end to ``wanted``.
+
+    ``upper`` and ``lower`` (frames, 3) are the bones as they are, of the ``lengths``, ``wanted`` the end as seen from
+    the limb's beginning, within its reach, ``own`` the unit axes about which the limb bends by nature.
+    """
+    # 1. Bend the limb to the distance. The hinge is the axis of the present bend; a straight or slightly
+    #    overstretched limb takes its own.
+    first, second = unit(upper), unit(lower)
+    cross = np.cross(first, second)
+    bent = np.clip(np.linalg.norm(cross, axis=-1, keepdims=True) / 0.5 - 0.3, 0, 1)
+    hinge = np.where((cross * own).sum(-1, keepdims=True) < 0, 2 * bent - 1, 1.0) * cross + 0.05 * own
+    hinge = unit(hinge - (hinge * first).sum(-1, keepdims=True) * first)
+    distance = np.linalg.norm(wanted, axis=-1)
+    inner = (lengths[0] ** 2 + lengths[1] ** 2 - distance**2) / (2 * lengths[0] * lengths[1])
+    bend = np.pi - np.arccos(np.clip(inner, -1, 1))
+    present = np.arctan2((cross * hinge).sum(-1), (first * second).sum(-1))
+    bending = turn_about(hinge, bend - present)
+    # 2. Swing the whole limb onto the line from its beginning to the target.
+    line = lengths[0] * first + lengths[1] * apply(bending, second)
+    return turn_between(line, wanted), bending
+
+
+def reach_wrists(motion: Motion, wrists: np.ndarray) -> Motion:
+    """The motion with its arms set so that the wrists are at (frames, 2, 3) metres, left then right.
+
+    The elbow keeps its plane, the hand its direction. What is out of reach is reached for with a straight arm.
+    """
+    skeleton = motion.skeleton
+    positions, turns = (array.copy() for array in motion.forward_kinematics())
+    for at, side in enumerate(("left", "right")):
+        shoulder, elbow, wrist = (skeleton.index(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist"))
+        if np.abs(wrists[:, at] - positions[:, wrist]).max() < 1e-9:
+            continue
+        lengths = (np.linalg.norm(skeleton.offsets[elbow]), np.linalg.norm(skeleton.offsets[wrist]))
+        wanted = wrists[:, at] - positions[:, shoulder]
+        distance = np.linalg.norm(wanted, axis=-1, keepdims=True)
+        reach = FULL_EXTENSION * sum(lengths)
+        wanted = unit(wanted) * np.clip(distance, 0.12 * reach, reach)
+        own = turns[:, shoulder] @ np.array([0.0, -np.sign(skeleton.offsets[elbow][0]), 0.0])
+        upper, lower = positions[:, elbow] - positions[:, shoulder], positions[:, wrist] - positions[:, elbow]
+        swing, bending = _bent_to(upper, lower, lengths, wanted, own)
+        turns[:, shoulder] = swing @ turns[:, shoulder]
+        turns[:, elbow] = swing @ bending @ turns[:, elbow]
+    rotations = local_rotations(torch.from_numpy(turns), skeleton).numpy()
+    return replace(motion, rotations=rotations)
 
 
 def _pelvis_shift(hips: np.ndarray, ankles: np.ndarray, reach: float, fps: float) -> np.ndarray:
