@@ -57,14 +57,13 @@ def swaying(frames: int, fps: float, *, tempo_hz: float = 1.0, phase: float = 0.
 
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory) -> Path:
-    """A store of a few seconds of made-up dance in two genres, with composed soundtracks, at 30 fps."""
+    """A store of a few seconds of made-up dance in two genres, with its rhythm plan, at 30 fps."""
     from longdance.data.store import write_store
-    from longdance.features.composer import MONO_SAMPLE_RATE, compose
-    from longdance.features.music import librosa35_phase
-    from longdance.features.song import Song
+    from longdance.features.beats import MotionBeats
+    from longdance.features.rhythm_plan import CurveScale, plan_of_motion
     from longdance.motion.layout import LAYOUTS
 
-    layout, fps, frames, parts = LAYOUTS["smpl24"], 30.0, 150, []
+    layout, fps, frames, parts = LAYOUTS["floor24"], 30.0, 150, []
     for number, (split, genre, tempo) in enumerate(
         (
             ("train", "salsa", 1.5),
@@ -76,8 +75,8 @@ def small_store(tmp_path_factory) -> Path:
     ):
         motion = swaying(frames, fps, tempo_hz=tempo)
         beats = np.arange(0.25, frames / fps, 0.5 / tempo)
-        samples = compose(beats, seconds=frames / fps, style="disco", seed=number)
-        song = Song.from_samples(samples, MONO_SAMPLE_RATE, beat_times=beats, downbeat_times=beats[::4])
+        marked = MotionBeats(120 * tempo, beats, np.linspace(0, 1, len(beats)), is_steady=True)
+        plan = plan_of_motion(motion, marked)
         record = {
             "clip": f"clip{number}",
             "split": split,
@@ -87,14 +86,15 @@ def small_store(tmp_path_factory) -> Path:
             "start": 0,
             "music_start": 0,
             "beat_times": tuple(beats),
+            "silent": True,
         }
-        parts.append(([record], layout.encode(motion), librosa35_phase(song, fps)))
+        parts.append(([record], layout.encode(motion), CurveScale.of([plan]).applied(plan)))
     folder = tmp_path_factory.mktemp("store")
     write_store(
         folder,
         fps=fps,
         layout=layout,
-        music_encoder="librosa35+phase",
+        music_encoder="plan",
         fingerprint="made up",
         licence="made up",
         settings={},

@@ -143,7 +143,7 @@ def test_key_names_are_pinned():
             "mixer.output.weight", "mixer.output.bias", "local.convolution.weight", "local.convolution.bias",
             "attention.query.weight", "attention.query.bias", "attention.key_value.weight",
             "attention.key_value.bias", "attention.output.weight", "attention.output.bias",
-            "adain.style.weight", "adain.style.bias", "style.weight", "style.bias",
+            "adain.style.weight", "adain.style.bias",
         )),
     }  # fmt: skip
     assert set(ParallelMambaDenoiser(NETWORK).state_dict()) == expected
@@ -177,7 +177,7 @@ CONFIGS = {
     "genres a number": {"genres": 3},
     "another width": {"network": {"width": 16}},
     "another depth": {"network": {"depth": 2}},
-    "another direction": {"network": {"direction": "forward"}},
+    "another direction": {"network": {"direction": "bidirectional"}},
     "another number of features": {"network": {"features": 139}},
     "heads that do not divide": {"network": {"heads": 3}},
     "negative width": {"network": {"width": -8}},

@@ -16,8 +16,8 @@ from longdance.models.pmd import (
 )
 
 SMALL = PMDConfig(
-    features=7, music_channels=5, text_width=6, fps=30, width=16, depth=2, heads=4, state=3,
-    attention_heads=2, dropout=0.0, chunk=8,
+    features=7, music_channels=5, text_width=6, fps=30, width=16, depth=2, heads=4, state=3, kernel=3,
+    direction="bidirectional", attention_heads=2, dropout=0.0, style_layer=True, chunk=8,
 )  # fmt: skip
 
 
@@ -160,10 +160,13 @@ def test_the_bidirectional_mixer_sees_everything():
 def test_a_bidirectional_mixer_with_equal_halves_commutes_with_time_reversal(generator):
     torch.manual_seed(0)
     mixer = ParallelMambaModule(SMALL)
-    scan = 2 * mixer.state + mixer.heads
+    inner, own, heads = mixer.inner, 2 * mixer.state, mixer.heads
     with torch.no_grad():
         for parameter in (mixer.input.weight, mixer.input.bias):
-            parameter[-scan:] = parameter[-2 * scan : -scan]
+            parameter[2 * inner + own : 2 * inner + 2 * own] = parameter[2 * inner : 2 * inner + own]
+            parameter[-heads:] = parameter[-2 * heads : -heads]
+        for parameter in (mixer.convolution.weight, mixer.convolution.bias):
+            parameter[inner + own :] = parameter[inner : inner + own]
         mixer.convolution.weight.copy_((mixer.convolution.weight + mixer.convolution.weight.flip(-1)) / 2)
     tokens = torch.randn(2, 11, 16, generator=generator)
     torch.testing.assert_close(mixer(tokens.flip(1)), mixer(tokens).flip(1))
@@ -171,12 +174,92 @@ def test_a_bidirectional_mixer_with_equal_halves_commutes_with_time_reversal(gen
 
 def test_the_short_convolution_is_torchs_grouped_one(generator):
     torch.manual_seed(0)
-    x = torch.randn(2, 9, 32, generator=generator)
-    for direction, padding in (("forward", (2, 0)), ("bidirectional", (1, 1))):
+    for direction, padding, channels in (("forward", (2, 0), 38), ("bidirectional", (1, 1), 44)):
+        x = torch.randn(2, 9, channels, generator=generator)
         convolution = ParallelMambaModule(small(direction=direction)).convolution
         padded = torch.nn.functional.pad(x.transpose(1, 2), padding)
-        expected = torch.nn.functional.conv1d(padded, convolution.weight, convolution.bias, groups=32)
+        expected = torch.nn.functional.conv1d(padded, convolution.weight, convolution.bias, groups=channels)
         torch.testing.assert_close(convolution(x), expected.transpose(1, 2))
+
+
+def slow_mixer(mixer, tokens):
+    """The PMM as the paper and Mamba-2 write it, frame by frame and head by head: eq. 5, eq. 6, concatenation."""
+    inner, state, heads = mixer.inner, mixer.state, mixer.heads
+    outputs = []
+    for sequence in tokens:
+        projected = sequence @ mixer.input.weight.T + mixer.input.bias
+        gate, mixed, dt = projected.split((inner, inner + mixer.projections, mixer.directions * heads), -1)
+        kernel = mixer.convolution.weight.shape[-1]
+        before = kernel // 2 if mixer.directions == 2 else kernel - 1
+        convolved = mixed.clone()
+        for frame in range(len(sequence)):
+            for channel in range(mixer.convolved):
+                total = mixer.convolution.bias[channel]
+                for tap in range(kernel):
+                    at = frame - before + tap
+                    if 0 <= at < len(sequence):
+                        total = total + mixer.convolution.weight[channel, 0, tap] * mixed[at, channel]
+                convolved[frame, channel] = total * torch.sigmoid(total)
+        y = torch.zeros(len(sequence), inner)
+        for direction in range(mixer.directions):
+            own = convolved[:, inner + direction * 2 * state : inner + (direction + 1) * 2 * state]
+            for head in range(heads):
+                channels = slice(head * inner // heads, (head + 1) * inner // heads)
+                rate = -torch.exp(mixer.log_decay[direction, head])
+                h = torch.zeros(state, inner // heads)
+                for frame in range(len(sequence))[:: -1 if direction else 1]:
+                    bias = mixer.step_bias[direction, head]
+                    step = torch.log1p(torch.exp(dt[frame, direction * heads + head] + bias))
+                    if mixer.longest_step is not None:
+                        step = torch.minimum(step, mixer.longest_step / -rate)
+                    x = convolved[frame, :inner][channels]
+                    h = torch.exp(step * rate) * h + step * torch.outer(own[frame, :state], x)
+                    y[frame, channels] += own[frame, state:] @ h
+        y = y + convolved[:, :inner] * mixer.skip.repeat_interleave(inner // heads)
+        y = y * gate * torch.sigmoid(gate)
+        y = y / (y.square().mean(-1, keepdim=True) + 1e-5).sqrt() * mixer.norm.weight
+        outputs.append(y @ mixer.output.weight.T + mixer.output.bias)
+    return torch.stack(outputs)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk", [4, 64])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+@pytest.mark.parametrize("changes", [{}, {"convolve_inputs": False}, {"longest_step": 0.05}], ids=str)
+def test_the_mixer_is_what_the_paper_writes(changes, direction, chunk, generator):
+    torch.manual_seed(0)
+    mixer = ParallelMambaModule(small(direction=direction, chunk=chunk, **changes))
+    for parameter in mixer.parameters():  # skips and biases that begin as ones or alike would hide mistakes
+        parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    tokens = torch.randn(2, 9, 16, generator=generator)
+    torch.testing.assert_close(mixer(tokens), slow_mixer(mixer, tokens), atol=2e-5, rtol=2e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("width", "heads", "state"), [(16, 4, 3), (64, 16, 8)])
+def test_the_mixer_is_a_mamba_2_block(width, heads, state, generator):
+    modeling = pytest.importorskip("transformers.models.mamba2.modeling_mamba2")
+    config = modeling.Mamba2Config(
+        hidden_size=width, expand=2, num_heads=heads, head_dim=2 * width // heads, state_size=state, n_groups=1,
+        conv_kernel=4, chunk_size=8, hidden_act="silu", layer_norm_epsilon=1e-5, num_hidden_layers=1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    block = modeling.Mamba2Mixer(config, layer_idx=0).eval()
+    for parameter in block.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    mixer = ParallelMambaModule(PMDConfig(width=width, heads=heads, state=state, attention_heads=2, chunk=8))
+    mixer.input.weight.copy_(block.in_proj.weight)
+    mixer.input.bias.zero_()
+    mixer.convolution.weight.copy_(block.conv1d.weight)
+    mixer.convolution.bias.copy_(block.conv1d.bias)
+    mixer.log_decay.copy_(block.A_log[None])
+    mixer.step_bias.copy_(block.dt_bias[None])
+    mixer.skip.copy_(block.D)
+    mixer.norm.weight.copy_(block.norm.weight)
+    mixer.output.weight.copy_(block.out_proj.weight)
+    mixer.output.bias.zero_()
+    tokens = torch.randn(2, 21, width, generator=generator)
+    torch.testing.assert_close(mixer(tokens), block(tokens), atol=1e-4, rtol=1e-4)
 
 
 ABLATIONS = (
@@ -184,6 +267,8 @@ ABLATIONS = (
     {"mixer": "sequential"},
     {"direction": "forward"},
     {"mixer": "sequential", "local": False},
+    {"style_layer": False, "convolve_inputs": False, "music_mixing": 0},
+    {"text_pooling": "genre and movements", "longest_step": 0.5, "chunk": 64},
 )
 
 
@@ -260,8 +345,29 @@ def test_upsampling_puts_token_k_on_frame_k_times_the_stride(stride, frames):
     torch.testing.assert_close(spread, torch.arange(float(frames)).clamp(max=times.max()))
 
 
+@torch.no_grad()
+def test_genre_and_movements_are_heard_apart(noisy, step, generator):
+    network, given = denoiser(text_pooling="genre and movements"), conditions(generator)
+    swapped = given._replace(text=given.text.flip(1))
+    assert (network(noisy, step, swapped) - network(noisy, step, given)).abs().amax((1, 2)).min() > 1e-6
+    alone = given._replace(text_mask=torch.tensor([[False, True]] * 3))
+    other = given._replace(text=torch.cat((given.text[:, :1] + 1, given.text[:, 1:]), 1))
+    torch.testing.assert_close(
+        network(noisy, step, alone), network(noisy, step, other._replace(text_mask=alone.text_mask))
+    )
+
+
+@torch.no_grad()
+def test_the_papers_block_ends_with_the_adaptive_normalisation(noisy, step, generator):
+    network = denoiser(style_layer=False)
+    assert not [name for name in network.state_dict() if ".style." in name and ".adain." not in name]
+    assert torch.isfinite(network(noisy, step, conditions(generator))).all()
+
+
 def test_the_papers_sizes():
     config = PMDConfig()
+    assert (config.direction, config.kernel, config.convolve_inputs) == ("forward", 4, True)
+    assert (config.style_layer, config.longest_step) == (False, None)
     assert (config.features, config.width, config.heads, config.state) == (151, 512, 128, 64)
     assert (config.lim_stride, config.attention_heads, config.dropout, config.fps) == (2, 4, 0.1, 60.0)
     with torch.device("meta"):

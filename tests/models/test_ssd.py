@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from longdance.models.ssd import fused_available, ssd, ssd_chunked, ssd_fused, ssd_recurrent, ssd_step
+from longdance.models.ssd import (
+    fused_available,
+    ssd,
+    ssd_bidirectional,
+    ssd_chunked,
+    ssd_fused,
+    ssd_recurrent,
+    ssd_step,
+)
 
 NAMES = ("x", "dt", "A", "B", "C", "initial_state")
 
@@ -285,3 +293,23 @@ def test_lower_precision_stays_near_the_exact_result(dtype, tolerance, generator
     found = scan(ssd_chunked, low, chunk=16)[0]
     assert found.dtype == dtype
     assert (found.double() - exact).abs().max() < tolerance * exact.abs().max()
+
+
+@pytest.mark.parametrize("frames", [1, 13, 40])
+@pytest.mark.parametrize("chunk", [8, 64])
+@pytest.mark.parametrize("steep", [False, True])
+def test_both_directions_together_are_one_scan_each(frames, chunk, steep, generator):
+    ways = [inputs(generator, frames=frames) for _ in range(2)]
+    if steep:  # more forgetting than exponents can tell
+        ways[1]["A"] *= 300
+    x = ways[0]["x"]
+    dt, A, B, C = (torch.stack([way[name] for way in ways]).requires_grad_() for name in ("dt", "A", "B", "C"))
+    found = ssd_bidirectional(x, dt, A, B, C, chunk=chunk)
+    expected = sum(
+        ssd_recurrent(x, dt[way], A[way], B[way], C[way], reverse=bool(way))[0] for way in range(2)
+    )
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+    weights = torch.randn(found.shape, generator=generator, dtype=found.dtype)
+    gradients = [torch.autograd.grad((y * weights).sum(), (dt, A, B, C)) for y in (found, expected)]
+    for mine, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, reference, atol=1e-8, rtol=1e-8)

@@ -12,7 +12,7 @@ from longdance.train.recipes import RECIPES
 PART = {
     "without-lim": {"local": False},
     "without-pmm": {"mixer": "sequential", "state": 16},
-    "forward-only": {"direction": "forward"},
+    "both-directions": {"direction": "bidirectional"},
     "ablation-without-lim": {"local": False},
     "ablation-without-pmm": {"mixer": "sequential"},
     "ablation-forward-only": {"direction": "forward"},
@@ -58,7 +58,7 @@ def test_each_trains_a_few_steps_and_its_weights_load(name, small_store, tmp_pat
     config = override(
         ABLATIONS[name](),
         ["network.width=16", "network.depth=1", "network.heads=4", "network.attention_heads=2", "network.fps=30",
-         "network.music_channels=39", "music_encoder=librosa35+phase", "batch.size=2", "batch.window=20", "steps=2",
+         "network.music_channels=12", "music_encoder=plan", "batch.size=2", "batch.window=20", "steps=2",
          "precision=32-true"],
     )  # fmt: skip
     train(config, Store.open(small_store), tmp_path / "run")

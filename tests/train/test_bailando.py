@@ -36,10 +36,10 @@ pytestmark = [
 ]
 
 COMMON = {
-    "music_encoder": "librosa35+phase", "batch.size": 2, "batch.window": 32, "precision": "32-true", "steps": 3,
+    "music_encoder": "plan", "batch.size": 2, "batch.window": 32, "precision": "32-true", "steps": 3,
     "checkpoint_every": 1, "warmup": 1,
 }  # fmt: skip
-GPT_SIZES = {"width": 16, "depth": 1, "feedforward": 16, "attention_heads": 2, "music_channels": 39, "context": 10}
+GPT_SIZES = {"width": 16, "depth": 1, "feedforward": 16, "attention_heads": 2, "music_channels": 12, "context": 10}
 STAGES = {
     "memory": COMMON | {"network.width": 16, "network.codes": 8},
     "gpt": COMMON | {f"network.{key}": value for key, value in GPT_SIZES.items()},

@@ -1,5 +1,7 @@
 """Batches: repeatable, centred, balanced, with conditions dropped at the configured rates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features import text as text_features
+from longdance.features.rhythm_plan import CHANNELS, CURVES, PARTS, PULSE
 from longdance.train.batches import BatchConfig, BatchSource, embeddings_of_labels, take_probabilities
 
 ENCODER = "all-MiniLM-L6-v2"
@@ -45,10 +48,40 @@ def test_conditions_are_dropped_at_the_configured_rates(small_store):
     assert bool((no_text | ~no_music).all())  # music is never dropped alone
 
 
-def test_hidden_timbre_leaves_the_rhythm(small_store):
-    conditions = source(small_store, drop_timbre=1.0).draw(0).conditions
+def test_hidden_timbre_leaves_the_rhythm(small_store, rng):
+    store = Store.open(small_store)
+    music = rng.normal(size=(len(store.music), 35)).astype(np.float32)
+    config = BatchConfig(size=64, window=60, drop_timbre=1.0)
+    heard = replace(store, music_encoder="librosa35", music=music)
+    conditions = BatchSource(heard, config, split="train", text_encoder=ENCODER, seed=3).draw(0).conditions
     assert conditions.music[..., 1:33].abs().max() == 0
     assert conditions.music[..., 33:].abs().max() > 0.1
+
+
+def test_parts_of_the_plan_are_hidden_at_the_configured_rate(small_store):
+    music = source(small_store, size=400, drop_plan=0.3, drop_all=0.0).draw(0).conditions.music
+    plain = source(small_store, size=400, drop_all=0.0).draw(0).conditions.music
+    for name, columns in PARTS.items():
+        spread = plain[..., columns].std(1).amax(-1)
+        hidden = (music[..., columns].std(1).amax(-1) < 1e-6)[spread > 1e-3]
+        if len(hidden):
+            assert hidden.float().mean().item() == pytest.approx(0.3, abs=0.08), name
+
+
+def test_noise_blurs_what_songs_and_dances_have_in_different_measure(small_store, rng):
+    batches = source(small_store, plan_noise=0.5)
+    plain = np.stack([batches.store.music_of(batches.takes[0])[:60]] * 300)
+    difference = batches._blurred(plain, rng) - plain
+    curves, accent = difference[..., CURVES], difference[..., PARTS["accent"]][..., 0]
+    np.testing.assert_allclose(curves, np.broadcast_to(curves[:, :1], curves.shape), atol=1e-4)  # one value a window
+    assert curves[:, 0].std() == pytest.approx(0.5, abs=0.05)
+    # Accents change where a beat is, each beat's by a value of its own.
+    assert np.abs(accent[plain[..., PULSE] < 0.02]).max() < 0.05
+    beats = np.flatnonzero(plain[0, :, PULSE] > 0.9)
+    assert accent[:, beats].std(0) == pytest.approx(0.5, abs=0.1)
+    assert abs(np.corrcoef(accent[:, beats[0]], accent[:, beats[-1]])[0, 1]) < 0.2
+    untouched = [c for c in range(len(CHANNELS)) if c not in range(*CURVES.indices(99)) and c != PARTS["accent"].start]
+    assert np.abs(difference[..., untouched]).max() == 0
 
 
 def test_a_take_shorter_than_the_window_is_padded_and_marked(small_store):
@@ -77,22 +110,23 @@ def test_genre_balance_goes_from_as_they_are_to_all_alike(small_store):
 
 
 def test_labels_that_the_catalogue_does_not_know_are_said_where_an_encoder_is_at_hand(monkeypatch, caplog):
-    known = embeddings_of_labels("salsa", ("salsa basic",), encoder_name=ENCODER)
-    assert len(known) == 2
+    known, has_genre = embeddings_of_labels("salsa", ("salsa basic",), encoder_name=ENCODER)
+    assert (len(known), has_genre) == (2, True)
 
     def encode(texts, encoder_name=ENCODER, **others):
-        return np.stack([np.full(384, len(text), np.float32) for text in texts])
+        return np.stack([np.full(384, len(text), np.float32) for text in texts]) if texts else np.zeros((0, 384))
 
     with monkeypatch.context() as patch:
         patch.setattr(text_features, "encode_texts", encode)
-        words = embeddings_of_labels("polka", ("half step hop",), encoder_name=ENCODER)
-        assert words[:, 0].tolist() == [len("polka"), len("half step hop")]
+        words, has_genre = embeddings_of_labels("polka", ("half step hop",), encoder_name=ENCODER)
+        assert words[:, 0].tolist() == [0, len("polka"), len("half step hop")]
+        assert not has_genre
 
     def none_there(name=ENCODER, **others):
         raise InputError("no encoder")
 
     monkeypatch.setattr(text_features, "load_encoder", none_there)
-    without = embeddings_of_labels("salsa", ("salsa basic", "half step hop on a moon"), encoder_name=ENCODER)
+    without, _ = embeddings_of_labels("salsa", ("salsa basic", "half step hop on a moon"), encoder_name=ENCODER)
     assert np.array_equal(without, known)
     assert "half step hop on a moon" in caplog.text
-    assert embeddings_of_labels("zorba", (), encoder_name=ENCODER).shape == (0, 384)
+    assert embeddings_of_labels("zorba", (), encoder_name=ENCODER)[0].shape == (1, 384)

@@ -55,7 +55,7 @@ def task(teacher, small_store) -> DistillationTask:
 
 def test_a_leap_ends_where_the_teacher_got(task):
     drawn = task.draw(0, rank=0)
-    assert drawn.states.shape == (3, 3, 40, 151)
+    assert drawn.states.shape == (3, 3, 40, 155)
     assert task.nodes == [999, 499, -1]
     for states in drawn.states:
         for node in range(2):

@@ -22,7 +22,7 @@ pytestmark = [
 
 SMALL = [
     "network.width=32", "network.depth=1", "network.feedforward=32", "network.attention_heads=2",
-    "network.music_channels=39", "music_encoder=librosa35+phase", "batch.size=2", "batch.window=60",
+    "network.music_channels=12", "music_encoder=plan", "batch.size=2", "batch.window=60",
     "precision=32-true", "steps=3", "checkpoint_every=1",
 ]  # fmt: skip
 

@@ -33,8 +33,8 @@ pytestmark = [
 ]
 
 LAYOUT = LAYOUTS["smpl22"]
-SIZES = {"music_channels": 39, "width": 16, "depth": 1, "feedforward": 16, "attention_heads": 2, "dropout": 0.1}
-RUN = {"music_encoder": "librosa35+phase", "steps": 2, "learning_rate": 1e-3, "checkpoint_every": 1}
+SIZES = {"music_channels": 12, "width": 16, "depth": 1, "feedforward": 16, "attention_heads": 2, "dropout": 0.1}
+RUN = {"music_encoder": "plan", "steps": 2, "learning_rate": 1e-3, "checkpoint_every": 1}
 JUDGE = DiscriminatorConfig(width=8, depth=1, feedforward=8, attention_heads=2)
 plainly = torch.enable_grad  # an autocast that does nothing
 
@@ -142,7 +142,7 @@ def pmd(**changes) -> LodgeLocalPMDConfig:
     return LodgeLocalPMDConfig(
         recipe="made up",
         network=PMDConfig(
-            features=139, music_channels=39, fps=30, width=16, depth=1, heads=4, state=4, attention_heads=2
+            features=139, music_channels=12, fps=30, width=16, depth=1, heads=4, state=4, attention_heads=2
         ),
         batch=BatchConfig(size=2, window=40),
         **{**RUN, "precision": "32-true", **changes},
@@ -198,7 +198,7 @@ def test_a_batch_of_primitives_is_what_the_dance_does_there(store):
     source = task.sources["train"]
     batch = task.draw(0, rank=0)
     assert batch.motion.shape == (4, 7 * PRIMITIVE_FRAMES, 139)
-    assert batch.conditions.music.shape == (4, 256, 39)
+    assert batch.conditions.music.shape == (4, 256, 12)
     # Each take has 150 of 256 frames: some primitives, never all.
     shares = batch.valid.float().mean(1)
     assert bool(((shares > 0) & (shares < 1)).all())

@@ -98,7 +98,7 @@ def test_data_that_does_not_fit_the_recipe_is_refused(small_store, tmp_path):
         ("network.diffusion_steps=500", "diffusion_steps"),
         ("network.features=139", "motion features"),
         ("music_encoder=librosa35", "music encoder"),
-        ("network.music_channels=35", "music_channels=39"),
+        ("network.music_channels=35", "music_channels=12"),
     ):
         with pytest.raises(InputError, match=message):
             train(override(tiny(), [setting]), store, tmp_path / "run")
@@ -118,3 +118,14 @@ def test_learning_rate_rises_stays_and_falls():
     assert factors[9:80] == [1.0] * 71
     assert factors[99] == pytest.approx(0.05)
     assert all(after <= before for before, after in pairwise(factors[80:]))
+
+
+def test_the_noisiest_third_gets_its_share_of_the_examples(small_store):
+    for share in (1 / 3, 0.6):
+        task = tiny().model_copy(update={"noisiest_share": share}).task(Store.open(small_store))
+        steps = task.draw_steps(30_000, torch.Generator().manual_seed(1))
+        assert (steps >= 2000 / 3).float().mean().item() == pytest.approx(share, abs=0.01)
+        assert steps.min() == 0
+        assert steps.max() == 999
+        low = steps[steps < 666]
+        assert low.float().mean().item() == pytest.approx(333, abs=8)

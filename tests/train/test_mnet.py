@@ -24,7 +24,7 @@ pytestmark = [
 
 SMALL = [
     "network.width=16", "network.feedforward=16", "network.attention_heads=2", "network.depth=1",
-    "network.music_channels=39", "music_encoder=librosa35+phase", "network.seed_frames=10", "network.future=30",
+    "network.music_channels=12", "music_encoder=plan", "network.seed_frames=10", "network.future=30",
     "network.pool=4", "network.noise=4", "adversary.width=16", "adversary.feedforward=16", "adversary.depth=1",
     "adversary.attention_heads=2", "batch.size=2", "batch.window=40", "precision=32-true", "steps=3",
     "checkpoint_every=1", "warmup=1",

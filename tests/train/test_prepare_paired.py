@@ -215,7 +215,7 @@ def test_prepare_train_generate_measure(dataset, aist, tmp_path):
     done = run(
         app,
         ["prepare", dataset, "--source", str(source), "-o", str(tmp_path / "store"), "--workers", "1", *settings,
-         "music_encoder=librosa35+phase"],
+         "music_encoder=plan", "layout=floor24"],
     )  # fmt: skip
     assert done.exit_code == SUCCESS, done.output
     small = ["steps=3", "network.width=32", "network.depth=1", "batch.size=2", "batch.window=30", "precision=32-true"]

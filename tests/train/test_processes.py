@@ -45,10 +45,10 @@ def test_two_killed_processes_go_on_to_what_one_process_with_both_batches_gets(s
 def test_a_network_and_its_adversary_train_in_two_processes_as_in_one(small_store, tmp_path):
     config = LodgeLocalConfig(
         recipe="test",
-        network=LocalDenoiserConfig(music_channels=39, width=16, depth=1, feedforward=16, attention_heads=2),
+        network=LocalDenoiserConfig(music_channels=12, width=16, depth=1, feedforward=16, attention_heads=2),
         adversary=DiscriminatorConfig(width=8, depth=1, feedforward=8, attention_heads=2),
         batch=BatchConfig(size=2, window=32),
-        music_encoder="librosa35+phase",
+        music_encoder="plan",
         precision="32-true",
         steps=2,
     )

@@ -40,14 +40,14 @@ class Faithful(ParallelMambaDenoiser):
 def checkpoint_of(store: Store, kind: type[ParallelMambaDenoiser] = ParallelMambaDenoiser) -> Checkpoint:
     torch.manual_seed(0)
     network = PMDConfig(
-        fps=30, music_channels=39, width=8, depth=1, heads=2, state=2, attention_heads=2, dropout=0.0,
+        features=155, fps=30, music_channels=12, width=8, depth=1, heads=2, state=2, attention_heads=2, dropout=0.0,
         precondition=True, chunk=10,
     )  # fmt: skip
     mean, scale = store.music_statistics
     return Checkpoint(
         CheckpointConfig(
-            denoiser="pmd", network=network.model_dump(), layout="smpl24", fps=30.0, window=WINDOW,
-            diffusion_steps=1000, music_encoder="librosa35+phase", text_encoder="all-MiniLM-L6-v2",
+            denoiser="pmd", network=network.model_dump(), layout="floor24", fps=30.0, window=WINDOW,
+            diffusion_steps=1000, music_encoder="plan", text_encoder="all-MiniLM-L6-v2",
         ),
         kind(network).eval().requires_grad_(False),
         store.normaliser,

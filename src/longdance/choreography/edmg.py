@@ -305,7 +305,8 @@ class EDMG:
         movements = (movement,) if isinstance(movement, str) else tuple(movement or ())
         width = config.network_config.text_width
         text = resolve_prompt(genre, movements, text=prompt, encoder_name=config.text_encoder, width=width)
-        if text.genre is not None and not text.shown_in_training:
+        heard_apart = getattr(config.network_config, "text_pooling", "mean") != "mean"
+        if text.genre is not None and not text.shown_in_training and not heard_apart:
             # What training never said may mean anything to the network: the genre outweighs it.
             genre_rows = np.repeat(text.embeddings[:1], UNSEEN_GENRE_WEIGHT, axis=0)
             text = replace(text, embeddings=np.concatenate((genre_rows, text.embeddings)))

@@ -223,14 +223,18 @@ def _mixed(
 
 
 def conditions(sound: Tensor, texts: Sequence[TextPrompt], text_width: int) -> Conditions:
-    """One row of music and one text each; shorter texts are padded with tokens that are masked."""
-    tokens = max(1, *(len(text.embeddings) for text in texts))
+    """One row of music and one text each; shorter texts are padded with tokens that are masked.
+
+    The first token is the genre's, and masked where a text has none.
+    """
+    tokens = 1 + max(len(text.embeddings) for text in texts)
     embeddings = torch.zeros(len(texts), tokens, text_width)
     mask = torch.zeros(len(texts), tokens, dtype=torch.bool)
     for row, text in enumerate(texts):
-        if len(text.embeddings):
-            embeddings[row, : len(text.embeddings)] = torch.from_numpy(text.embeddings)
-            mask[row, : len(text.embeddings)] = True
+        first = 0 if text.genre is not None else 1
+        places = slice(first, first + len(text.embeddings))
+        embeddings[row, places] = torch.from_numpy(text.embeddings)
+        mask[row, places] = True
     keep = torch.ones(len(texts), dtype=torch.bool)
     return Conditions(sound, *(part.to(sound.device) for part in (embeddings, mask, keep)))
 

@@ -33,6 +33,8 @@ MINIMAL_RATE = 50.0
 """Frames per second from which on a turn between two frames is known well enough to be judged."""
 NOISY = ("60_", "61_")
 """How the names of the noisy takes begin."""
+OFF_THE_FLOOR = ("01_08", "01_14")
+"""Clips that climb and sit on things which are not there: a network would learn to hover from them."""
 HELD_OUT = {"94_01": "test"}
 """Clips that the table trains on and that are held out here: of a genre trained on whole nothing could be measured."""
 

@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """A stretch of movement with one soundtrack. Clips appear as several takes: mirrored, at other tempi."""
+    """A stretch of movement with its music. Clips appear as several takes: mirrored, at other tempi."""
 
     clip: str
     split: str
@@ -31,10 +31,12 @@ class Take:
     start: int
     """First row in ``motion.npy``."""
     music_start: int
-    """First row in ``music.npy``; mirrored takes share their twin's music."""
+    """First row in ``music.npy``; mirrored takes share their twin's music where there is some."""
     mirrored: bool = False
     variant: int = 0
-    """0 is the clip as captured; others differ in tempo and soundtrack."""
+    """0 is the clip as captured; others differ in tempo."""
+    silent: bool = False
+    """Whether there is no music: the rhythm plan in its place was measured from the movement."""
     beat_times: tuple[float, ...] = field(default=(), repr=False)
 
 

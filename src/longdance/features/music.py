@@ -15,7 +15,11 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.features.audio import ANALYSIS_SAMPLE_RATE
 from longdance.features.frames import cached, identity
+from longdance.features.rhythm_plan import CHANNELS, plan_of_song
 from longdance.features.song import CHANNEL_NAMES, Song
+
+PLAN = "plan"
+"""The encoder that silent dances have too: the rhythm plan."""
 
 
 class MusicEncoder(Protocol):
@@ -160,6 +164,7 @@ MUSIC_ENCODERS: dict[str, MusicEncoder] = {
         MeasuredEncoder("librosa35", len(CHANNEL_NAMES), librosa35),
         MeasuredEncoder("librosa35+phase", len(CHANNEL_NAMES) + 4, librosa35_phase),
         MeasuredEncoder("rhythm", 3 + 4, rhythm),
+        MeasuredEncoder(PLAN, len(CHANNELS), plan_of_song),
         PretrainedEncoder("jukebox", 4800, _find_jukebox, _load_jukebox),
         PretrainedEncoder("mert", 768, _find_mert("m-a-p/MERT-v1-95M"), _load_mert),
         PretrainedEncoder("mert-330m", 1024, _find_mert("m-a-p/MERT-v1-330M"), _load_mert),

@@ -24,9 +24,9 @@ class Conditions(NamedTuple):
     music: Float[Tensor, "batch frames music_channels"]
     """Music features at the motion's frame rate."""
     text: Float[Tensor, "batch text_tokens text_width"]
-    """Embeddings of the genre's and movements' descriptions, padded with zeros."""
+    """Embeddings of descriptions, padded with zeros: the first is the genre's, others are movements' or free words'."""
     text_mask: Bool[Tensor, "batch text_tokens"]
-    """True where a text token is real; a row without any is the null text."""
+    """True where a text token is real, the first where there is a genre; a row without any is the null text."""
     keep_music: Bool[Tensor, " batch"]
     """False replaces the music by its null embedding."""
 
@@ -62,3 +62,20 @@ class TextPooling(nn.Module):
         count = weight.sum(1)
         mean = (self.network(self.norm(text)) * weight).sum(1) / count.clamp_min(1)
         return torch.where(count > 0, mean, self.null.to(mean.dtype))
+
+
+class GenreAndMovements(nn.Module):
+    """Text tokens to one condition vector: the genre's and the movements' share, each pooled by a network of its own.
+
+    A movement is then no average with its genre, and either can be left out.
+    """
+
+    def __init__(self, text_width: int, width: int):
+        super().__init__()
+        self.genre = TextPooling(text_width, width)
+        self.movements = TextPooling(text_width, width)
+
+    def forward(
+        self, text: Float[Tensor, "batch text_tokens text_width"], mask: Bool[Tensor, "batch text_tokens"]
+    ) -> Float[Tensor, "batch width"]:
+        return self.genre(text[:, :1], mask[:, :1]) + self.movements(text[:, 1:], mask[:, 1:])

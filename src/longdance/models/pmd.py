@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validato
 from torch import Tensor, nn
 
 from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding, TemporalFilter
-from longdance.models.conditions import Conditions, Count, MusicTokens, TextPooling
+from longdance.models.conditions import Conditions, Count, GenreAndMovements, MusicTokens, TextPooling
 from longdance.models.selective import SelectiveParameters
-from longdance.models.ssd import ssd
+from longdance.models.ssd import ssd, ssd_bidirectional
 
 
 class PMDConfig(BaseModel):
@@ -42,10 +42,14 @@ class PMDConfig(BaseModel):
     """State dimension N."""
     expand: Count = 2
     """Mixer width over F, as in Mamba-2; headdim is expand * width / heads."""
-    kernel: Count = 3
-    """Frames of the mixer's short convolution."""
-    direction: Literal["forward", "bidirectional"] = "bidirectional"
-    """Whether the scan runs over time once or in both directions."""
+    kernel: Count = 4
+    """Frames of the mixer's short convolution, as in Mamba-2."""
+    convolve_inputs: bool = True
+    """Whether B and C go through the short convolution beside x, as in Mamba-2."""
+    longest_step: PositiveFloat | None = None
+    """Largest dt |A| of a frame: what no head forgets faster than, so that long chunks are scanned in one piece."""
+    direction: Literal["forward", "bidirectional"] = "forward"
+    """Whether the scan runs over time once, as in eq. 5, or in both directions (ours: a denoiser sees all frames)."""
     mixer: Literal["ssd", "sequential"] = "ssd"
     """The parallel mamba module, or for the ablation the first Mamba's scan, frame by frame and channel by channel."""
     local: bool = True
@@ -57,6 +61,12 @@ class PMDConfig(BaseModel):
     """Tokens, at the lower rate, beyond twice which attention looks only at its own and the neighbouring blocks; twice
     150 are the ten seconds at 60 fps of the paper's windows."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    style_layer: bool = False
+    """Whether a linear layer follows the adaptive normalisation of every block (not in the paper)."""
+    text_pooling: Literal["mean", "genre and movements"] = "mean"
+    """How text tokens become one vector; the paper leaves it open."""
+    music_mixing: Annotated[int, Field(ge=0, le=10)] = 2
+    """Convolutions over neighbouring frames of the music before it is shortened."""
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
     precondition: bool = False
@@ -120,9 +130,12 @@ class ParallelMambaModule(nn.Module):
         self.inner = config.expand * config.width
         self.heads, self.state, self.chunk = config.heads, config.state, config.chunk
         self.directions = 2 if config.direction == "bidirectional" else 1
-        scan = 2 * config.state + config.heads
-        self.input = nn.Linear(config.width, 2 * self.inner + self.directions * scan)
-        self.convolution = ShortConvolution(self.inner, config.kernel, centred=config.direction == "bidirectional")
+        # B and C of each direction, side by side; then the steps dt.
+        self.projections = self.directions * 2 * config.state
+        self.convolved = self.inner + (self.projections if config.convolve_inputs else 0)
+        self.longest_step = config.longest_step
+        self.input = nn.Linear(config.width, 2 * self.inner + self.projections + self.directions * config.heads)
+        self.convolution = ShortConvolution(self.convolved, config.kernel, centred=config.direction == "bidirectional")
         # A starts at -1 ... -16 and dt between 1 ms and 0.1, as in Mamba-2.
         self.log_decay = nn.Parameter(
             torch.linspace(1, 16, config.heads).log().repeat(self.directions).unflatten(0, (self.directions, -1))
@@ -134,24 +147,30 @@ class ParallelMambaModule(nn.Module):
         self.output = nn.Linear(self.inner, config.width)
 
     def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
-        gate, x, scan = self.input(tokens).split(
-            (self.inner, self.inner, self.directions * (2 * self.state + self.heads)), -1
+        gate, mixed, dt = self.input(tokens).split(
+            (self.inner, self.inner + self.projections, self.directions * self.heads), -1
         )
-        x = nn.functional.silu(self.convolution(x)).unflatten(-1, (self.heads, -1))
-        scans = scan.chunk(self.directions, -1)
-        y = self._scan(x, scans[0], 0)
-        if self.directions == 2:
-            y = y + self._scan(x, scans[1], 1)
+        mixed, plain = mixed.split((self.convolved, self.inner + self.projections - self.convolved), -1)
+        mixed = torch.cat((nn.functional.silu(self.convolution(mixed)), plain), -1)
+        x, projections = mixed.split((self.inner, self.projections), -1)
+        x = x.unflatten(-1, (self.heads, -1))
+        y = self._scan(x, projections, dt)
         # One factor per channel, not per head: broadcasting over a head's few channels is slow.
         skip = self.skip.to(x.dtype).repeat_interleave(x.shape[-1])
         y = torch.addcmul(y.flatten(-2), x.flatten(-2), skip) * nn.functional.silu(gate)
         return normed_projection(y, self.norm.weight, self.output.weight, self.output.bias)
 
-    def _scan(self, x: Tensor, scan: Tensor, direction: int) -> Tensor:
-        b_matrix, c_matrix, dt = scan.split((self.state, self.state, self.heads), -1)
-        dt = nn.functional.softplus(dt.float() + self.step_bias[direction])
-        rate = -self.log_decay[direction].exp()
-        return ssd(x, dt, rate, b_matrix, c_matrix, reverse=direction == 1, chunk=self.chunk)[0]
+    def _scan(self, x: Tensor, projections: Tensor, dt: Tensor) -> Tensor:
+        """The outputs of both directions together, (batch, frames, heads, headdim)."""
+        directions = lambda t: t.unflatten(-1, (self.directions, -1)).movedim(-2, 0)  # noqa: E731
+        b_matrix, c_matrix = directions(projections).chunk(2, -1)
+        steps = nn.functional.softplus(directions(dt).float() + self.step_bias[:, None, None])
+        rate = -self.log_decay.exp()
+        if self.longest_step is not None:
+            steps = torch.minimum(steps, self.longest_step / -rate[:, None, None])
+        if self.directions == 1:
+            return ssd(x, steps[0], rate[0], b_matrix[0], c_matrix[0], chunk=self.chunk)[0]
+        return ssd_bidirectional(x, steps, rate, b_matrix, c_matrix, chunk=self.chunk)
 
 
 class SequentialMambaModule(nn.Module):
@@ -199,10 +218,10 @@ class LocalInformationModule(nn.Module):
 class MusicEncoder(nn.Module):
     """Music features to tokens at a lower rate: a linear map, then convolutions over neighbouring frames."""
 
-    def __init__(self, channels: int, width: int, stride: int):
+    def __init__(self, channels: int, width: int, stride: int, mixing: int):
         super().__init__()
         self.embed = nn.Linear(channels, width)
-        self.mix = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(2))
+        self.mix = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(mixing))
         self.shorten = LocalInformationModule(width, stride)
         self.null = nn.Parameter(torch.zeros(width))
 
@@ -235,7 +254,7 @@ class PMDBlock(nn.Module):
             width, config.attention_heads, config.dropout, block=config.attention_block
         )
         self.adain = AdaptiveInstanceNorm(width, width)
-        self.style = nn.Linear(width, width)
+        self.style = nn.Linear(width, width) if config.style_layer else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -250,8 +269,10 @@ class PMDBlock(nn.Module):
         local = self.local(self.norm_local(tokens))
         local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
         tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.stride))
-        styled = nn.functional.silu(self.adain(tokens, condition))
-        return tokens + self.dropout(self.style(styled))
+        styled = self.adain(tokens, condition)
+        if self.style is not None:
+            styled = self.style(nn.functional.silu(styled))
+        return tokens + self.dropout(styled)
 
 
 def upsample(
@@ -274,8 +295,9 @@ class ParallelMambaDenoiser(nn.Module):
         self.config = config
         width = config.width
         self.embed = nn.Linear(config.features, width)
-        self.music = MusicEncoder(config.music_channels, width, config.lim_stride)
-        self.text = TextPooling(config.text_width, width)
+        self.music = MusicEncoder(config.music_channels, width, config.lim_stride, config.music_mixing)
+        pooling = TextPooling if config.text_pooling == "mean" else GenreAndMovements
+        self.text = pooling(config.text_width, width)
         self.step = StepEmbedding(width)
         self.step_tokens = nn.Linear(width, 2 * width)
         self.blocks = nn.ModuleList(PMDBlock(config) for _ in range(config.depth))
@@ -287,7 +309,8 @@ class ParallelMambaDenoiser(nn.Module):
         # Residual branches start small, so that depth does not inflate the signal.
         for block in cast(Iterable[PMDBlock], self.blocks):
             for layer in (block.mixer.output, block.attention.output, block.style):
-                layer.weight.data.mul_(1 / math.sqrt(config.depth))
+                if layer is not None:
+                    layer.weight.data.mul_(1 / math.sqrt(config.depth))
 
     def hear(self, conditions: Conditions) -> MusicTokens:
         """The music's tokens, for ``forward``: they are the same at every step."""

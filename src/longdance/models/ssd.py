@@ -103,6 +103,40 @@ def ssd_chunked(
     return _scan_chunks(x, dt, chunks, B, C, initial_state, reverse, padding)
 
 
+def ssd_bidirectional(
+    x: Float[Tensor, "batch frames heads headdim"],
+    dt: Float[Tensor, "2 batch frames heads"],
+    A: Float[Tensor, "2 heads"],
+    B: Float[Tensor, "2 batch frames state"],
+    C: Float[Tensor, "2 batch frames state"],
+    *,
+    chunk: int = 32,
+) -> Float[Tensor, "batch frames heads headdim"]:
+    """The sum of a scan forward and one backward, each with its own dt, A, B and C.
+
+    Where the frames fit into a chunk and no head forgets more than the dtype's range over them, both directions are
+    one product of masked scores, without any state in between.
+    """
+    frames = x.shape[1]
+    exact = torch.promote_types(x.dtype, torch.float32)
+    log_decay = dt.to(exact) * A[:, None, None].to(exact)
+    over_all = log_decay.sum(2, keepdim=True)
+    reach = math.log(torch.finfo(x.dtype).max)
+    fused = x.is_cuda and fused_available()
+    if fused or frames > chunk or x.is_meta or bool((over_all.detach() < -reach).any()):
+        forward = ssd(x, dt[0], A[0], B[0], C[0], chunk=chunk)[0]
+        return forward + ssd(x, dt[1], A[1], B[1], C[1], reverse=True, chunk=chunk)[0]
+    total = log_decay.cumsum(2)
+    total = torch.stack((total[0], over_all[1] - total[1] + log_decay[1]))  # the decay from the end, frame included
+    middle = over_all.detach() / 2
+    factor_out = (total - middle).exp().to(x.dtype)[..., None]
+    factor_in = (dt * (middle - total).exp()).to(x.dtype)[..., None]
+    scores = C @ B.transpose(-1, -2)
+    scores = torch.stack((scores[0].tril(), scores[1].triu())).to(x.dtype)
+    y = (scores @ (x * factor_in).flatten(-2)).unflatten(-1, x.shape[-2:]) * factor_out
+    return y[0] + y[1]
+
+
 def _by_steepness(
     x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor | None, reverse: bool, chunk: int,
     steep: Tensor,

@@ -357,7 +357,7 @@ def bailando_memory_open() -> BailandoMemoryTraining:
         network=MemoryConfig(fps=30, width=128, halvings=2, codes=256, decay=0.97),
         batch=BatchConfig(size=32, window=96),
         losses=OPEN_LOSS_WEIGHTS.model_copy(update={"contact": 0.0}),
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=1000,
         learning_rate=1e-3,
         warmup=50,
@@ -373,10 +373,10 @@ def bailando_gpt_open() -> BailandoGPTTraining:
     return BailandoGPTTraining(
         recipe="bailando-gpt-open",
         network=GPTConfig(
-            music_channels=7, width=192, depth=6, feedforward=768, attention_heads=6, context=40, dropout=0.1
+            music_channels=12, width=192, depth=6, feedforward=768, attention_heads=6, context=40, dropout=0.1
         ),
         batch=BatchConfig(size=16, window=160),
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=1000,
         learning_rate=1e-3,
         warmup=50,
@@ -395,10 +395,10 @@ def bailando_actor_critic_open() -> BailandoTraining:
     return BailandoTraining(
         recipe="bailando-actor-critic-open",
         critic=GPTConfig(
-            music_channels=7, width=96, depth=2, feedforward=192, attention_heads=4, context=40, dropout=0.0
+            music_channels=12, width=96, depth=2, feedforward=192, attention_heads=4, context=40, dropout=0.0
         ),
         batch=BatchConfig(size=16, window=96, other_share=0.0),
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=150,
         critic_learning_rate=1e-3,
         learning_rate=3e-5,

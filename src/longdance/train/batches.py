@@ -12,6 +12,8 @@ from torch import Tensor
 from longdance.data.catalogue import load_catalogue
 from longdance.data.store import Store, Take, centred
 from longdance.errors import InputError
+from longdance.features import rhythm_plan
+from longdance.features.music import PLAN
 from longdance.features.text import resolve_prompt
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.conditions import Conditions
@@ -37,6 +39,11 @@ class BatchConfig(BaseModel):
     """Probability of leaving out each movement's token, so that a genre alone suffices."""
     drop_timbre: float = Field(default=0.0, ge=0, le=1)
     """Probability of hiding MFCC and chroma, so that rhythm alone suffices for unheard kinds of sound."""
+    drop_plan: float = Field(default=0.0, ge=0, le=1)
+    """Probability of hiding each part of the rhythm plan, so that none is relied on alone."""
+    plan_noise: float = Field(default=0.0, ge=0, le=10)
+    """Standard deviation of noise on the plan's accents and curves, one value a window and curve, so that a song's need
+    not be exactly like a movement's."""
     genre_balance: float = 0.5
     """Genres are drawn in proportion to their length to this power: 1 as they are, 0 all alike."""
     other_share: float = Field(default=0.15, ge=0, le=1)
@@ -121,6 +128,7 @@ class BatchSource:
         self.probability = take_probabilities(self.takes, config)
         self.genres = genres_of(store)
         self.normaliser, self.music_mean, self.music_scale = statistics or Statistics.of_store(store, self.layout)
+        self.plan_parts = tuple(rhythm_plan.PARTS.values()) if store.music_encoder == PLAN else ()
         # MFCC and chroma, where the features have them.
         self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
@@ -128,8 +136,8 @@ class BatchSource:
             key: embeddings_of_labels(*key, encoder_name=text_encoder)
             for key in {(take.genre, take.movements) for take in store.takes}
         }
-        self.tokens = max(len(prompt) for prompt in self.prompts.values())
-        self.text_width = next(iter(self.prompts.values())).shape[1]
+        self.tokens = max(len(prompt) for prompt, _ in self.prompts.values())
+        self.text_width = next(iter(self.prompts.values()))[0].shape[1]
 
     def draw(self, step: int, *, rank: int = 0) -> Batch:
         """The batch of a training step, with conditions dropped at random."""
@@ -179,14 +187,17 @@ class BatchSource:
     ) -> Conditions:
         """Music features as they are in the store, and the takes' words; dropped at random if there is an ``rng``."""
         config, size = self.config, len(takes)
+        if rng is not None and self.plan_parts:
+            music = self._blurred(music, rng)
         music = (music - self.music_mean) / self.music_scale
         text = np.zeros((size, self.tokens, self.text_width), np.float32)
         text_mask = np.zeros((size, self.tokens), bool)
         keep_music = np.ones(size, bool)
         for row, take in enumerate(takes):
-            prompt = self.prompts[take.genre, take.movements]
+            prompt, has_genre = self.prompts[take.genre, take.movements]
             text[row, : len(prompt)] = prompt
             text_mask[row, : len(prompt)] = True
+            text_mask[row, 0] &= has_genre
             if rng is not None:
                 fate, timbre, *kept = rng.random(2 + self.tokens - 1)
                 keep_music[row] = fate >= config.drop_all
@@ -197,16 +208,38 @@ class BatchSource:
                     music[row, :, self.timbre] = 0.0
         return Conditions(*(torch.from_numpy(a) for a in (music.clip(-4, 4), text, text_mask, keep_music)))
 
+    def _blurred(
+        self, plans: Float[np.ndarray, "batch frames music_channels"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "batch frames music_channels"]:
+        """Plans with noise on what is measured differently in songs and dances, and with parts left out."""
+        plans, size = plans.copy(), len(plans)
+        curves = plans[..., rhythm_plan.CURVES]
+        curves += self.config.plan_noise * rng.standard_normal((size, 1, curves.shape[-1]))
+        # Each beat's accent gets its own noise: accents live where the pulse is.
+        pulse = plans[..., rhythm_plan.PULSE : rhythm_plan.PULSE + 1]
+        onsets = np.diff(pulse > 0.05, axis=1, prepend=0) > 0
+        noise = rng.standard_normal((size, onsets.shape[1] + 1, 1))
+        numbers = onsets.cumsum(1)
+        plans[..., rhythm_plan.PARTS["accent"]] += (
+            self.config.plan_noise * pulse * np.take_along_axis(noise, numbers, axis=1)
+        )
+        hidden = rng.random((size, len(self.plan_parts))) < self.config.drop_plan
+        for part, rows in zip(self.plan_parts, hidden.T, strict=True):
+            plans[rows, :, part] = 0.0
+        return plans
+
 
 def embeddings_of_labels(
     genre: str, movements: tuple[str, ...], *, encoder_name: str
-) -> Float[np.ndarray, "text_tokens features"]:
-    """Embeddings of a take's genre and movements, one a row.
+) -> tuple[Float[np.ndarray, "text_tokens features"], bool]:
+    """Embeddings of a take's genre and movements, one a row, and whether the first is that of a genre.
 
-    What the catalogue does not know is encoded as free words, or left out where no encoder is at hand.
+    What the catalogue does not know is encoded as free words, or left out where no encoder is at hand. A genre that it
+    does not know leaves the first row empty.
     """
     known = genre if genre in load_catalogue() else None
-    tokens = [] if known is None else [resolve_prompt(known, encoder_name=encoder_name, include_hidden=True).embeddings]
+    first = resolve_prompt(known, encoder_name=encoder_name, include_hidden=True).embeddings
+    tokens = [first if known else np.zeros((1, first.shape[1]), np.float32)]
     for name in movements if known else (genre, *movements):
         try:
             own = resolve_prompt(known, (name,), encoder_name=encoder_name, include_hidden=True).embeddings
@@ -214,7 +247,7 @@ def embeddings_of_labels(
             log.warning("%r is left out of what training is told: %s", name, error)
             continue
         tokens.append(own[-1:])
-    return np.concatenate(tokens) if tokens else resolve_prompt(encoder_name=encoder_name).embeddings
+    return np.concatenate(tokens), known is not None
 
 
 def take_probabilities(takes: list[Take], config: BatchConfig) -> np.ndarray:

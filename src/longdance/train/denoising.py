@@ -30,6 +30,9 @@ class DenoisingConfig(TrainingConfig):
     """Motion features that the network sees; the store's may have more joints."""
     importance_cap: Annotated[float, Field(ge=1, le=1000)] = 1.0
     """How much more a nearly clean example counts than pure noise, at most; 1 as in the papers."""
+    noisiest_share: Annotated[float, Field(ge=0, le=1)] = 1 / 3
+    """Share of the examples in the noisiest third of the schedule, where music and words decide; a third as in the
+    papers."""
     diffusion_steps: Count = 1000
     """T (EDMG section 4.1, Lodge appendix B)."""
     music_encoder: str = "librosa35"
@@ -95,13 +98,22 @@ class DenoisingTask(Task, Generic[Config]):
         autocast: Callable[[], AbstractContextManager],
     ) -> tuple[Tensor, Tensor]:
         """The clean motion of a batch noised to random steps, and how much each of its windows counts."""
-        step = torch.randint(self.schedule.steps, (len(batch.motion),), generator=generator)
+        step = self.draw_steps(len(batch.motion), generator)
         noise = torch.randn(batch.motion.shape, generator=generator)
         on_device = step.to(batch.motion.device)
         noisy = self.disturb(batch.motion, on_device, noise.to(batch.motion.device))
         with autocast():
             predicted = network(noisy, on_device, batch.conditions)
         return predicted, self.schedule.importance(step, cap=self.config.importance_cap).to(batch.motion.device)
+
+    def draw_steps(self, count: int, generator: torch.Generator) -> Tensor:
+        """(count,) diffusion steps, uniform but for ``noisiest_share``."""
+        share, steps = self.config.noisiest_share, self.schedule.steps
+        place = torch.rand(count, generator=generator, dtype=torch.float64)
+        # Quantiles: the first 1 - share fall on the lower two thirds.
+        low = place / max(1 - share, 1e-9) * 2 / 3
+        high = 2 / 3 + (place - (1 - share)) / max(share, 1e-9) / 3
+        return (torch.where(place < 1 - share, low, high) * steps).long().clamp(0, steps - 1)
 
     def disturb(self, motion: Tensor, step: Tensor, noise: Tensor) -> Tensor:
         """What the network gets to see of a motion. Source: EDMG eq. 3, Lodge eq. 1."""

@@ -60,13 +60,13 @@ def edge_open() -> EDGEConfig:
     return EDGEConfig(
         recipe="edge-open",
         network=EDGEDenoiserConfig(
-            music_channels=7, width=128, depth=3, feedforward=256, attention_heads=4, dropout=0.0, aligned_music=True,
+            music_channels=12, width=128, depth=3, feedforward=256, attention_heads=4, dropout=0.0, aligned_music=True,
             precondition=True,
         ),
         batch=BatchConfig(size=16, window=150, drop_all=0.25, drop_text=0.0),
         losses=OPEN_LOSS_WEIGHTS,
         importance_cap=4.0,
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=1500,
         learning_rate=1e-3,
         warmup=50,

@@ -109,12 +109,12 @@ def fact_open() -> FACTTraining:
     return FACTTraining(
         recipe="fact-open",
         network=FACTConfig(
-            music_channels=7, fps=30, seed_frames=60, music_frames=120, future=10, width=192, feedforward=768,
+            music_channels=12, fps=30, seed_frames=60, music_frames=120, future=10, width=192, feedforward=768,
             attention_heads=6, motion_layers=1, music_layers=1, cross_layers=6, residual=True,
         ),
         batch=BatchConfig(size=16, window=120),
         losses=OPEN_LOSS_WEIGHTS,
-        music_encoder="rhythm",
+        music_encoder="plan",
         seed_noise=0.1,
         steps=2000,
         learning_rate=5e-4,

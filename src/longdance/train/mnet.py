@@ -114,13 +114,13 @@ def mnet_open() -> MNETTraining:
     return MNETTraining(
         recipe="mnet-open",
         network=MNETConfig(
-            music_channels=7, fps=30, seed_frames=15, future=60, width=192, depth=4, feedforward=384,
+            music_channels=12, fps=30, seed_frames=15, future=60, width=192, depth=4, feedforward=384,
             attention_heads=4, music_layers=1, noise=64, residual=True,
         ),
         batch=BatchConfig(size=16, window=75),
         adversary=DiscriminatorConfig(width=128, depth=2, feedforward=256, attention_heads=4, stride=3),
         losses=OPEN_LOSS_WEIGHTS,
-        music_encoder="rhythm",
+        music_encoder="plan",
         seed_noise=0.1,
         steps=2000,
         learning_rate=5e-4,

@@ -1,7 +1,7 @@
 """``longdance prepare``: a data set on disk into a prepared store.
 
-Dances without music get soundtracks composed on beats that are estimated from the movement, so that the features are
-computed from audio by the same code that serves a user's song. Dances with music keep it.
+Dances without music are prepared with the rhythm plan alone, which is measured from their movement as it is from a
+user's song. Dances with music keep it, for any music encoder.
 """
 
 import hashlib
@@ -25,17 +25,16 @@ from longdance.data.paired import Listing, PairedClip
 from longdance.data.store import is_prepared, write_store
 from longdance.errors import InputError
 from longdance.features.beats import beats_of_motion
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
-from longdance.features.music import MUSIC_ENCODERS
+from longdance.features.music import MUSIC_ENCODERS, PLAN
+from longdance.features.rhythm_plan import CurveScale, plan_of_motion
 from longdance.features.song import Song
-from longdance.features.styles import STYLES
 from longdance.files import atomic_write, remove_leftovers
 from longdance.motion.contacts import speeds
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.workers import sole_writer, work
 
-VERSION = 2
+VERSION = 3
 """Raised whenever prepared numbers change, so that old stores are made again."""
 
 TABLE_SHARE = 0.7
@@ -43,8 +42,7 @@ TABLE_SHARE = 0.7
 
 OPEN_LICENCE = (
     "Motion from mocap.cs.cmu.edu (created with funding from NSF EIA-0196217; do not resell the data itself) and from "
-    "G1 Moves (CC BY 4.0, Experiential Technologies, dancers Jasmine Coro and Mitch Chaiet). Soundtracks composed by "
-    "longdance, in part with CC0 samples."
+    "G1 Moves (CC BY 4.0, Experiential Technologies, dancers Jasmine Coro and Mitch Chaiet)."
 )
 
 
@@ -55,28 +53,25 @@ class StoreSettings(BaseModel):
 
     fps: Annotated[float, Field(gt=0, le=240)] = 30.0
     """Frames per second of motion and music features."""
-    layout: str = "smpl24"
-    music_encoder: str = "rhythm"
+    layout: str = "floor24"
+    music_encoder: str = PLAN
 
 
 class PrepareSettings(StoreSettings):
-    """What a store of the open data holds."""
+    """What a store of dances without music holds: the open data, or the user's own BVH files."""
 
     variants: Annotated[int, Field(ge=1)] = 6
-    """Copies of each training clip, each with a soundtrack of its own; all but the first at another tempo."""
+    """Copies of each training clip, all but the first at another tempo."""
     mirrored: bool = True
     """Whether every training take also appears with left and right swapped."""
-    slowest: Annotated[float, Field(ge=0.25, le=4)] = 0.86
-    fastest: Annotated[float, Field(ge=0.25, le=4)] = 1.16
+    slowest: Annotated[float, Field(ge=0.25, le=4)] = 0.85
+    fastest: Annotated[float, Field(ge=0.25, le=4)] = 1.18
     """Range of tempo factors of the further copies."""
-    own_style: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """Share of soundtracks in the style of the clip's genre; the others borrow one, so that the genre is learnt from
-    the words and not from the sound."""
     seed: Annotated[int, Field(ge=0)] = 0
 
 
 class BVHSettings(PrepareSettings):
-    """What a store of the user's own BVH files holds; soundtracks are for the files without a song."""
+    """What a store of the user's own BVH files holds, with or without songs."""
 
     held_out: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
     """Share of each genre's clips for validation, and again for test."""
@@ -86,6 +81,7 @@ class AISTPPSettings(StoreSettings):
     """What a store of AIST++ holds. Defaults are the paper's (EDMG section 4.1) but for the music encoder."""
 
     fps: Annotated[float, Field(gt=0, le=240)] = 60.0
+    layout: str = "smpl24"
     music_encoder: str = "librosa35"
     """The paper's is jukebox."""
     mirrored: bool = False
@@ -100,6 +96,7 @@ class AISTPPSettings(StoreSettings):
 class FineDanceSettings(StoreSettings):
     """What a store of FineDance holds: whole dances."""
 
+    layout: str = "smpl24"
     music_encoder: str = "librosa35"
     mirrored: bool = False
     """Whether every training take also appears with left and right swapped."""
@@ -155,16 +152,16 @@ def prepare_open(
     source = Path(source)
     _check(settings)
     labels = open_data.read_labels(source)
-    samples = source / "music" / "samples_cc0"
-    samples_folder = samples if samples.is_dir() else None
+    labels = [label for label in labels if label.clip not in open_data.OFF_THE_FLOOR]
     return _prepare(
-        [Job(label.clip, (label.clip,), _open_clip, (label, settings, samples_folder)) for label in labels],
+        [Job(label.clip, (label.clip,), _open_clip, (label, settings)) for label in labels],
         folder,
         source=source,
         settings=settings,
         licence=OPEN_LICENCE,
         files=[source / "labels.csv", *(label.path for label in labels)],
         notes=_unknown_labels(labels),
+        cut=_with_standardised_curves,
         workers=workers,
         ray=ray,
         progress=progress,
@@ -262,6 +259,7 @@ def prepare_bvh(
         source=source,
         settings=settings,
         licence=bvh_folder.LICENCE,
+        cut=_with_standardised_curves,
         workers=workers,
         ray=ray,
         progress=progress,
@@ -290,6 +288,10 @@ def _check(settings: StoreSettings) -> None:
         raise InputError(
             f"expected a music encoder among {', '.join(MUSIC_ENCODERS)}, got {settings.music_encoder!r}"
         )
+    if type(settings) is PrepareSettings and settings.music_encoder != PLAN:
+        raise InputError(
+            f"expected the music encoder {PLAN}, since these dances have no music, got {settings.music_encoder!r}"
+        )
 
 
 def _prepare_paired(
@@ -315,6 +317,11 @@ def _prepare_paired(
         names = tuple(clip.clip for clip in clips)
         part = hashlib.sha256(key.encode()).hexdigest()[:24]
         if clips[0].song is None and isinstance(settings, PrepareSettings):
+            if settings.music_encoder != PLAN:
+                raise InputError(
+                    f"{clips[0].path}: expected a song of the same name for the music encoder "
+                    f"{settings.music_encoder!r}; try {PLAN}, which is measured from the movement where there is none"
+                )
             jobs.append(Job(part, names, _lone_clip, (clips[0], read, settings)))
         else:
             jobs.append(Job(part, names, _clips_of_song, (clips, read, settings, least_frames)))
@@ -594,63 +601,39 @@ def _lone_clip(
     clip: PairedClip, read: Callable[[Path], Motion], settings: PrepareSettings
 ) -> tuple[Part, dict[str, str]]:
     """The takes of a clip that came without music."""
-    return _composed(clip.clip, clip.split, clip.genre, clip.movements, read(clip.path), settings, None), {}
+    return _silent(clip.clip, clip.split, clip.genre, clip.movements, read(clip.path), settings), {}
 
 
-def _open_clip(
-    label: open_data.ClipLabel, settings: PrepareSettings, samples: Path | None
-) -> tuple[Part, dict[str, str]]:
+def _open_clip(label: open_data.ClipLabel, settings: PrepareSettings) -> tuple[Part, dict[str, str]]:
     """The takes of a clip of the open data."""
     movements = movements_of_label(label.genre, label.movement)
-    source = open_data.read_clip(label)
-    return _composed(label.clip, label.split, label.genre, movements, source, settings, samples), {}
+    return _silent(label.clip, label.split, label.genre, movements, open_data.read_clip(label), settings), {}
 
 
-def _composed(
-    clip: str,
-    split: str,
-    genre: str,
-    movements: tuple[str, ...],
-    source: Motion,
-    settings: PrepareSettings,
-    samples: Path | None,
+def _silent(
+    clip: str, split: str, genre: str, movements: tuple[str, ...], source: Motion, settings: PrepareSettings
 ) -> Part:
-    """Every take of one clip with composed soundtracks."""
+    """Every take of one clip without music, with the plan that its movement follows.
+
+    Movement that is no dance has beats only where it keeps them.
+    """
     layout = LAYOUTS[settings.layout]
     rng = np.random.default_rng([settings.seed, *clip.encode()])
     if genre != "none":
         source = without_still_ends(source)
-    beats = beats_of_motion(source.joints(), source.fps)
-    downbeat = _strongest_phase(beats.strength)
+    beats = beats_of_motion(source.joints(), source.fps) if source.frames > 1 else None
+    if beats is not None and genre == "none" and not beats.is_steady:
+        beats = None
     training = split == "train"
-    records, motions, musics = [], [], []
-    rows = music_rows = 0
+    records, motions, musics, rows = [], [], [], 0
     for variant in range(settings.variants if training else 1):
         speed = 1.0 if variant == 0 else float(rng.uniform(settings.slowest, settings.fastest))
         motion = _on_skeleton(replace(source, fps=source.fps * speed).resample(settings.fps), settings.layout)
-        times = beats.beat_times / speed
-        style = genre
-        if rng.random() >= settings.own_style or style not in STYLES:
-            style = sorted(STYLES)[rng.integers(len(STYLES))]
-        samples_track = compose(
-            times,
-            seconds=motion.seconds,
-            style=style,
-            seed=int(rng.integers(2**31)),
-            downbeat_offset=downbeat,
-            samples_folder=samples,
-        )
+        own = None if beats is None else replace(beats, beat_times=beats.beat_times / speed)
+        times = np.zeros(0) if own is None else own.beat_times
         inside = times[(times >= 0) & (times < motion.seconds)]
-        song = Song.from_samples(
-            samples_track,
-            MONO_SAMPLE_RATE,
-            name=f"{clip} {variant}",
-            beat_times=times,
-            downbeat_times=times[downbeat::4],
-        )
-        music = _fit_length(MUSIC_ENCODERS[settings.music_encoder](song, settings.fps), motion.frames)
         for mirrored in (False, True) if training and settings.mirrored else (False,):
-            features = layout.encode(motion.mirror() if mirrored else motion)
+            danced = motion.mirror() if mirrored else motion
             records.append(
                 {
                     "clip": clip,
@@ -659,17 +642,40 @@ def _composed(
                     "movements": movements,
                     "frames": motion.frames,
                     "start": rows,
-                    "music_start": music_rows,
+                    "music_start": rows,
                     "mirrored": mirrored,
                     "variant": variant,
                     "beat_times": tuple(round(float(t), 4) for t in inside),
+                    "silent": True,
                 }
             )
-            motions.append(features)
+            motions.append(layout.encode(danced))
+            musics.append(plan_of_motion(danced, own))
             rows += motion.frames
-        musics.append(music)
-        music_rows += motion.frames
     return records, np.concatenate(motions), np.concatenate(musics)
+
+
+def _with_standardised_curves(parts: list[Part]) -> tuple[list[Part], list[str]]:
+    """Curves of plans that were measured from movement, standardised within each genre by its training takes."""
+    own: dict[str, list[np.ndarray]] = {}
+    for split in ("train", "val", "test"):  # of a genre without training takes, by what there is
+        found: dict[str, list[np.ndarray]] = {}
+        for records, _, music in parts:
+            for take in records:
+                if take.get("silent") and take["split"] == split and take["genre"] not in own:
+                    rows = music[take["music_start"] : take["music_start"] + take["frames"]]
+                    found.setdefault(take["genre"], []).append(rows)
+        own |= found
+    scales = {genre: CurveScale.of(plans) for genre, plans in own.items()}
+    scaled = []
+    for records, motion, music in parts:
+        music = music.copy()
+        for take in records:
+            if take.get("silent"):
+                rows = slice(take["music_start"], take["music_start"] + take["frames"])
+                music[rows] = scales[take["genre"]].applied(music[rows])
+        scaled.append((records, motion, music))
+    return scaled, []
 
 
 def without_still_ends(motion: Motion, *, threshold: float = 0.12, margin: float = 0.4) -> Motion:
@@ -694,13 +700,6 @@ def _on_skeleton(motion: Motion, layout_name: str) -> Motion:
     """The motion with the layout's joints; the 22-joint layout drops the hands."""
     skeleton = LAYOUTS[layout_name].skeleton
     return replace(motion, rotations=motion.rotations[:, : len(skeleton)], skeleton=skeleton)
-
-
-def _strongest_phase(strength: np.ndarray) -> int:
-    """Which of the first four beats to call a downbeat: the one whose every fourth beat is strongest in sum."""
-    if len(strength) < 4:
-        return 0
-    return int(np.argmax([strength[phase::4].mean() for phase in range(4)]))
 
 
 def _fit_length(music: np.ndarray, frames: int) -> np.ndarray:

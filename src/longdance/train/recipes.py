@@ -37,12 +37,12 @@ def tiny() -> EDMGConfig:
     return EDMGConfig(
         recipe="tiny",
         network=PMDConfig(
-            fps=30, music_channels=39, width=64, depth=2, heads=4, state=16, attention_heads=2, dropout=0.0,
-            aligned_music=True,
-            precondition=True, chunk=30,
+            features=155, fps=30, music_channels=12, width=64, depth=2, heads=4, state=16, direction="bidirectional",
+            attention_heads=2, dropout=0.0, aligned_music=True, precondition=True, chunk=30,
         ),
         batch=BatchConfig(size=8, window=60),
-        music_encoder="librosa35+phase",
+        layout="floor24",
+        music_encoder="plan",
         steps=120,
         learning_rate=1e-3,
         ema=0.95,
@@ -54,28 +54,29 @@ def tiny() -> EDMGConfig:
 def edmg_open() -> EDMGConfig:
     """The default weights: `longdance train edmg-open --data STORE -o RUN`.
 
-    About two hours on two CPU cores with bf16, minutes on one GPU. 30 frames per second, windows of five seconds, the
-    open data (prepared with music_encoder=rhythm: soundtracks composed for silent dances teach rhythm, not timbre).
-    Beyond the paper: music is also added frame by frame, nearly clean motion is passed on, and joint velocities and
-    accelerations are compared in SI units, which is what smooth motion needs when training is this short.
+    About two hours of one CPU core with bf16, minutes on a GPU. 30 frames per second, windows of five seconds, the open
+    data with its rhythm plan.
     """
     return EDMGConfig(
         recipe="edmg-open",
         network=PMDConfig(
-            fps=30, music_channels=7, width=256, depth=6, heads=8, state=64, dropout=0.0, aligned_music=True,
-            precondition=True, chunk=50,
+            features=155, fps=30, music_channels=12, width=192, depth=6, heads=6, state=32, kernel=5,
+            direction="bidirectional", chunk=150, longest_step=0.55, dropout=0.0, style_layer=True,
+            text_pooling="genre and movements", music_mixing=1, aligned_music=True, precondition=True,
         ),
-        batch=BatchConfig(size=16, window=150),
+        batch=BatchConfig(size=16, window=150, drop_plan=0.12, plan_noise=0.3),
+        layout="floor24",
         losses=OPEN_LOSS_WEIGHTS,
-        importance_cap=4.0,
-        music_encoder="rhythm",
-        steps=4000,
-        learning_rate=5e-4,
+        importance_cap=2.0,
+        noisiest_share=0.45,
+        music_encoder="plan",
+        steps=10_000,
+        learning_rate=6e-4,
         warmup=100,
         cooldown=0.3,
         ema=0.998,
-        validate_every=200,
-        checkpoint_every=50,
+        validate_every=500,
+        checkpoint_every=100,
     )  # fmt: skip
 
 
@@ -88,12 +89,12 @@ def lodge_global_open() -> LodgeGlobalConfig:
     return LodgeGlobalConfig(
         recipe="lodge-global-open",
         network=GlobalDenoiserConfig(
-            music_channels=7, width=256, depth=6, feedforward=512, attention_heads=4, music_stride=16,
+            music_channels=12, width=256, depth=6, feedforward=512, attention_heads=4, music_stride=16,
             frames_per_token=4, dropout=0.0, precondition=True,
         ),
         batch=BatchConfig(size=64, window=1024),
         importance_cap=4.0,
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=900,
         learning_rate=8e-4,
         bias_correction=True,
@@ -114,12 +115,12 @@ def lodge_local_open() -> LodgeLocalConfig:
     return LodgeLocalConfig(
         recipe="lodge-local-open",
         network=LocalDenoiserConfig(
-            music_channels=7, width=256, depth=5, feedforward=512, attention_heads=4, music_layers=1, music_stride=2,
+            music_channels=12, width=256, depth=5, feedforward=512, attention_heads=4, music_layers=1, music_stride=2,
             frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True, refine_depth=1,
         ),
         batch=BatchConfig(size=16, window=256),
         importance_cap=4.0,
-        music_encoder="rhythm",
+        music_encoder="plan",
         steps=2000,
         learning_rate=8e-4,
         bias_correction=True,
@@ -159,8 +160,8 @@ def lodge_local_pmd_open() -> LodgeLocalPMDConfig:
         | {
             "recipe": "lodge-local-pmd-open",
             "network": PMDConfig(
-                features=139, fps=30, music_channels=7, width=256, depth=5, heads=8, state=64, dropout=0.0,
-                aligned_music=True, precondition=True, chunk=64,
+                features=139, fps=30, music_channels=12, width=256, depth=5, heads=8, state=64, dropout=0.0,
+                direction="bidirectional", aligned_music=True, precondition=True, chunk=64,
             ),
         }
     )  # fmt: skip
