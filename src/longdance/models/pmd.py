@@ -71,6 +71,9 @@ class PMDConfig(BaseModel):
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
     precondition: bool = False
     """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
+    innovation: PositiveFloat = 0.1
+    """Variance of a feature that its neighbouring frames do not tell, for preconditioning: motion at 30 frames per
+    second has about 0.001, and what is passed on beyond that is noise."""
     diffusion_steps: Count = 1000
     """T, for preconditioning."""
     chunk: Count = 32
@@ -304,7 +307,7 @@ class ParallelMambaDenoiser(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, config.features)
         if config.precondition:
-            self.precondition = Preconditioner(config.diffusion_steps)
+            self.precondition = Preconditioner(config.diffusion_steps, innovation=config.innovation)
             self.filter = TemporalFilter(config.features, width)
         # Residual branches start small, so that depth does not inflate the signal.
         for block in cast(Iterable[PMDBlock], self.blocks):
