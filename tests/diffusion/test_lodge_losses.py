@@ -156,6 +156,14 @@ def test_upward_motion_is_free():
 def test_hinge_by_hand():
     real, made = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-2.0, 0.0, 1.5])
     # Real ones lack 0, 1/2 and 2 to a score of 1; made ones exceed -1 by 0, 1 and 5/2.
-    assert discriminator_loss(real, made).item() == pytest.approx(2.5 / 3 + 3.5 / 3)
-    assert generator_loss(made).item() == pytest.approx(0.5 / 3)
-    assert discriminator_loss(torch.full((2,), 1.0), torch.full((2,), -1.0)) == 0
+    assert discriminator_loss(real, made, form="hinge").item() == pytest.approx(2.5 / 3 + 3.5 / 3)
+    assert generator_loss(made, form="hinge").item() == pytest.approx(0.5 / 3)
+    assert discriminator_loss(torch.full((2,), 1.0), torch.full((2,), -1.0), form="hinge") == 0
+
+
+def test_the_papers_game_is_of_logarithms_of_probabilities(generator):
+    real, made = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    likely, false = torch.sigmoid(real), torch.sigmoid(made)
+    value = torch.log(likely).mean() + torch.log(1 - false).mean()  # eq. 9, which the discriminator raises
+    torch.testing.assert_close(discriminator_loss(real, made, form="log"), -value)
+    torch.testing.assert_close(generator_loss(made, form="log"), torch.log(1 - false).mean())

@@ -56,7 +56,7 @@ def test_one_choreography_at_two_tempi_is_told_by_seconds_and_not_by_beats():
 def test_a_dance_in_beats_has_so_many_samples_a_beat():
     joints = dance(seeded(3), SLOW)
     found = in_beats(joints, np.append(SLOW, 100.0), FPS)
-    inside = SLOW[SLOW <= (len(joints) - 1) / FPS]
+    inside = SLOW[(len(joints) - 1) / FPS >= SLOW]
     assert len(found) == (len(inside) - 1) * SAMPLES_PER_BEAT + 1
     frame = round(SLOW[4] * FPS)
     np.testing.assert_allclose(found[4 * SAMPLES_PER_BEAT], joints[frame], atol=0.05)

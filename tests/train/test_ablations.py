@@ -58,7 +58,8 @@ def test_each_trains_a_few_steps_and_its_weights_load(name, small_store, tmp_pat
     config = override(
         ABLATIONS[name](),
         ["network.width=16", "network.depth=1", "network.heads=4", "network.attention_heads=2", "network.fps=30",
-         "network.music_channels=12", "music_encoder=plan", "batch.size=2", "batch.window=20", "steps=2",
+         "network.music_channels=12", "music_encoder=plan", "network.text_width=384",
+         "text_encoder=all-MiniLM-L6-v2", "batch.size=2", "batch.window=20", "steps=2",
          "precision=32-true"],
     )  # fmt: skip
     train(config, Store.open(small_store), tmp_path / "run")

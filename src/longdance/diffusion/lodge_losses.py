@@ -1,9 +1,11 @@
 """Training losses of Lodge (eq. 2-9) on denormalised motion in metres."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from longdance.diffusion.losses import Weight, masked_mean
 from longdance.motion.layout import Layout, Normaliser
@@ -21,6 +23,9 @@ class LodgeLossWeights(BaseModel):
     contact: Weight = 0.3
     genre: Weight = 0.01
     """Of the discriminator's verdict, where there is a discriminator."""
+    adversarial: Literal["log", "hinge"] = "log"
+    """Form of the discriminator's game: the logarithms of eq. 9, or hinges (ours: they give short trainings steadier
+    gradients)."""
 
 
 def lodge_losses(
@@ -69,14 +74,18 @@ def horizontal_and_downward(velocity: Float[Tensor, "*axes 3"]) -> Float[Tensor,
     return torch.stack((velocity[..., 0], velocity[..., 1].clamp(max=0), velocity[..., 2]), -1)
 
 
-def discriminator_loss(real: Float[Tensor, " batch"], made: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
-    """Hinge loss of a discriminator's scores: real dances should score above 1, made ones below -1.
+def discriminator_loss(
+    real: Float[Tensor, " batch"], made: Float[Tensor, " batch"], *, form: Literal["log", "hinge"]
+) -> Float[Tensor, ""]:
+    """What a discriminator lowers, of its scores (logits) of real and made dances.
 
-    Source: Lodge eq. 9, in the hinge form of Lim and Ye 2017.
+    Source: Lodge eq. 9, whose logarithms of probabilities it raises; or the hinge form of Lim and Ye 2017.
     """
+    if form == "log":
+        return nn.functional.softplus(-real).mean() + nn.functional.softplus(made).mean()
     return torch.relu(1 - real).mean() + torch.relu(1 + made).mean()
 
 
-def generator_loss(made: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+def generator_loss(made: Float[Tensor, " batch"], *, form: Literal["log", "hinge"]) -> Float[Tensor, ""]:
     """What the denoiser lowers to be taken for real; the other side of ``discriminator_loss``."""
-    return -made.mean()
+    return -nn.functional.softplus(made).mean() if form == "log" else -made.mean()

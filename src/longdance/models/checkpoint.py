@@ -104,6 +104,19 @@ def expect_known(field: str, name: str, known: Iterable[str]) -> None:
         raise ValueError(f"expected {field} among {', '.join(known)}, got {name!r}")
 
 
+class OwnSampling(BaseModel):
+    """How dances are drawn from a denoiser where nobody asks for something else; it belongs to the recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    steps: Count = 20
+    sampler: str = "dpm2m"
+    """A name of ``diffusion.sampler.STEP_RULES``."""
+    music_guidance: float = 1.0
+    """Weight of classifier-free guidance; 1 is the plain conditional model."""
+    text_guidance: float = 6.0
+
+
 class CheckpointConfig(NetworkRecord):
     """What the checkpoint of a denoiser says of it."""
 
@@ -114,6 +127,7 @@ class CheckpointConfig(NetworkRecord):
     diffusion_steps: Count
     clean_edges: NonNegativeInt = 0
     """Frames at either end of the noisy input that the network expects without noise (Lodge eq. 10)."""
+    sampling: OwnSampling = OwnSampling()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "CheckpointConfig":

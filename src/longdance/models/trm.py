@@ -6,6 +6,7 @@ Running it over dances of any length, and the way back from positions to rotatio
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -38,6 +39,8 @@ class TRMConfig(BaseModel):
     """Residual blocks of either stream, M (EDMG section 4.1)."""
     negative_slope: float = 0.2
     """Of the LeakyReLU; not given in the paper."""
+    domain: Literal["time", "cosine"] = "time"
+    """What the layers along time see: the frames, or the coefficients of their cosine transform (ours)."""
 
 
 class TemporalRefinementModule(nn.Module):
@@ -50,8 +53,8 @@ class TemporalRefinementModule(nn.Module):
     vertical, lets a foot be refined otherwise than a hand. A new module changes nothing.
 
     Source: EDMG section 3.4, figure 2. Differs: the paper does not say how the streams are joined; here one linear
-    layer takes both. Tracks go in and out as the coefficients of their cosine transform, which to fully connected
-    layers is the same but is learnt many times faster: jitter and movement are coefficients of their own there.
+    layer takes both. With ``domain`` cosine tracks go in and out as the coefficients of their cosine transform, which
+    to fully connected layers is the same but is learnt many times faster: jitter and movement are apart there.
     """
 
     def __init__(self, config: TRMConfig):
@@ -65,7 +68,8 @@ class TemporalRefinementModule(nn.Module):
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         self.cosines: Tensor
-        self.register_buffer("cosines", cosine_basis(window), persistent=False)
+        basis = cosine_basis(window) if config.domain == "cosine" else torch.eye(window)
+        self.register_buffer("cosines", basis, persistent=False)
 
     def forward(self, positions: Float[Tensor, "batch frames joints 3"]) -> Float[Tensor, "batch frames joints 3"]:
         """Refined positions in metres of windows of exactly ``config.window`` frames."""

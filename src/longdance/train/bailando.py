@@ -363,6 +363,7 @@ def bailando_memory_open() -> BailandoMemoryTraining:
         warmup=50,
         cooldown=0.3,
         ema=0.99,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )  # fmt: skip
@@ -382,6 +383,7 @@ def bailando_gpt_open() -> BailandoGPTTraining:
         warmup=50,
         cooldown=0.5,
         ema=0.99,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )
@@ -404,6 +406,7 @@ def bailando_actor_critic_open() -> BailandoTraining:
         learning_rate=3e-5,
         warmup=20,
         ema=0.95,
+        gradient_clip=1.0,
         validate_every=50,
         checkpoint_every=25,
     )

@@ -13,7 +13,7 @@ from longdance.data.store import Store
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
-from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
+from longdance.models.checkpoint import Checkpoint, CheckpointConfig, OwnSampling, build, denoiser_name
 from longdance.models.conditions import Count
 from longdance.motion.layout import LAYOUTS, Layout
 from longdance.train.batches import Batch, BatchConfig, BatchSource, Statistics
@@ -37,6 +37,8 @@ class DenoisingConfig(TrainingConfig):
     """T (EDMG section 4.1, Lodge appendix B)."""
     music_encoder: str = "librosa35"
     text_encoder: str = "all-MiniLM-L6-v2"
+    sampling: OwnSampling = OwnSampling()
+    """How dances are drawn from what was trained."""
 
 
 Config = TypeVar("Config", bound=DenoisingConfig)
@@ -180,6 +182,7 @@ def as_checkpoint(
             text_encoder=config.text_encoder,
             genres=tuple(sorted(genres)),
             clean_edges=clean_edges,
+            sampling=config.sampling,
             recipe=config.recipe,
             trained_steps=step,
             licence=store.licence,

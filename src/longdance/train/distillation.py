@@ -260,6 +260,7 @@ def edmg_fewstep_open() -> DistillationConfig:
         warmup=20,
         cooldown=0.4,
         ema=0.98,
+        gradient_clip=1.0,
         validate_every=50,
         checkpoint_every=25,
     )  # fmt: skip

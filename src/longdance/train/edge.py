@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from longdance.data.store import Store
 from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS, EDMGLossWeights, edmg_losses
+from longdance.models.checkpoint import OwnSampling
 from longdance.models.edge import EDGEDenoiserConfig
 from longdance.train.adan import Adan
 from longdance.train.batches import Batch, BatchConfig
@@ -72,6 +73,7 @@ def edge_open() -> EDGEConfig:
         warmup=50,
         cooldown=0.3,
         ema=0.995,
+        gradient_clip=1.0,
         validate_every=200,
         checkpoint_every=50,
     )  # fmt: skip
@@ -83,4 +85,12 @@ def edge_aistpp() -> EDGEConfig:
     Sizes (49 million parameters), Jukebox features, losses, dropout, optimiser and batch are the published ones; the
     paper trained for 16 hours on four A100.
     """
-    return EDGEConfig(recipe="edge-aistpp", network=EDGEDenoiserConfig(), steps=70_000, ema=0.9999)
+    config = EDGEConfig(
+        recipe="edge-aistpp",
+        network=EDGEDenoiserConfig(),
+        sampling=OwnSampling(steps=50, sampler="ddim", music_guidance=2.0, text_guidance=1.0),
+        steps=70_000,
+        ema=0.9999,
+    )
+    plain = config.batch.model_copy(update={"genre_balance": 1.0, "other_share": 0.0})
+    return config.model_copy(update={"batch": plain})

@@ -121,6 +121,7 @@ def fact_open() -> FACTTraining:
         warmup=50,
         cooldown=0.3,
         ema=0.995,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )  # fmt: skip

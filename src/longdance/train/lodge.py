@@ -255,12 +255,11 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
         with autocast():
             verdict = self.discriminator.verdict(predicted, *given)
             real, made = judge(batch.motion, *given), judge(predicted.detach(), *given)
-        terms["genre"] = generator_loss(verdict)
+        form = self.config.losses.adversarial
+        terms["genre"] = generator_loss(verdict, form=form)
         terms["total"] = terms["total"] + self.config.losses.genre * terms["genre"]
-        return {
-            KEPT: terms,
-            DISCRIMINATOR: {"real": real.mean(), "made": made.mean(), "total": discriminator_loss(real, made)},
-        }
+        total = discriminator_loss(real, made, form=form)
+        return {KEPT: terms, DISCRIMINATOR: {"real": real.mean(), "made": made.mean(), "total": total}}
 
     def as_checkpoint(self, network: nn.Module, step: int) -> Checkpoint:
         """The local network, and whether it wants clean edges."""

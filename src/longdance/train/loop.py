@@ -141,7 +141,8 @@ def train(
         for name, each in learners.items():
             for group in each.optimiser.param_groups:
                 group["lr"] = each.learning_rate * learning_rate_factor(step, config)
-            norms[name] = fabric.clip_gradients(each.network, each.optimiser, max_norm=config.gradient_clip)
+            limit = math.inf if config.gradient_clip is None else config.gradient_clip
+            norms[name] = fabric.clip_gradients(each.network, each.optimiser, max_norm=limit)
             each.optimiser.step()
             each.optimiser.zero_grad(set_to_none=True)
         average.update_parameters(learners[KEPT].bare)

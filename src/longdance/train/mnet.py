@@ -92,7 +92,7 @@ class MNETTask(GenerationTask[MNETTraining]):
             future, batch, begin=frames, layout=self.layout, statistics=self.statistics, fps=self.store.fps,
             weights=config.losses,
         )  # fmt: skip
-        terms["adversarial"] = generator_loss(verdict)
+        terms["adversarial"] = generator_loss(verdict, form="hinge")
         terms["diversity"] = (future - other).abs().mean()
         terms["total"] = (
             terms["total"] + config.adversarial * terms["adversarial"] - config.diversity * terms["diversity"]
@@ -101,7 +101,7 @@ class MNETTask(GenerationTask[MNETTraining]):
         return {
             KEPT: terms,
             DISCRIMINATOR: {
-                "real": truth.mean(), "made": forgery.mean(), "total": discriminator_loss(truth, forgery)
+                "real": truth.mean(), "made": forgery.mean(), "total": discriminator_loss(truth, forgery, form="hinge")
             },
         }  # fmt: skip
 
@@ -127,6 +127,7 @@ def mnet_open() -> MNETTraining:
         warmup=50,
         cooldown=0.3,
         ema=0.995,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )  # fmt: skip

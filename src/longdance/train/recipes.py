@@ -5,7 +5,9 @@ Every recipe's docstring tells the command, hardware, duration and what to expec
 
 from collections.abc import Callable
 
+from longdance.diffusion.lodge_losses import LodgeLossWeights
 from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS
+from longdance.models.checkpoint import OwnSampling
 from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
@@ -46,6 +48,7 @@ def tiny() -> EDMGConfig:
         steps=120,
         learning_rate=1e-3,
         ema=0.95,
+        gradient_clip=1.0,
         validate_every=60,
         checkpoint_every=30,
     )  # fmt: skip
@@ -76,6 +79,7 @@ def edmg_open() -> EDMGConfig:
         warmup=100,
         cooldown=0.3,
         ema=0.998,
+        gradient_clip=1.0,
         validate_every=500,
         checkpoint_every=100,
     )  # fmt: skip
@@ -102,6 +106,7 @@ def lodge_global_open() -> LodgeGlobalConfig:
         warmup=50,
         cooldown=0.3,
         ema=0.995,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )  # fmt: skip
@@ -119,6 +124,7 @@ def lodge_local_open() -> LodgeLocalConfig:
             music_channels=12, width=256, depth=5, feedforward=512, attention_heads=4, music_layers=1, music_stride=2,
             frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True, refine_depth=1,
         ),
+        losses=LodgeLossWeights(adversarial="hinge"),
         batch=BatchConfig(size=16, window=256),
         importance_cap=4.0,
         music_encoder="plan",
@@ -128,6 +134,7 @@ def lodge_local_open() -> LodgeLocalConfig:
         warmup=50,
         cooldown=0.3,
         ema=0.995,
+        gradient_clip=1.0,
         validate_every=250,
         checkpoint_every=100,
     )  # fmt: skip
@@ -168,6 +175,10 @@ def lodge_local_pmd_open() -> LodgeLocalPMDConfig:
     )  # fmt: skip
 
 
+LODGE_SAMPLING = OwnSampling(steps=1000, sampler="ddpm", text_guidance=1.0)
+"""Lodge section 4.1; `--sampler ddim --steps 50` is its other strategy."""
+
+
 def lodge_global_finedance() -> LodgeGlobalConfig:
     """The paper's global stage on FineDance: N = 1024, n = 256, 13 primitives, Adan at 1e-4, running average.
 
@@ -176,8 +187,11 @@ def lodge_global_finedance() -> LodgeGlobalConfig:
     return LodgeGlobalConfig(
         recipe="lodge-global-finedance",
         network=GlobalDenoiserConfig(),
-        batch=BatchConfig(size=128, window=1024, other_share=0.0),
+        batch=BatchConfig(size=128, window=1024, genre_balance=1.0, other_share=0.0),
+        sampling=LODGE_SAMPLING,
+        precision="32-true",
         steps=200_000,
+        learning_rate=1e-4,
         ema=0.9999,
     )
 
@@ -188,8 +202,11 @@ def lodge_local_finedance() -> LodgeLocalConfig:
         recipe="lodge-local-finedance",
         network=LocalDenoiserConfig(),
         adversary=DiscriminatorConfig(),
-        batch=BatchConfig(size=128, window=256, other_share=0.0),
+        batch=BatchConfig(size=128, window=256, genre_balance=1.0, other_share=0.0),
+        sampling=LODGE_SAMPLING,
+        precision="32-true",
         steps=200_000,
+        learning_rate=1e-4,
         ema=0.9999,
     )
 

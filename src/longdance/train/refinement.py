@@ -305,12 +305,13 @@ def edmg_trm_open() -> RefinementConfig:
     """
     return RefinementConfig(
         recipe="edmg-trm-open",
-        network=TRMConfig(fps=30, window=64, width=128),
+        network=TRMConfig(fps=30, window=64, width=128, domain="cosine"),
         steps=2000,
         learning_rate=3e-3,
         warmup=50,
         cooldown=0.6,
         ema=0.98,
+        gradient_clip=1.0,
         precision="32-true",
         validate_every=250,
         checkpoint_every=250,
@@ -320,12 +321,12 @@ def edmg_trm_open() -> RefinementConfig:
 def edmg_trm_aistpp() -> RefinementConfig:
     """The paper's second stage: `longdance train edmg-trm-aistpp denoiser=RUN --data STORE -o RUN/trm`.
 
-    M, the non-linearity, optimiser, learning rate, batch and losses are the paper's; window, width and length of the
-    training are ours, as the paper gives none.
+    M, the non-linearity, optimiser, learning rate, batch and losses are the paper's, and the receptive field is the
+    whole window; width and length of the training are ours, as the paper gives none.
     """
     return RefinementConfig(
         recipe="edmg-trm-aistpp",
-        network=TRMConfig(),
+        network=TRMConfig(window=600),
         sampling=SampleSettings(windows=8192),
         steps=50_000,
         precision="32-true",

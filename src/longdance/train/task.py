@@ -33,10 +33,10 @@ class TrainingConfig(BaseModel, ABC):
     """Steps over which the learning rate rises from zero."""
     cooldown: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
-    gradient_clip: PositiveFloat = 1.0
-    """Largest norm of the gradient."""
-    ema: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the running average of the weights; the average is what is used."""
+    gradient_clip: PositiveFloat | None = None
+    """Largest norm of the gradient; none is clipped without, as in the papers."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the running average of the weights, which is what is used; with 0 it is the weights themselves."""
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     validate_every: PositiveInt = 500
     """Steps between validations."""
