@@ -3,31 +3,9 @@
 import numpy as np
 import pytest
 
-from longdance.metrics.body import CAPSULES, PAIRS, segment_distance, self_penetration, trembling
+from longdance.metrics.body import self_penetration, trembling
+from longdance.motion.body import CAPSULES, PAIRS
 from longdance.motion.skeleton import SMPL24
-
-
-def nearest_by_search(start, end, other_start, other_end):
-    places = np.linspace(0, 1, 301)
-    one = start[None] + places[:, None] * (end - start)[None]
-    other = other_start[None] + places[:, None] * (other_end - other_start)[None]
-    return np.linalg.norm(one[:, None] - other[None], axis=-1).min()
-
-
-def test_segment_distance_agrees_with_a_search(rng):
-    ends = rng.normal(size=(4, 50, 3))
-    ends[1, :10] = ends[0, :10] + 0.7 * (ends[3, :10] - ends[2, :10])  # parallel
-    ends[1, 10:15] = ends[0, 10:15]  # a point
-    ends[2:, 15:20] = ends[:2, 15:20].mean(0) + np.array([[[0.0, 0.0, 0.1]], [[0.0, 0.0, 1.0]]])  # close
-    found = segment_distance(*ends)
-    searched = [nearest_by_search(*(end[i] for end in ends)) for i in range(50)]
-    np.testing.assert_allclose(found, searched, atol=0.02)
-    assert np.all(found <= np.array(searched) + 1e-9)
-
-
-def test_crossing_segments_touch():
-    point = np.array([[1.0, 0.0, 0.0]])
-    assert segment_distance(-point, point, point[:, [1, 0, 2]], -point[:, [1, 0, 2]])[0] == pytest.approx(0)
 
 
 def test_the_rest_pose_is_free_of_penetration(standing):

@@ -5,6 +5,8 @@ import pytest
 
 from longdance.errors import InputError
 from longdance.metrics import (
+    airborne,
+    below_floor,
     floor_contacts,
     floor_penetration,
     foot_skating,
@@ -14,6 +16,7 @@ from longdance.metrics import (
     still_share,
 )
 from longdance.metrics.genre import mirrored
+from longdance.motion.skeleton import SMPL24
 
 
 def test_a_standing_body_does_nothing(standing):
@@ -119,3 +122,30 @@ def test_short_dances_are_refused(standing):
         mean_jerk(standing()[:3], 30)
     with pytest.raises(InputError, match="window"):
         still_share(standing(), 30, window=0)
+
+
+def test_time_in_the_air_is_that_of_leaps(hopping, standing):
+    # Above 5 cm for a sine of 10 cm: a third of the time, in stretches of a third of a second.
+    joints = hopping(amplitude=0.1, frequency=1.0, seconds=9.0, fps=60)
+    joints[..., 1] = np.maximum(joints[..., 1], standing(9.0, 60)[..., 1])
+    found = airborne(joints, 60)
+    assert found.share == pytest.approx(1 / 3, abs=0.02)
+    assert found.own_floor_share == pytest.approx(1 / 3, abs=0.02)
+    assert found.longest_seconds == pytest.approx(1 / 3, abs=0.03)
+    assert airborne(standing(), 30) == (0.0, 0.0, 0.0)
+
+
+def test_hovering_is_no_leap_from_its_own_floor(standing):
+    joints = standing(5.0) + np.array([0.0, 0.3, 0.0])
+    assert airborne(joints, 30) == (1.0, 0.0, pytest.approx(len(joints) / 30))
+
+
+def test_a_body_on_a_hand_is_not_in_the_air(standing):
+    joints = standing() + np.array([0.0, 0.5, 0.0])
+    joints[:, SMPL24.index("left_hand"), 1] = 0.02
+    assert airborne(joints, 30).share == 0
+
+
+def test_depth_below_the_floor_counts_the_thickness(standing):
+    assert below_floor(standing(), 30) == pytest.approx(0, abs=1e-9)
+    assert below_floor(standing() - np.array([0.0, 0.07, 0.0]), 30) == pytest.approx(0.07)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from longdance.diffusion.constraints import Constraint, apply_constraints
+from longdance.diffusion.energies import Energies
 from longdance.diffusion.noise import NoiseSchedule
 
 Predictor = Callable[[Tensor, int], Tensor]
@@ -108,16 +109,21 @@ def sample(
     steps: int,
     generator: Random,
     constraints: Sequence[Constraint] = (),
+    energies: Energies | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "batch frames features"]:
     """Denoise ``start`` (standard normal noise) to clean motion in ``steps`` steps.
 
+    Each prediction is first drawn by the energies, then put under the constraints, which therefore hold exactly.
     ``progress(done, total)`` is called after each step and may raise to cancel.
     """
     noisy = start
     timesteps = schedule.timesteps(steps)
     for done, (step, next_step) in enumerate(zip(timesteps, [*timesteps[1:], -1], strict=True), start=1):
-        clean = apply_constraints(predict(noisy, step), constraints, schedule.level(step))
+        clean = predict(noisy, step)
+        if energies is not None:
+            clean = energies.apply(clean, level=schedule.level(step), noise=schedule.signal_and_noise(step)[1])
+        clean = apply_constraints(clean, constraints, schedule.level(step))
         noisy = rule.step(
             noisy, clean, schedule=schedule, step=step, next_step=next_step, generator=generator
         )

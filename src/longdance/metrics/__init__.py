@@ -14,6 +14,8 @@ from longdance.metrics.distribution import diversity, frechet_distance
 from longdance.metrics.features import geometric_features, kinetic_features
 from longdance.metrics.genre import GenreClassifier
 from longdance.metrics.physical import (
+    airborne,
+    below_floor,
     floor_contacts,
     floor_penetration,
     foot_skating,
@@ -23,6 +25,7 @@ from longdance.metrics.physical import (
     still_share,
 )
 from longdance.metrics.report import describe
+from longdance.metrics.response import loudness_response, movement_beat_test
 from longdance.metrics.retrieval import RetrievalEvaluator, multimodal_distance, r_precision
 from longdance.metrics.rhythm import (
     beat_alignment,
@@ -33,8 +36,10 @@ from longdance.metrics.rhythm import (
 __all__ = [
     "GenreClassifier",
     "RetrievalEvaluator",
+    "airborne",
     "beat_alignment",
     "beat_alignment_test",
+    "below_floor",
     "describe",
     "diversity",
     "floor_contacts",
@@ -45,9 +50,11 @@ __all__ = [
     "frechet_distance",
     "geometric_features",
     "kinetic_features",
+    "loudness_response",
     "mean_jerk",
     "mean_joint_speed",
     "motion_beats",
+    "movement_beat_test",
     "multimodal_distance",
     "physical_body_contact",
     "physical_foot_contact",

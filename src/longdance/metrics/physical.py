@@ -7,12 +7,15 @@ each says its unit. The published metrics with their per-frame units live in the
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
+from scipy.ndimage import percentile_filter, uniform_filter1d
 
 from longdance.errors import InputError
 from longdance.metrics.contact import ANKLES, BALLS
 from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints, relative_to_root
-from longdance.motion.skeleton import BALL_HEIGHT, SMPL24
+from longdance.motion.contacts import clearance
+from longdance.motion.skeleton import BALL_HEIGHT, SMPL22, SMPL24
 
 ANKLE_HEIGHT = float(SMPL24.rest_positions[SMPL24.index("left_ankle"), UP])
 """Metres of the ankle above the floor while the foot stands flat."""
@@ -20,6 +23,10 @@ TOUCH, LIFT = 0.03, 0.05
 """Metres above standing height up to which a foot joint touches down, and beyond which it lifts off."""
 SKATING_SPEED = 0.10
 """Metres per second above which a foot in contact skates."""
+OFF_FLOOR = 0.05
+"""Metres above its rest height from which a part of the body no longer touches the floor."""
+OWN_FLOOR_TIME, OWN_FLOOR_SHARE = 3.0, 0.1
+"""Seconds over which a dancer comes down to its own floor, and the share of them spent there at least."""
 STILL_SPEED = 0.05
 """Metres per second of mean joint speed below which a body counts as standing still."""
 
@@ -106,6 +113,38 @@ def floor_penetration(joints: Float[np.ndarray, "frames joints 3"], fps: float |
     return FloorPenetration(float(depth.mean()), float(depth.max()))
 
 
+class Airborne(NamedTuple):
+    """How much of a dance nothing of the body touches the floor."""
+
+    share: float
+    """Share of frames in which the body's lowest part is more than 5 cm above y = 0."""
+    own_floor_share: float
+    """The same above the dance's own floor: where it comes down to within seconds, wherever that is."""
+    longest_seconds: float
+    """Longest time without a touch of y = 0."""
+
+
+def airborne(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> Airborne:
+    """Time in the air, by the lowest of feet, hands, knees, elbows, seat, back and head, as thick as they are.
+
+    ``joints`` (frames, joints, 3) metres. A dancer's own floor is the height below which the lowest part is during a
+    tenth of the three seconds around, smoothed over the same time: hovering then counts nothing, hopping does.
+    """
+    height = _clearance(joints, fps)
+    window = max(1, round(OWN_FLOOR_TIME * fps))
+    own = percentile_filter(height, 100 * OWN_FLOOR_SHARE, size=window, mode="nearest")
+    own = uniform_filter1d(own, window, mode="nearest")
+    off = height > OFF_FLOOR
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], off, [False])).astype(int)))
+    longest = int((edges[1::2] - edges[::2]).max(initial=0))
+    return Airborne(float(off.mean()), float((height - own > OFF_FLOOR).mean()), longest / fps)
+
+
+def below_floor(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> float:
+    """Metres by which the body's lowest part, as thick as it is, is under y = 0 in the worst hundredth of frames."""
+    return float(np.percentile(np.maximum(-_clearance(joints, fps), 0), 99))
+
+
 def still_share(
     joints: Float[np.ndarray, "frames joints 3"],
     fps: float | int,
@@ -128,6 +167,12 @@ def still_share(
 def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> float:
     """Metres between the lowest and the highest pelvis of the dance."""
     return float(np.ptp(checked_joints(joints, fps, least_frames=1)[:, ROOT, UP]))
+
+
+def _clearance(joints: np.ndarray, fps: float | int) -> np.ndarray:
+    joints = checked_joints(joints, fps, least_frames=1)
+    skeleton = SMPL24 if joints.shape[1] == len(SMPL24) else SMPL22
+    return clearance(torch.from_numpy(joints), skeleton).numpy()
 
 
 def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:

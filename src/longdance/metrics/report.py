@@ -9,6 +9,8 @@ from longdance.metrics.body import self_penetration, trembling
 from longdance.metrics.contact import foot_skating_ratio, physical_body_contact, physical_foot_contact
 from longdance.metrics.joints import checked_joints
 from longdance.metrics.physical import (
+    airborne,
+    below_floor,
     floor_penetration,
     foot_skating,
     mean_jerk,
@@ -40,7 +42,7 @@ def describe(
     """
     joints = checked_joints(joints, fps, least_frames=4)
     skating, penetration = foot_skating(joints, fps), floor_penetration(joints, fps)
-    inside = self_penetration(joints, fps)
+    inside, air = self_penetration(joints, fps), airborne(joints, fps)
     values = {
         "seconds": len(joints) / fps,
         "mean_joint_speed": mean_joint_speed(joints, fps),
@@ -52,6 +54,10 @@ def describe(
         "foot_contact_share": skating.contact_share,
         "floor_penetration_mean": penetration.mean,
         "floor_penetration_deepest": penetration.deepest,
+        "below_floor_worst_hundredth": below_floor(joints, fps),
+        "air_share": air.share,
+        "air_share_own_floor": air.own_floor_share,
+        "longest_flight_s": air.longest_seconds,
         "self_penetration_mean": inside.mean,
         "self_penetration_share": inside.share,
         "trembling": trembling(joints, fps),

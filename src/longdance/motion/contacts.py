@@ -55,11 +55,16 @@ def foot_contacts(
     return low & (speeds(tracks, fps) < STANDING_SPEED)
 
 
-def clearance(positions: Float[Tensor, "*axes joints 3"], skeleton: Skeleton) -> Float[Tensor, "*axes"]:
-    """Metres between the body's lowest part and the floor, negative below it; differentiable.
+def clearances(positions: Float[Tensor, "*axes joints 3"], skeleton: Skeleton) -> Float[Tensor, "*axes parts"]:
+    """Metres between each part of the body that it can rest on and the floor, negative below it; differentiable.
 
     The parts are the joints of ``REST_HEIGHTS``, as thick as it says: feet, hands, knees, elbows, seat, back, head.
     """
     known = [name for name in REST_HEIGHTS if name in skeleton.names]
     rest = torch.tensor([REST_HEIGHTS[name] for name in known], dtype=positions.dtype, device=positions.device)
-    return (positions[..., [skeleton.index(name) for name in known], 1] - rest).amin(-1)
+    return positions[..., [skeleton.index(name) for name in known], 1] - rest
+
+
+def clearance(positions: Float[Tensor, "*axes joints 3"], skeleton: Skeleton) -> Float[Tensor, "*axes"]:
+    """Metres between the body's lowest part and the floor, negative below it; differentiable."""
+    return clearances(positions, skeleton).amin(-1)
