@@ -56,6 +56,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "longdance.metrics.body",
         "longdance.metrics.contact",
         "longdance.metrics.physical",
+        "longdance.metrics.response",
         "longdance.metrics.retrieval",
         "longdance.metrics.report",
     ),
@@ -69,6 +70,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "longdance.diffusion.sampler",
         "longdance.diffusion.guidance",
         "longdance.diffusion.constraints",
+        "longdance.diffusion.energies",
+        "longdance.diffusion.energy_terms",
         "longdance.diffusion.losses",
     ),
     "Data and training": (
