@@ -30,7 +30,7 @@ def denoiser(**changes) -> ParallelMambaDenoiser:
     network = ParallelMambaDenoiser(small(**changes)).eval()
     with torch.no_grad():  # zero-initialised parts would hide what depends on what
         for name, parameter in network.named_parameters():
-            if "adain" in name or name.endswith("null"):
+            if "adain" in name or ".gain." in name or name.endswith("null"):
                 parameter.copy_(torch.randn(parameter.shape) * 0.3)
     return network
 
@@ -65,10 +65,10 @@ def test_any_number_of_frames_goes_in_and_comes_out(frames, stride, generator):
     assert torch.isfinite(found).all()
 
 
-@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize(("aligned", "gain"), [(False, False), (True, False), (True, True)])
 @torch.no_grad()
-def test_dropped_music_has_no_influence(aligned, noisy, step, generator):
-    network, given = denoiser(aligned_music=aligned), conditions(generator)
+def test_dropped_music_has_no_influence(aligned, gain, noisy, step, generator):
+    network, given = denoiser(aligned_music=aligned, music_gain=gain), conditions(generator)
     other = given._replace(music=given.music * 3 + 1)
     with_music = network(noisy, step, given)
     assert (with_music - network(noisy, step, other)).abs().amax((1, 2)).min() > 1e-6
@@ -268,7 +268,7 @@ ABLATIONS = (
     {"direction": "forward"},
     {"mixer": "sequential", "local": False},
     {"style_layer": False, "convolve_inputs": False, "music_mixing": 0},
-    {"text_pooling": "genre and movements", "longest_step": 0.5, "chunk": 64},
+    {"text_pooling": "genre and movements", "longest_step": 0.5, "chunk": 64, "aligned_music": True, "music_gain": True},
 )
 
 

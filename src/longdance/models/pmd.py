@@ -69,6 +69,9 @@ class PMDConfig(BaseModel):
     """Convolutions over neighbouring frames of the music before it is shortened."""
     aligned_music: bool = False
     """Also add the music of each frame to the motion token of that frame (not in the paper)."""
+    music_gain: bool = False
+    """Also let the music of each frame scale and shift what every block's mixer sees, so that loud music can make a
+    movement larger (not in the paper)."""
     precondition: bool = False
     """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
     innovation: PositiveFloat = 0.1
@@ -249,6 +252,10 @@ class PMDBlock(nn.Module):
         width = config.width
         self.norm_mixer = nn.LayerNorm(width)
         self.mixer = (ParallelMambaModule if config.mixer == "ssd" else SequentialMambaModule)(config)
+        self.gain = nn.Linear(width, 2 * width) if config.music_gain else None
+        if self.gain is not None:  # begins as nothing
+            nn.init.zeros_(self.gain.weight)
+            nn.init.zeros_(self.gain.bias)
         self.norm_local = nn.LayerNorm(width)
         self.local = LocalInformationModule(width, config.lim_stride) if config.local else nn.Identity()
         self.stride = config.lim_stride if config.local else 1
@@ -267,8 +274,13 @@ class PMDBlock(nn.Module):
         memory: Float[Tensor, "batch memory width"],
         memory_seconds: Float[Tensor, " timed"],
         condition: Float[Tensor, "batch width"],
+        aligned: Float[Tensor, "batch frames width"],
     ) -> Float[Tensor, "batch frames width"]:
-        tokens = tokens + self.dropout(self.mixer(self.norm_mixer(tokens)))
+        mixed = self.norm_mixer(tokens)
+        if self.gain is not None:
+            scale, shift = self.gain(aligned).chunk(2, -1)
+            mixed = torch.addcmul(shift, mixed.to(shift.dtype), 1 + scale)
+        tokens = tokens + self.dropout(self.mixer(mixed))
         local = self.local(self.norm_local(tokens))
         local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
         tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.stride))
@@ -342,7 +354,7 @@ class ParallelMambaDenoiser(nn.Module):
         if self.config.aligned_music:
             tokens = tokens + aligned
         for block in self.blocks:
-            tokens = block(tokens, seconds, memory, memory_seconds, condition)
+            tokens = block(tokens, seconds, memory, memory_seconds, condition, aligned)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
         clean = scale_out * self.output(self.norm(tokens)).float()

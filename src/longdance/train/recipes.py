@@ -66,7 +66,7 @@ def edmg_open() -> EDMGConfig:
             features=155, fps=30, music_channels=12, width=192, depth=6, heads=6, state=32, kernel=5,
             direction="bidirectional", chunk=150, longest_step=0.55, dropout=0.0, style_layer=True,
             text_pooling="genre and movements", music_mixing=1, aligned_music=True, precondition=True,
-            innovation=0.001,
+            innovation=0.001, music_gain=True,
         ),
         batch=BatchConfig(size=16, window=150, drop_plan=0.12, plan_noise=0.3),
         layout="floor24",
