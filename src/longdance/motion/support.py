@@ -48,7 +48,7 @@ class Feet:
         if self.balls is not None:
             pitch = np.degrees(_pitch(self.balls - self.ankles))
             flat = flat & (FLAT[0] < pitch) & (pitch < FLAT[1])
-        self.ankle_floors = _floors(self.ankles, fps, flat)
+        self.ankle_floors = _floors(self.ankles, fps, self.upright)
         self.standing = flat * _near(self.ankles, self.ankle_floors, fps)
         treading, self.ball_floors = self.standing, np.zeros(2)
         if self.balls is not None:
