@@ -28,7 +28,9 @@ CLASS_SEPARATOR = b"\x00\x01"
 """Stands between the name and the class of an object."""
 
 _SCALARS = {"Y": "<h", "C": "<?", "I": "<i", "F": "<f", "D": "<d", "L": "<q"}
-_ARRAYS = {"f": "<f4", "d": "<f8", "l": "<i8", "i": "<i4", "b": "?"}
+_ARRAYS = {"f": "<f4", "d": "<f8", "l": "<i8", "i": "<i4", "b": "?", "c": "u1"}
+LARGEST_ARRAY = 2**29
+"""Bytes that an array may unpack to."""
 DEEPEST = 64
 """Levels of nodes beyond which a file is taken to be malicious."""
 
@@ -46,6 +48,8 @@ class PackedArray:
         """The numbers; ``InputError`` where there are not as many as stated."""
         kind = np.dtype(_ARRAYS[self.code])
         size = self.count * kind.itemsize
+        if size > LARGEST_ARRAY:
+            raise InputError(f"expected at most {LARGEST_ARRAY} bytes in an array of the FBX file, got {size}")
         data = self.data
         if self.encoding:
             unpacker = zlib.decompressobj()
@@ -188,6 +192,8 @@ def read(path: str | os.PathLike) -> FbxFile:
         raise InputError(f"{path}: expected a binary FBX file, got {kind}; try saving it as binary FBX 7.4")
     try:
         return _Reader(data).file()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path}: expected a complete binary FBX file, could not read it ({error})") from error
 
@@ -199,7 +205,7 @@ class _Reader:
         self.data = data
         (self.version,) = struct.unpack_from("<I", data, len(MAGIC))
         if not 7000 <= self.version < 8000:
-            raise ValueError(f"version {self.version}, not 7000 to 7999")
+            raise InputError(f"expected FBX 7.0 to 7.7, got version {self.version}; try saving it as binary FBX 7.4")
         self.head = struct.Struct("<QQQB" if self.version >= 7500 else "<IIIB")
 
     def file(self) -> FbxFile:

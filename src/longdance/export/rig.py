@@ -1,7 +1,7 @@
 """A dance on somebody's own character: bones found by name, legs of its own length, feet on its own floor.
 
-What belongs here: the body of a character at rest, and the movement that its bones get. What does not: reading and
-writing the character's file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
+What belongs here: the movement that the character's bones get. What does not: its body at rest (``rig_rest``), reading
+and writing its file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
 """
 
 import re
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from longdance.errors import InputError
+from longdance.export.rig_rest import Anatomy, Rig, anatomy
 from longdance.export.takes import require_smpl
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import speeds
@@ -22,29 +23,6 @@ from longdance.motion.joint_names import match_names
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 from longdance.motion.support import stance_for_hips
-
-ANKLE_HEIGHTS = (0.01, 0.25)
-"""Metres, for legs of our length, between which the height of an ankle over a floor is believed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rig:
-    """A character's bones at rest, in its own units and axes.
-
-    ``parents`` (-1 for roots) precede children. ``matrices`` (bones, 4, 4) carry points of a bone's own space into
-    the world, for column vectors. ``found`` maps our joint names to bones. ``own_turns`` (bones, 3, 3) are the
-    rotations relative to the parent that bones have which nobody turns; they differ from those of ``matrices`` where
-    the file was saved in another pose. ``mesh_corners`` (points, 3) enclose the mesh at rest, if there is one.
-    ``floor`` is the height of the floor to dance on, None for the one that the rest pose stands on.
-    """
-
-    names: tuple[str, ...]
-    parents: tuple[int, ...]
-    matrices: np.ndarray
-    found: dict[str, int]
-    own_turns: np.ndarray
-    mesh_corners: np.ndarray | None = None
-    floor: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,21 +50,6 @@ def find_bones(names: tuple[str, ...]) -> dict[str, int]:
         return match_names(bare)
 
 
-@dataclass(frozen=True, eq=False)
-class _Anatomy:
-    """A rig upright, facing +z, left on +x, with legs as long as ours: ``turn`` (3, 3) and ``size`` lead there."""
-
-    turn: np.ndarray
-    size: float
-    places: np.ndarray
-    rotations: np.ndarray
-    pelvis: int
-    spine: tuple[int, ...]
-    neck: tuple[int, ...]
-    floor: float
-    ankle_height: float
-
-
 def dance_on_rig(motion: Motion, rig: Rig) -> RigDance:
     """The dance as the rig's bones do it.
 
@@ -95,85 +58,15 @@ def dance_on_rig(motion: Motion, rig: Rig) -> RigDance:
     on the rig's own floor, and what stands does not slide. ``InputError`` for a rig whose bones coincide.
     """
     require_smpl(motion)
-    body = _anatomy(rig, motion.skeleton)
+    body = anatomy(rig, motion.skeleton)
     own = _on_own_legs(motion, rig, body)
     return _as_bones(own, rig, body)
-
-
-# --- the rig at rest ----------------------------------------------------------------------------------------
-
-
-def _chain(parents: tuple[int, ...], bone: int) -> list[int]:
-    chain = [bone]
-    while parents[chain[-1]] >= 0:
-        chain.append(parents[chain[-1]])
-    return chain
-
-
-def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
-    """The last bone above all of some; ``InputError`` if there is none."""
-    chains = [_chain(parents, bone) for bone in bones]
-    for bone in chains[0]:
-        if all(bone in chain for chain in chains):
-            return bone
-    shown = ", ".join(names[bone] for bone in bones)
-    raise InputError(f"expected bones of one tree, got {shown}, which have no common parent")
-
-
-def _anatomy(rig: Rig, skeleton: Skeleton) -> _Anatomy:
-    if not np.isfinite(rig.matrices).all():
-        raise InputError("expected finite places of bones in the rig, got others")
-    found, points = rig.found, rig.matrices[:, :3, 3]
-    at = {name: points[bone] for name, bone in found.items()}
-    legs = [
-        np.linalg.norm(at[f"{side}_knee"] - at[f"{side}_hip"])
-        + np.linalg.norm(at[f"{side}_ankle"] - at[f"{side}_knee"])
-        for side in ("left", "right")
-    ]
-    across = at["left_hip"] - at["right_hip"]
-    upright = (at["left_shoulder"] + at["right_shoulder"] - at["left_ankle"] - at["right_ankle"]) / 2
-    arms = [np.linalg.norm(at[f"{side}_elbow"] - at[f"{side}_shoulder"]) for side in ("left", "right")]
-    if min(*legs, *arms, np.linalg.norm(across), np.linalg.norm(upright)) < 1e-6 * max(1e-6, np.abs(points).max()):
-        raise InputError("expected a rig with hips, legs and arms of some size, got bones at the same place")
-    axis = int(np.abs(upright).argmax())
-    up = np.sign(upright[axis]) * np.eye(3)[axis]
-    left = unit(across - up * (across @ up))
-    turn = np.stack((left, up, np.cross(left, up)))
-    size = skeleton.leg_length / float(np.mean(legs))
-    places = points @ turn.T * size
-    rotations = turn @ nearest_rotation(rig.matrices[:, :3, :3])
-
-    hips = [found["left_hip"], found["right_hip"]]
-    chest = _common(rig.parents, [found["left_shoulder"], found["right_shoulder"]], rig.names)
-    pelvis = _common(rig.parents, [*hips, chest], rig.names)
-    to_chest = _chain(rig.parents, chest)
-    spine = tuple(reversed(to_chest[: to_chest.index(pelvis)]))
-    to_head = _chain(rig.parents, found.get("head", found.get("neck", chest)))
-    neck = tuple(reversed(to_head[: to_head.index(chest)])) if chest in to_head else (to_head[0],)
-    ankles = np.array([places[found[f"{side}_ankle"], 1] for side in ("left", "right")]).mean()
-    floor = _floor(rig, places, turn, size, ankles)
-    stage = floor if rig.floor is None else rig.floor * size
-    return _Anatomy(turn, size, places, rotations, pelvis, spine, neck, stage, float(ankles - floor))
-
-
-def _floor(rig: Rig, places: np.ndarray, turn: np.ndarray, size: float, ankle: float) -> float:
-    """Height at which the rig stands: under its mesh, at zero, or a little below its toes or ankles."""
-    guesses = [0.0]
-    if rig.mesh_corners is not None and len(rig.mesh_corners):
-        guesses.insert(0, float((rig.mesh_corners @ turn.T * size)[:, 1].min()))
-    toes = [places[rig.found[name], 1] for name in ("left_foot", "right_foot") if name in rig.found]
-    if toes:
-        guesses.append(float(np.mean(toes)) - BALL_HEIGHT)
-    for guess in guesses:
-        if ANKLE_HEIGHTS[0] <= ankle - guess <= ANKLE_HEIGHTS[1]:
-            return guess
-    return float(ankle) - 0.08
 
 
 # --- our skeleton with the rig's legs -----------------------------------------------------------------------
 
 
-def _on_own_legs(motion: Motion, rig: Rig, body: _Anatomy) -> Motion:
+def _on_own_legs(motion: Motion, rig: Rig, body: Anatomy) -> Motion:
     """The motion on a skeleton with the rig's hips, thighs, shins and feet, which stand where ours stand."""
     source, index, found = motion.skeleton, motion.skeleton.index, rig.found
     offsets = source.offsets.copy()
@@ -224,7 +117,7 @@ def _on_own_legs(motion: Motion, rig: Rig, body: _Anatomy) -> Motion:
 # --- the rig's bones ----------------------------------------------------------------------------------------
 
 
-def _as_bones(own: Motion, rig: Rig, body: _Anatomy) -> RigDance:
+def _as_bones(own: Motion, rig: Rig, body: Anatomy) -> RigDance:
     turns = own.global_rotations()
     aligned = _alignment(rig, body, own.skeleton)
     world: dict[int, np.ndarray] = {}
@@ -246,23 +139,25 @@ def _as_bones(own: Motion, rig: Rig, body: _Anatomy) -> RigDance:
             if name in rig.found and rig.found[name] not in world:
                 put(rig.found[name], turns[:, index(name)], name)
 
-    # Whatever lies between those bones goes along with its parent; what lies above the pelvis stays.
+    # Whatever lies between those bones goes along with its parent; what lies above the pelvis stays as it was saved.
     local: dict[int, np.ndarray] = {}
     below: set[int] = {body.pelvis}
     for bone, parent in enumerate(rig.parents):
         if bone != body.pelvis and parent not in below:
             continue
         below.add(bone)
-        above = world[parent] if parent in world else body.rotations[parent] if parent >= 0 else body.turn
+        if bone == body.pelvis:
+            above = body.turn.T @ nearest_rotation(rig.nodes[parent, :3, :3]) if parent >= 0 else body.turn.T
+        else:
+            above = world[parent]
         if bone in world:
             local[bone] = np.swapaxes(above, -1, -2) @ world[bone]
         else:
-            world[bone] = above @ rig.own_turns[bone]
-    shift = np.array([0.0, body.floor, 0.0])
-    places = (own.root_position + shift) / body.size @ body.turn
+            world[bone] = above @ body.own_turns[bone]
+    places = own.root_position / body.size @ body.turn.T + body.stage * body.turn[:, 1]
     parent = rig.parents[body.pelvis]
     if parent >= 0:
-        inverse = np.linalg.inv(rig.matrices[parent])
+        inverse = np.linalg.inv(rig.nodes[parent])
         places = places @ inverse[:3, :3].T + inverse[:3, 3]
     return RigDance(local, body.pelvis, places, own.fps)
 
@@ -275,7 +170,7 @@ def _between(ladder: list[np.ndarray], step: float) -> np.ndarray:
     return rot.slerp(start, end, fraction).numpy()
 
 
-def _alignment(rig: Rig, body: _Anatomy, skeleton: Skeleton) -> dict[str | None, np.ndarray]:
+def _alignment(rig: Rig, body: Anatomy, skeleton: Skeleton) -> dict[str | None, np.ndarray]:
     """World rotations (3, 3) that carry limbs from the rig's rest pose into ours, by our joint names."""
     turns: dict[str | None, np.ndarray] = {}
     for side in ("left", "right"):

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from longdance.errors import InputError
-from longdance.export.rig import Rig, dance_on_rig, find_bones
+from longdance.export.rig import dance_on_rig, find_bones
+from longdance.export.rig_rest import Rig
 from longdance.motion.bvh import MOVING_CHANNELS, TURNING_CHANNELS, BvhFile, read_bvh, write_bvh
 from longdance.motion.motion import Motion
 
@@ -22,7 +23,9 @@ def read_bvh_rig(path: str | os.PathLike) -> tuple[BvhFile, Rig]:
     matrices[:, :3, 3] = places
     try:
         # At rest the root is often at the origin, with the feet below; in movements the floor is at zero.
-        return bvh, Rig(bvh.names, bvh.parents, matrices, find_bones(bvh.names), matrices[:, :3, :3], floor=0.0)
+        found = find_bones(bvh.names)
+        jointed = np.ones(len(places), dtype=bool)
+        return bvh, Rig(names=bvh.names, parents=bvh.parents, nodes=matrices, found=found, jointed=jointed, floor=0.0)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -1,6 +1,7 @@
 """A character given as a binary FBX file: everything in it is kept but its animations, which the dance replaces."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from longdance.errors import InputError
 from longdance.export import fbx_nodes
 from longdance.export.fbx import Objects, continuous_euler, key_times, property_row, time_mode
 from longdance.export.fbx_nodes import CLASS_SEPARATOR, FbxFile, Node, PackedArray, double, integer, long, node, text
-from longdance.export.rig import Rig, dance_on_rig, find_bones
+from longdance.export.rig import dance_on_rig, find_bones
+from longdance.export.rig_rest import Rig, box_corners
 from longdance.motion import rotations as rot
 from longdance.motion.motion import Motion
 
@@ -56,6 +58,12 @@ class _Model:
     after: np.ndarray
     rotation_offset: np.ndarray
     rotation_pivot: np.ndarray
+    inherits: int
+    """How the parent's scale is inherited: 0 RrSs, 1 RSrs, 2 Rrs, in the format's letters."""
+    jointed: bool
+    """Whether it is a bone rather than an object."""
+    geometry: np.ndarray
+    """(4, 4) of its mesh against itself."""
 
     def turn(self) -> np.ndarray:
         """(3, 3) rotation relative to the parent at rest."""
@@ -107,21 +115,71 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
     slots = {number: slot for slot, number in enumerate(order)}
     parents = tuple(slots[above[number]] if number in above else -1 for number in order)
     names = tuple(models[number].name for number in order)
-    locals_ = [models[number].matrix() for number in order]
-    matrices = np.stack(locals_)
-    for slot, parent in enumerate(parents):
-        if parent >= 0:
-            matrices[slot] = matrices[parent] @ locals_[slot]
-    for number, matrix in _bound(objects, links).items():
+    bones = [models[number] for number in order]
+    nodes = _world(bones, parents)
+    bind = np.full(nodes.shape, np.nan)
+    geometries = {int(each.properties[0][1]): each for each in objects if each.name == "Geometry"}
+    corners = []
+    for number, matrix, mesh in _bound(objects, links, geometries):
         if number in slots:
-            matrices[slots[number]] = matrix
-    turns = np.stack([models[number].turn() for number in order])
-    return Rig(names, parents, matrices, find_bones(names), turns), [models[number] for number in order]
+            bind[slots[number]] = matrix
+            corners += [mesh] if mesh is not None else []
+    bound = np.isfinite(bind).all((1, 2))
+    skinned = _skinned(objects, links)
+    parts: dict[int, np.ndarray] = {}
+    for row in links:
+        if row[0] == b"OO" and row[1] in geometries and row[2] in slots and row[1] not in skinned:
+            box = _geometry_corners(geometries[row[1]])
+            if box is not None:
+                parts[slots[row[2]]] = _moved(models[row[2]].geometry, box)
+    rig = Rig(
+        names=names,
+        parents=parents,
+        nodes=nodes,
+        found=(found := find_bones(names)),
+        jointed=np.array([bone.jointed for bone in bones]) | bound,
+        bind=bind if bound[list(found.values())].any() else None,
+        up=_up_axis(file),
+        mesh_corners=np.concatenate(corners) if corners else None,
+        part_corners=parts,
+    )
+    return rig, bones
+
+
+def _world(bones: list[_Model], parents: tuple[int, ...]) -> np.ndarray:
+    """World matrices (bones, 4, 4), each inheriting the scale of what is above it in its own way."""
+    world = np.stack([bone.matrix() for bone in bones])
+    turns = [bone.turn() for bone in bones]
+    for slot, parent in enumerate(parents):
+        if parent < 0:
+            continue
+        own = world[slot].copy()
+        world[slot] = world[parent] @ own
+        turns[slot] = turns[parent] @ turns[slot]
+        if bones[slot].inherits == 2:  # the parent's scale reaches the place alone
+            world[slot, :3, :3] = turns[slot] * bones[slot].scale
+        elif bones[slot].inherits == 0:  # it comes after the turn
+            above = world[parent, :3, :3]
+            world[slot, :3, :3] = turns[slot] * np.linalg.norm(above, axis=0) * bones[slot].scale
+    return world
+
+
+def _up_axis(file: FbxFile) -> int | None:
+    """The upward axis that the file states, None for none or one that points down."""
+    table = _properties(file.find("GlobalSettings"))
+    axis, sign = table.get(b"UpAxis", [None])[0], table.get(b"UpAxisSign", [1])[0]
+    return axis if axis in (0, 1, 2) and sign == 1 else None
+
+
+def _properties(item: Node) -> dict:
+    """Values of a node's properties by name."""
+    rows = (item.find("Properties70") or Node("")).all("P")
+    return {row.properties[0][1]: row.values()[4:] or [None] for row in rows if row.properties}
 
 
 def _model(item: Node) -> _Model:
     number, full = int(item.properties[0][1]), item.properties[1][1]
-    table = {row.properties[0][1]: row.values()[4:] for row in (item.find("Properties70") or Node("")).all("P")}
+    table = _properties(item)
 
     def three(name: bytes, default: float = 0.0) -> np.ndarray:
         values = np.array(table.get(name, [default] * 3), dtype=np.float64)
@@ -129,7 +187,11 @@ def _model(item: Node) -> _Model:
             raise ValueError(f"{name.decode()} of {values.shape}")
         return values
 
-    order = int(table.get(b"RotationOrder", [0])[0])
+    order, inherits = int(table.get(b"RotationOrder", [0])[0]), int(table.get(b"InheritType", [1])[0])
+    geometry = np.eye(4)
+    geometry[:3, :3] = _euler(three(b"GeometricRotation"), 0) * three(b"GeometricScaling", 1.0)
+    geometry[:3, 3] = three(b"GeometricTranslation")
+    kind = item.properties[2][1] if len(item.properties) > 2 else b""
     return _Model(
         number=number,
         name=full.split(CLASS_SEPARATOR)[0].decode(errors="replace"),
@@ -141,20 +203,60 @@ def _model(item: Node) -> _Model:
         after=_euler(three(b"PostRotation"), 0),
         rotation_offset=three(b"RotationOffset"),
         rotation_pivot=three(b"RotationPivot"),
+        inherits=inherits,
+        jointed=kind in (b"LimbNode", b"Limb", b"Root"),
+        geometry=geometry,
     )
 
 
-def _bound(objects: list[Node], links: list[list]) -> dict[int, np.ndarray]:
-    """World matrices (4, 4) of models as meshes were bound to them, by the clusters."""
+def _bound(
+    objects: list[Node], links: list[list], geometries: dict[int, Node]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Models, their world matrices (4, 4) as meshes were bound to them, and corners of that mesh, by the clusters."""
     clusters = {int(each.properties[0][1]): each for each in objects if each.name == "Deformer"}
-    found = {}
+    above = {row[1]: row[2] for row in links if row[0] == b"OO" and row[1] in clusters}
+    measured: set[int] = set()
     for row in links:
         link = clusters[row[2]].find("TransformLink") if row[2] in clusters else None
-        if link is not None:
-            values = link.properties[0][1]
-            values = values.values() if isinstance(values, PackedArray) else np.asarray(values)
-            found[row[1]] = values.reshape(4, 4).T.astype(np.float64)  # stored for row vectors
-    return found
+        if link is None:
+            continue
+        matrix, mesh = _matrix(link), None
+        geometry = above.get(above.get(row[2]))  # the cluster's skin, and its geometry
+        inside = clusters[row[2]].find("Transform")
+        if geometry in geometries and geometry not in measured and inside is not None:
+            measured.add(geometry)
+            box = _geometry_corners(geometries[geometry])
+            mesh = None if box is None else _moved(matrix @ _matrix(inside), box)
+        yield row[1], matrix, mesh
+
+
+def _skinned(objects: list[Node], links: list[list]) -> set[int]:
+    """Geometries that a deformer belongs to."""
+    deformers = {int(each.properties[0][1]) for each in objects if each.name == "Deformer"}
+    return {row[2] for row in links if row[1] in deformers and row[2] not in deformers}
+
+
+def _matrix(item: Node) -> np.ndarray:
+    """(4, 4) for column vectors; it is stored for row vectors."""
+    return _numbers(item).reshape(4, 4).T.astype(np.float64)
+
+
+def _numbers(item: Node) -> np.ndarray:
+    values = item.properties[0][1]
+    return values.values() if isinstance(values, PackedArray) else np.asarray(values)
+
+
+def _geometry_corners(geometry: Node) -> np.ndarray | None:
+    """Corners (8, 3) of the box around a mesh."""
+    vertices = geometry.find("Vertices")
+    if vertices is None or not vertices.properties:
+        return None
+    points = _numbers(vertices).reshape(-1, 3)
+    return box_corners(points.min(0), points.max(0)) if len(points) else None
+
+
+def _moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def _highest_id(file: FbxFile) -> int:

@@ -1,19 +1,17 @@
 """A character given as a GLB or VRM file: everything in it is kept but its animations, which the dance replaces."""
 
-import json
 import os
-import struct
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
-from longdance.export.glb import FLOAT, GlbBuilder, add_animation
+from longdance.export.glb import GlbBuilder, add_animation
+from longdance.export.gltf_file import position_bounds, read_glb, read_numbers
 from longdance.export.naming import NAMINGS
-from longdance.export.rig import Rig, dance_on_rig, find_bones
+from longdance.export.rig import dance_on_rig, find_bones
+from longdance.export.rig_rest import Rig, box_corners, upwards
 from longdance.files import atomic_write
-from longdance.motion.filters import nearest_rotation
 from longdance.motion.joint_names import REQUIRED
 from longdance.motion.motion import Motion
 
@@ -37,34 +35,6 @@ def save_on_glb(motion: Motion, rig_path: str | os.PathLike, path: str | os.Path
     add_animation(builder, name, motion.fps, tracks)
     with atomic_write(path) as temporary:
         temporary.write_bytes(builder.content())
-
-
-def read_glb(path: str | os.PathLike) -> tuple[dict, bytes]:
-    """The document and the binary chunk of a GLB file; ``InputError`` names the file."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: expected a readable GLB file ({error.strerror})") from error
-    try:
-        magic, version, _ = struct.unpack_from("<4sII", data)
-        if magic != b"glTF" or version != 2:
-            raise InputError(f"{path}: expected a GLB file of glTF 2.0, got something else; try exporting it as .glb")
-        chunks: dict[bytes, bytes] = {}
-        at = 12
-        while at < len(data):
-            length, kind = struct.unpack_from("<I4s", data, at)
-            if at + 8 + length > len(data):
-                raise ValueError("it is cut short")
-            chunks.setdefault(kind, data[at + 8 : at + 8 + length])
-            at += 8 + length
-        document = json.loads(chunks[b"JSON"])
-    except (struct.error, KeyError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected a complete GLB file, could not read it ({error})") from error
-    buffers = document.get("buffers", []) if isinstance(document, dict) else None
-    if not isinstance(buffers, list) or any(not isinstance(each, dict) or "uri" in each for each in buffers):
-        raise InputError(f"{path}: expected a GLB file that holds all its data; try exporting it as one .glb")
-    return document, chunks.get(b"BIN\0", b"")
 
 
 def glb_rig(document: dict, chunk: bytes) -> tuple[Rig, list[int]]:
@@ -100,39 +70,74 @@ def _rig(document: dict, chunk: bytes) -> tuple[Rig, list[int]]:
     if not found:
         candidates = sorted(set(joints)) or list(range(len(order)))
         # Nodes above the skeleton count as well: some skins leave the hips out.
-        chains = {bone for joint in candidates for bone in _upwards(parents, joint)}
+        chains = {bone for joint in candidates for bone in upwards(parents, joint)}
         candidates = sorted(chains)
         by_name = find_bones(tuple(names[slot] for slot in candidates))
         found = {joint: candidates[place] for joint, place in by_name.items()}
     elif missing := [joint for joint in REQUIRED if joint not in found]:
         raise InputError(f"expected a VRM humanoid with all its limbs, got one without {', '.join(missing)}")
 
-    # 3. The pose that the mesh was bound in, where the nodes have another one.
-    corners = []
-    for number, skin in enumerate(skins):
-        if "inverseBindMatrices" not in skin:
-            continue
-        own = [slots[joint] for joint in skin["joints"]]
-        inverse = read_floats(document, chunk, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(-1, -2)
-        base = own.index(found["left_hip"]) if found["left_hip"] in own else 0
-        frame = matrices[own[base]] @ inverse[base]
-        bound = frame @ np.linalg.inv(inverse[: len(own)])
-        scale = np.abs(bound[:, :3, 3]).max() + 1e-9
-        if found["left_hip"] in own and np.abs(bound - matrices[own])[:, :3, 3].max() > 1e-3 * scale:
-            matrices[own] = bound
-            for slot, parent in enumerate(parents):
-                if slot not in own and parent >= 0:
-                    matrices[slot] = matrices[parent] @ locals_[slot]
-        corners += [_corners(low, high) @ frame[:3, :3].T + frame[:3, 3] for low, high in _boxes(document, number)]
-    turns = nearest_rotation(locals_[:, :3, :3])
-    return Rig(names, parents, matrices, found, turns, np.concatenate(corners) if corners else None), order
+    # 3. The pose that the mesh was bound in.
+    bind, corners = _bound(document, chunk, slots, matrices, found)
+    parts: dict[int, list[np.ndarray]] = {}
+    for node, entry in enumerate(nodes):
+        if "mesh" in entry and "skin" not in entry:
+            parts.setdefault(slots[node], []).extend(_mesh_corners(document, chunk, entry["mesh"]))
+    jointed = np.zeros(len(order), dtype=bool)
+    jointed[joints] = True
+    for slot, parent in enumerate(parents):
+        jointed[slot] |= parent >= 0 and jointed[parent]
+    rig = Rig(
+        names=names,
+        parents=parents,
+        nodes=matrices,
+        found=found,
+        jointed=jointed,
+        bind=bind,
+        up=1,
+        mesh_corners=corners,
+        part_corners={slot: np.concatenate(boxes) for slot, boxes in parts.items()},
+    )
+    return rig, order
 
 
-def _upwards(parents: tuple[int, ...], slot: int) -> list[int]:
-    chain = [slot]
-    while parents[chain[-1]] >= 0:
-        chain.append(parents[chain[-1]])
-    return chain
+def _bound(
+    document: dict, chunk: bytes, slots: dict[int, int], nodes: np.ndarray, found: dict[str, int]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """World matrices (bones, 4, 4) as the skins were bound, and corners of what is bound; None where nothing is.
+
+    Every skin has a space of its own. All are led into that of the skin with most of our joints.
+    """
+    skins: list[tuple[dict[int, np.ndarray], list[np.ndarray]]] = []
+    for number, skin in enumerate(document.get("skins", [])):
+        if "inverseBindMatrices" in skin:
+            inverse = read_numbers(document, chunk, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(-1, -2)
+            own = [slots[joint] for joint in skin["joints"]]
+            boxes: list[np.ndarray] = []
+            for entry in document["nodes"]:
+                if entry.get("skin") == number and "mesh" in entry:
+                    boxes += _mesh_corners(document, chunk, entry["mesh"])
+            skins.append((dict(zip(own, np.linalg.inv(inverse[: len(own)]), strict=True)), boxes))
+    ours = set(found.values())
+    skins.sort(key=lambda skin: -len(ours & set(skin[0])))
+    if not skins or not ours & set(skins[0][0]):
+        return None, None
+    bind = np.full(nodes.shape, np.nan)
+    corners: list[np.ndarray] = []
+    for own, boxes in skins:
+        shared = [bone for bone in own if np.isfinite(bind[bone]).all()]
+        if np.isnan(bind).all():
+            lead = np.eye(4)
+        elif shared:
+            lead = bind[shared[0]] @ np.linalg.inv(own[shared[0]])
+        else:  # as the nodes have them against each other
+            one, known = next(iter(own)), int(np.flatnonzero(np.isfinite(bind).all((1, 2)))[0])
+            lead = bind[known] @ np.linalg.inv(nodes[known]) @ nodes[one] @ np.linalg.inv(own[one])
+        for bone, matrix in own.items():
+            if bone not in shared:
+                bind[bone] = lead @ matrix
+        corners += [box @ lead[:3, :3].T + lead[:3, 3] for box in boxes]
+    return bind, np.concatenate(corners) if corners else None
 
 
 def _local(node: dict) -> np.ndarray:
@@ -164,33 +169,13 @@ def _split_matrix(node: dict) -> None:
     node["scale"] = scale.tolist()
 
 
-def read_floats(document: dict, chunk: bytes, accessor_index: int) -> np.ndarray:
-    """The numbers of an accessor of floats that lie close together; ``ValueError`` for any other."""
-    accessor = document["accessors"][accessor_index]
-    view = document["bufferViews"][accessor["bufferView"]]
-    width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}[accessor["type"]]
-    if accessor["componentType"] != FLOAT or view.get("byteStride", 4 * width) != 4 * width or "sparse" in accessor:
-        raise ValueError("matrices that are no plain floats")
-    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    if start < 0 or accessor["count"] < 0:
-        raise ValueError("data that begins before its start")
-    return np.frombuffer(chunk, "<f4", accessor["count"] * width, start).astype(np.float64)
-
-
-def _boxes(document: dict, skin: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Lowest and highest coordinates of the meshes bound to a skin."""
+def _mesh_corners(document: dict, chunk: bytes, mesh: int) -> list[np.ndarray]:
+    """Corners (8, 3) of the boxes around a mesh's parts."""
     found = []
-    for node in document["nodes"]:
-        if node.get("skin") == skin and "mesh" in node:
-            for primitive in document["meshes"][node["mesh"]]["primitives"]:
-                accessor = document["accessors"][primitive["attributes"]["POSITION"]]
-                if "min" in accessor and "max" in accessor:
-                    found.append((np.array(accessor["min"], float), np.array(accessor["max"], float)))
+    for primitive in document["meshes"][mesh]["primitives"]:
+        if "POSITION" in primitive["attributes"]:
+            found.append(box_corners(*position_bounds(document, chunk, primitive["attributes"]["POSITION"])))
     return found
-
-
-def _corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.array([[(low, high)[(corner >> axis) & 1][axis] for axis in range(3)] for corner in range(8)])
 
 
 def _vrm_bones(document: dict) -> dict[str, int]:

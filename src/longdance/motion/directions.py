@@ -83,6 +83,10 @@ def _cube_rotations() -> np.ndarray:
     return np.array(found)
 
 
+CUBE_ROTATIONS = _cube_rotations()
+"""(24, 3, 3) the rotations that map axes to axes."""
+
+
 def calibrated(
     rotations: np.ndarray, reference: np.ndarray, *, weights: np.ndarray | None = None, snap: float = 0.0
 ) -> np.ndarray | None:
@@ -96,10 +100,9 @@ def calibrated(
         return None
     constant = nearest_rotation(mean)
     if snap:
-        cube = _cube_rotations()
-        distance = turn_angle(cube, constant)
+        distance = turn_angle(CUBE_ROTATIONS, constant)
         if distance.min() < snap:
-            constant = cube[distance.argmin()]
+            constant = CUBE_ROTATIONS[distance.argmin()]
     return rotations @ constant
 
 

@@ -1,0 +1,298 @@
+"""The body of somebody's character at rest: where its bones are when nobody has posed it, and how it stands.
+
+A file holds its bones twice. The mesh is bound to them in one pose, the bind pose, and the file's nodes have whatever
+pose it was saved in. Limbs are told from the bind pose; what lies above the pelvis is not animated and stays as the
+nodes have it.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from longdance.errors import InputError
+from longdance.motion.directions import CUBE_ROTATIONS, turn_angle, turn_between, unit
+from longdance.motion.filters import nearest_rotation
+from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
+
+ANKLE_HEIGHTS = (0.01, 0.25)
+"""Metres, for legs of our length, between which the height of an ankle over a floor is believed."""
+NEAR_FLOOR = 0.35
+"""Of a leg's length: how far from its feet, as saved, the floor of a character may be."""
+LIMB_JOINTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rig:
+    """A character's bones, in the file's units and axes, for column vectors; ``parents`` (-1 for roots) come first.
+
+    ``nodes`` (bones, 4, 4) carry points of a bone's own space into the world as the file was saved. ``bind``
+    (bones, 4, 4) carry them to where the mesh was bound, in a space of its own, NaN for bones that no mesh is bound to;
+    None for a file without such a mesh. ``found`` maps our joint names to bones. ``jointed`` (bones,) are bones, the
+    others objects that were placed in a scene. ``up`` is the file's upward axis, 0 to 2, if it states one.
+    ``mesh_corners`` (points, 3) enclose the bound mesh in that space; ``part_corners`` maps bones to points in their
+    own space that enclose what hangs on them rigidly. ``floor`` is the height of the floor to dance on, None for the
+    one that the character stands on.
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    nodes: np.ndarray
+    found: dict[str, int]
+    jointed: np.ndarray
+    bind: np.ndarray | None = None
+    up: int | None = None
+    mesh_corners: np.ndarray | None = None
+    part_corners: dict[int, np.ndarray] | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """A rig upright, facing +z, left on +x, with legs as long as ours.
+
+    ``places`` (bones, 3) and world ``rotations`` (bones, 3, 3) at rest; ``turn`` (3, 3) leads back to the directions of
+    the file's world, ``size`` is how many times larger the rig is here than in the file. ``stage`` is the height of the
+    floor in the file's world, in its units, along its upward axis. ``own_turns`` (bones, 3, 3) are rotations relative
+    to the parent as saved. ``ankle_height`` is over the floor.
+    """
+
+    places: np.ndarray
+    rotations: np.ndarray
+    turn: np.ndarray
+    size: float
+    stage: float
+    pelvis: int
+    spine: tuple[int, ...]
+    neck: tuple[int, ...]
+    own_turns: np.ndarray
+    ankle_height: float
+
+
+def upwards(parents: tuple[int, ...], bone: int) -> list[int]:
+    """The bone, its parent, and so on to the root."""
+    chain = [bone]
+    while parents[chain[-1]] >= 0:
+        chain.append(parents[chain[-1]])
+    return chain
+
+
+def box_corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(8, 3) corners of the box between its lowest and highest (3,)."""
+    return np.array([[(low, high)[(corner >> axis) & 1][axis] for axis in range(3)] for corner in range(8)])
+
+
+def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
+    """The last bone above all of some; ``InputError`` if there is none."""
+    chains = [upwards(parents, bone) for bone in bones]
+    for bone in chains[0]:
+        if all(bone in chain for chain in chains):
+            return bone
+    shown = ", ".join(names[bone] for bone in bones)
+    raise InputError(f"expected bones of one tree, got {shown}, which have no common parent")
+
+
+def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
+    """The rig at rest. ``InputError`` for bones that coincide or have no common parent."""
+    if not np.isfinite(rig.nodes).all():
+        raise InputError("expected finite places of bones in the rig, got others")
+    found = rig.found
+    chest = _common(rig.parents, [found["left_shoulder"], found["right_shoulder"]], rig.names)
+    pelvis = _common(rig.parents, [found["left_hip"], found["right_hip"], chest], rig.names)
+    to_chest = upwards(rig.parents, chest)
+    spine = tuple(reversed(to_chest[: to_chest.index(pelvis)]))
+    to_head = upwards(rig.parents, found.get("head", found.get("neck", chest)))
+    neck = tuple(reversed(to_head[: to_head.index(chest)])) if chest in to_head else (to_head[0],)
+    limbs = [
+        found[f"{side}_{joint}"] for side in ("left", "right") for joint in LIMB_JOINTS if f"{side}_{joint}" in found
+    ]
+    own_turns = _own_turns(rig)
+    bind = _whole_bind(rig, pelvis)
+    rotations, places = _posed_at_rest(rig, bind, own_turns, pelvis, {pelvis, *spine, *neck, *limbs})
+
+    at = {name: places[bone] for name, bone in found.items()}
+    _refuse_small(at, places)
+    upright = (at["left_shoulder"] + at["right_shoulder"] - at["left_ankle"] - at["right_ankle"]) / 2
+    axis = int(np.abs(upright).argmax())
+    up = np.sign(upright[axis]) * np.eye(3)[axis]
+    across = at["left_hip"] - at["right_hip"]
+    left = unit(across - up * (across @ up))
+    turn = np.stack((left, up, np.cross(left, up)))
+    leg = _leg(at)
+    size = skeleton.leg_length / leg
+    scale = leg / _leg({name: bind[bone, :3, 3] for name, bone in found.items()}) if rig.bind is not None else 1.0
+    # The pelvis is where it was bound, so that heights are those over the zero of the bind pose.
+    places = places + scale * bind[pelvis, :3, 3]
+    ours = places @ turn.T * size
+    corners = _corners(rig, rotations, places, scale)
+    ankles = float(np.mean([ours[found[f"{side}_ankle"], 1] for side in ("left", "right")]))
+    floor = _floor(found, ours, None if corners is None else corners @ turn.T * size, ankles)
+    stand = _Stand.of(rig, bind, pelvis, up, leg)
+    if rig.floor is not None:
+        stage = rig.floor
+    elif rig.bind is None:
+        stage = floor / size
+    else:
+        stage = stand.floor(rig, floor / size, up, ankles / size)
+    return Anatomy(
+        places=ours,
+        rotations=turn @ rotations,
+        turn=stand.turn @ turn.T,
+        size=size,
+        stage=stage,
+        pelvis=pelvis,
+        spine=spine,
+        neck=neck,
+        own_turns=own_turns,
+        ankle_height=ankles - floor,
+    )
+
+
+def _leg(at: dict[str, np.ndarray]) -> float:
+    """Length of a leg, on average."""
+    pairs = [(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in (("hip", "knee"), ("knee", "ankle"))]
+    return float(sum(np.linalg.norm(at[b] - at[a]) for a, b in pairs)) / 2
+
+
+def _refuse_small(at: dict[str, np.ndarray], places: np.ndarray) -> None:
+    parts = [at["left_hip"] - at["right_hip"]]
+    for side in ("left", "right"):
+        chain = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
+        parts += [at[b] - at[a] for a, b in pairwise(chain)]
+        parts.append(at[f"{side}_elbow"] - at[f"{side}_shoulder"])
+    parts.append(at["left_shoulder"] + at["right_shoulder"] - at["left_ankle"] - at["right_ankle"])
+    if min(np.linalg.norm(part) for part in parts) < 1e-6 * max(1e-6, np.abs(places).max()):
+        raise InputError("expected a rig with hips, legs and arms of some size, got bones at the same place")
+
+
+def _own_turns(rig: Rig) -> np.ndarray:
+    """(bones, 3, 3) rotations relative to the parent as the file was saved."""
+    turns = nearest_rotation(rig.nodes[:, :3, :3])
+    above = np.stack([turns[parent] if parent >= 0 else np.eye(3) for parent in rig.parents])
+    return np.swapaxes(above, -1, -2) @ turns
+
+
+def _whole_bind(rig: Rig, pelvis: int) -> np.ndarray:
+    """(bones, 4, 4) the bind pose; the nodes' own where there is none or it says nothing."""
+    if rig.bind is None:
+        return rig.nodes
+    bind = rig.bind.copy()
+    known = np.isfinite(bind).all((1, 2))
+    if not known[pelvis]:  # some skins leave the hips out: as it is against what hangs on it
+        for bone, parent in enumerate(rig.parents):
+            if parent == pelvis and known[bone]:
+                bind[pelvis] = bind[bone] @ np.linalg.inv(rig.nodes[bone]) @ rig.nodes[pelvis]
+                break
+    for bone, parent in enumerate(rig.parents):
+        if not np.isfinite(bind[bone]).all():
+            moved = parent >= 0 and np.isfinite(bind[parent]).all()
+            bind[bone] = bind[parent] @ np.linalg.inv(rig.nodes[parent]) @ rig.nodes[bone] if moved else rig.nodes[bone]
+    return bind
+
+
+def _posed_at_rest(
+    rig: Rig, bind: np.ndarray, own_turns: np.ndarray, pelvis: int, animated: set[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """World rotations (bones, 3, 3) and places (bones, 3) from the pelvis, of the body in its bind pose.
+
+    Bones that are animated are turned as they were bound; all others stay against their parents as saved, and every
+    bone is as far from its parent as it was saved.
+    """
+    rotations = nearest_rotation(bind[:, :3, :3])
+    places = np.zeros((len(rotations), 3))
+    below = {pelvis}
+    for bone, parent in enumerate(rig.parents):
+        if parent not in below:
+            continue
+        below.add(bone)
+        if bone not in animated:
+            rotations[bone] = rotations[parent] @ own_turns[bone]
+        step = np.linalg.inv(rig.nodes[parent])[:3] @ np.append(rig.nodes[bone, :3, 3], 1.0)
+        scale = np.linalg.norm(rig.nodes[parent, :3, :3], axis=0)
+        places[bone] = places[parent] + rotations[parent] @ (scale * step)
+    return rotations, places
+
+
+def _corners(rig: Rig, rotations: np.ndarray, places: np.ndarray, scale: float) -> np.ndarray | None:
+    """(points, 3) that enclose the character at rest."""
+    boxes = [] if rig.mesh_corners is None else [rig.mesh_corners * scale]
+    for bone, corners in (rig.part_corners or {}).items():
+        if places[bone].any():  # below the pelvis
+            stretch = np.linalg.norm(rig.nodes[bone, :3, :3], axis=0)
+            boxes.append(places[bone] + (corners * stretch) @ rotations[bone].T)
+    return np.concatenate(boxes) if boxes else None
+
+
+def _floor(found: dict[str, int], places: np.ndarray, corners: np.ndarray | None, ankle: float) -> float:
+    """Height at which the rig stands: under its mesh, at zero, or a little below its toes or ankles."""
+    guesses = [0.0] if corners is None else [float(corners[:, 1].min()), 0.0]
+    toes = [places[found[name], 1] for name in ("left_foot", "right_foot") if name in found]
+    if toes:
+        guesses.append(float(np.mean(toes)) - BALL_HEIGHT)
+    for guess in guesses:
+        if ANKLE_HEIGHTS[0] <= ankle - guess <= ANKLE_HEIGHTS[1]:
+            return guess
+    return ankle - 0.08
+
+
+@dataclass(frozen=True, eq=False)
+class _Stand:
+    """How the space of the bind pose stands in the file's world.
+
+    ``turn`` (3, 3) leads from it into the world, upright along ``up`` (3,). ``moved`` (4, 4) does so exactly where
+    pelvis and ankles are as they were bound, else it is None. ``origin`` is the height of the object that the bones
+    are in, ``leg`` the length of a leg in the world.
+    """
+
+    turn: np.ndarray
+    up: np.ndarray
+    moved: np.ndarray | None
+    origin: float
+    leg: float
+
+    @classmethod
+    def of(cls, rig: Rig, bind: np.ndarray, pelvis: int, up: np.ndarray, leg: float) -> "_Stand":
+        """Bones are posed and their turn is snapped to axes; objects are placed and keep their heading."""
+        if rig.bind is None:
+            return cls(np.eye(3), up, np.eye(4), 0.0, leg)
+        bones = [rig.found[name] for name in ("left_ankle", "right_ankle")]
+        moves = rig.nodes[[pelvis, *bones]] @ np.linalg.inv(bind[[pelvis, *bones]])
+        apart = np.abs(moves[1:] @ bind[bones] - moves[:1] @ bind[bones])[:, :3, 3].max()
+        unposed = bool(apart < 1e-3 * leg)
+        fit = nearest_rotation(moves[0][:3, :3]) if unposed else _fitted(rig, bind)
+        world_up = fit @ up
+        axis = int(np.abs(world_up).argmax()) if unposed or rig.up is None else rig.up
+        world_up = (np.sign(world_up[axis]) if unposed or rig.up is None else 1.0) * np.eye(3)[axis]
+        objects = [bone for bone in upwards(rig.parents, pelvis)[1:] if not rig.jointed[bone]]
+        placed = rig.nodes[objects[0]] if objects else np.eye(4)
+        choices = nearest_rotation(placed[:3, :3]) @ CUBE_ROTATIONS
+        choices = choices[choices @ up @ world_up > np.cos(np.radians(2))]
+        if not len(choices):
+            choices = CUBE_ROTATIONS[CUBE_ROTATIONS @ up @ world_up > 0.5]
+        turn = choices[turn_angle(choices, fit).argmin()]
+        turn = turn_between(turn @ up, world_up) @ turn
+        upright = unposed and turn_angle(turn, fit) < np.radians(1)
+        return cls(turn, world_up, moves[0] if upright else None, float(placed[:3, 3] @ world_up), leg)
+
+    def floor(self, rig: Rig, floor: float, up: np.ndarray, ankle: float) -> float:
+        """Height in the world of the floor that the rig stands on; ``floor`` and ``ankle`` are those when bound."""
+        feet = [rig.nodes[rig.found[f"{side}_ankle"], :3, 3] @ self.up for side in ("left", "right")]
+        about = float(min(feet)) - (ankle - floor)
+        guesses = []
+        if abs(floor) < 0.05 * self.leg:
+            guesses += [self.origin, 0.0]
+        if self.moved is not None:
+            scale = np.cbrt(abs(np.linalg.det(self.moved[:3, :3])))
+            bound = floor * up / max(scale, 1e-12)
+            guesses.append(float((self.moved[:3, :3] @ bound + self.moved[:3, 3]) @ self.up))
+        for guess in (*guesses, self.origin, 0.0):
+            if abs(guess - about) < NEAR_FLOOR * self.leg:
+                return guess
+        return about
+
+
+def _fitted(rig: Rig, bind: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) that carries the joints as they were bound nearest to where they were saved."""
+    bones = list(rig.found.values())
+    one, two = (matrices[bones, :3, 3] - matrices[bones, :3, 3].mean(0) for matrices in (bind, rig.nodes))
+    return nearest_rotation(two.T @ one)
