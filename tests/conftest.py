@@ -32,6 +32,16 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of files that failed once, beside the checkout; tests that use it skip where it is missing."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "cases"
+    folder = Path(os.environ.get("LONGDANCE_SHARED_CASES", default))
+    if not folder.is_dir():
+        pytest.skip(f"no files that failed once at {folder}")
+    return folder
+
+
 def swaying(frames: int, fps: float, *, tempo_hz: float = 1.0, phase: float = 0.0):
     """A made-up dance: weight shifts, swinging arms and bending knees at one tempo, feet near the floor."""
     from longdance.motion.motion import Motion

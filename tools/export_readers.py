@@ -180,7 +180,7 @@ def parse_fbx(path: Path) -> list:
     data = path.read_bytes()
     assert data[:18] == b"Kaydara FBX Binary"
     plain = {"Y": "<h", "C": "<?", "I": "<i", "F": "<f", "D": "<d", "L": "<q"}
-    arrays = {"f": "<f4", "d": "<f8", "l": "<i8", "i": "<i4", "b": "?"}
+    arrays = {"f": "<f4", "d": "<f8", "l": "<i8", "i": "<i4", "b": "?", "c": "u1"}
 
     def value(at):
         kind, at = chr(data[at]), at + 1
@@ -247,6 +247,8 @@ class Fbx:
         above = {child: parent for child, parent, _ in links if child in models and (parent in models or not parent)}
         self.world: dict[int, np.ndarray] = {0: np.tile(np.eye(4), (frames, 1, 1))}
 
+        turns = {0: np.eye(3)}
+
         def world(number: int) -> np.ndarray:
             if number not in self.world:
                 rows = _table(models[number][2])
@@ -264,7 +266,11 @@ class Fbx:
                 turned = before @ Rotation.from_euler(order, turn, degrees=True).as_matrix() @ after.T
                 local[:, :3, :3] = turned * stretch
                 local[:, :3, 3] = place
-                self.world[number] = world(above.get(number, 0)) @ local
+                parent = above.get(number, 0)
+                self.world[number] = made = world(parent) @ local
+                turns[number] = turns[parent] @ turned
+                if rows.get("InheritType", [1])[0] == 2:  # scale reaches the place alone
+                    made[:, :3, :3] = turns[number] * stretch
             return self.world[number]
 
         unit = self.settings["UnitScaleFactor"] / 100

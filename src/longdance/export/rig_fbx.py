@@ -116,7 +116,11 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
     parents = tuple(slots[above[number]] if number in above else -1 for number in order)
     names = tuple(models[number].name for number in order)
     bones = [models[number] for number in order]
+    found = find_bones(names)
     nodes = _world(bones, parents)
+    unscaled = _world(bones, parents, scaled=False)
+    if not _plausible(nodes, found) and _plausible(unscaled, found):
+        nodes = unscaled
     bind = np.full(nodes.shape, np.nan)
     geometries = {int(each.properties[0][1]): each for each in objects if each.name == "Geometry"}
     corners = []
@@ -136,7 +140,7 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
         names=names,
         parents=parents,
         nodes=nodes,
-        found=(found := find_bones(names)),
+        found=found,
         jointed=np.array([bone.jointed for bone in bones]) | bound,
         bind=bind if bound[list(found.values())].any() else None,
         up=_up_axis(file),
@@ -146,22 +150,33 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
     return rig, bones
 
 
-def _world(bones: list[_Model], parents: tuple[int, ...]) -> np.ndarray:
-    """World matrices (bones, 4, 4), each inheriting the scale of what is above it in its own way."""
+def _world(bones: list[_Model], parents: tuple[int, ...], *, scaled: bool = True) -> np.ndarray:
+    """World matrices (bones, 4, 4), each inheriting the scale of what is above it in its own way.
+
+    Unless ``scaled``, a bone's own scale is left out, as Blender has it.
+    """
+    scales = [bone.scale if scaled or not bone.jointed else np.ones(3) for bone in bones]
     world = np.stack([bone.matrix() for bone in bones])
     turns = [bone.turn() for bone in bones]
     for slot, parent in enumerate(parents):
+        world[slot, :3, :3] = turns[slot] * scales[slot]
         if parent < 0:
             continue
-        own = world[slot].copy()
-        world[slot] = world[parent] @ own
+        world[slot] = world[parent] @ world[slot]
         turns[slot] = turns[parent] @ turns[slot]
-        if bones[slot].inherits == 2:  # the parent's scale reaches the place alone
-            world[slot, :3, :3] = turns[slot] * bones[slot].scale
+        above = np.linalg.norm(world[parent, :3, :3], axis=0)
+        if bones[slot].inherits == 2:  # the parent's own scale reaches the place alone
+            world[slot, :3, :3] = turns[slot] * (above / scales[parent] * scales[slot])
         elif bones[slot].inherits == 0:  # it comes after the turn
-            above = world[parent, :3, :3]
-            world[slot, :3, :3] = turns[slot] * np.linalg.norm(above, axis=0) * bones[slot].scale
+            world[slot, :3, :3] = turns[slot] * (above * scales[slot])
     return world
+
+
+def _plausible(nodes: np.ndarray, found: dict[str, int]) -> bool:
+    """Whether the hips are less than five legs from the middle of the world."""
+    hip, knee, ankle = (nodes[found[f"left_{joint}"], :3, 3] for joint in ("hip", "knee", "ankle"))
+    leg = np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee)
+    return bool(np.linalg.norm(hip) < 5 * leg)
 
 
 def _up_axis(file: FbxFile) -> int | None:

@@ -17,8 +17,8 @@ from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
 ANKLE_HEIGHTS = (0.01, 0.25)
 """Metres, for legs of our length, between which the height of an ankle over a floor is believed."""
-NEAR_FLOOR = 0.35
-"""Of a leg's length: how far from its feet, as saved, the floor of a character may be."""
+NEAR_FLOOR, NEAR_FLOOR_POSED = 0.35, 0.8
+"""Of a leg's length: how far from the floor of the world a character may stand, or be posed, that is meant for it."""
 LIMB_JOINTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
 
 
@@ -28,8 +28,9 @@ class Rig:
 
     ``nodes`` (bones, 4, 4) carry points of a bone's own space into the world as the file was saved. ``bind``
     (bones, 4, 4) carry them to where the mesh was bound, in a space of its own, NaN for bones that no mesh is bound to;
-    None for a file without such a mesh. ``found`` maps our joint names to bones. ``jointed`` (bones,) are bones, the
-    others objects that were placed in a scene. ``up`` is the file's upward axis, 0 to 2, if it states one.
+    None for a file without such a mesh. ``found`` maps our
+    joint names to bones. ``jointed`` (bones,) are bones, the others objects that were placed in a scene. ``up`` is the
+    file's upward axis, 0 to 2, if it states one.
     ``mesh_corners`` (points, 3) enclose the bound mesh in that space; ``part_corners`` maps bones to points in their
     own space that enclose what hangs on them rigidly. ``floor`` is the height of the floor to dance on, None for the
     one that the character stands on.
@@ -119,8 +120,8 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     left = unit(across - up * (across @ up))
     turn = np.stack((left, up, np.cross(left, up)))
     leg = _leg(at)
-    size = skeleton.leg_length / leg
     scale = leg / _leg({name: bind[bone, :3, 3] for name, bone in found.items()}) if rig.bind is not None else 1.0
+    size = skeleton.leg_length / leg
     # The pelvis is where it was bound, so that heights are those over the zero of the bind pose.
     places = places + scale * bind[pelvis, :3, 3]
     ours = places @ turn.T * size
@@ -128,12 +129,7 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     ankles = float(np.mean([ours[found[f"{side}_ankle"], 1] for side in ("left", "right")]))
     floor = _floor(found, ours, None if corners is None else corners @ turn.T * size, ankles)
     stand = _Stand.of(rig, bind, pelvis, up, leg)
-    if rig.floor is not None:
-        stage = rig.floor
-    elif rig.bind is None:
-        stage = floor / size
-    else:
-        stage = stand.floor(rig, floor / size, up, ankles / size)
+    stage = stand.floor(rig, floor / size, up, ankles / size) if rig.floor is None else rig.floor
     return Anatomy(
         places=ours,
         rotations=turn @ rotations,
@@ -259,7 +255,7 @@ class _Stand:
         moves = rig.nodes[[pelvis, *bones]] @ np.linalg.inv(bind[[pelvis, *bones]])
         apart = np.abs(moves[1:] @ bind[bones] - moves[:1] @ bind[bones])[:, :3, 3].max()
         unposed = bool(apart < 1e-3 * leg)
-        fit = nearest_rotation(moves[0][:3, :3]) if unposed else _fitted(rig, bind)
+        fit = nearest_rotation(moves[0][:3, :3]) if unposed else _turned(rig, bind, pelvis)
         world_up = fit @ up
         axis = int(np.abs(world_up).argmax()) if unposed or rig.up is None else rig.up
         world_up = (np.sign(world_up[axis]) if unposed or rig.up is None else 1.0) * np.eye(3)[axis]
@@ -275,24 +271,21 @@ class _Stand:
         return cls(turn, world_up, moves[0] if upright else None, float(placed[:3, 3] @ world_up), leg)
 
     def floor(self, rig: Rig, floor: float, up: np.ndarray, ankle: float) -> float:
-        """Height in the world of the floor that the rig stands on; ``floor`` and ``ankle`` are those when bound."""
-        feet = [rig.nodes[rig.found[f"{side}_ankle"], :3, 3] @ self.up for side in ("left", "right")]
-        about = float(min(feet)) - (ankle - floor)
-        guesses = []
-        if abs(floor) < 0.05 * self.leg:
-            guesses += [self.origin, 0.0]
-        if self.moved is not None:
-            scale = np.cbrt(abs(np.linalg.det(self.moved[:3, :3])))
-            bound = floor * up / max(scale, 1e-12)
-            guesses.append(float((self.moved[:3, :3] @ bound + self.moved[:3, 3]) @ self.up))
-        for guess in (*guesses, self.origin, 0.0):
-            if abs(guess - about) < NEAR_FLOOR * self.leg:
-                return guess
-        return about
+        """Height in the world of the floor that the rig stands on; ``floor`` and ``ankle`` are those when bound.
+
+        The world's, or that of the object that the bones are in, unless the feet are far from it.
+        """
+        if self.moved is None:
+            feet = [rig.nodes[rig.found[f"{side}_ankle"], :3, 3] @ self.up for side in ("left", "right")]
+            about, near = float(min(feet)) - (ankle - floor), NEAR_FLOOR_POSED * self.leg
+        else:
+            scale = max(np.cbrt(abs(np.linalg.det(self.moved[:3, :3]))), 1e-12)
+            about = float((self.moved[:3, :3] @ (floor * up / scale) + self.moved[:3, 3]) @ self.up)
+            near = NEAR_FLOOR * self.leg
+        return next((guess for guess in (self.origin, 0.0) if abs(guess - about) < near), about)
 
 
-def _fitted(rig: Rig, bind: np.ndarray) -> np.ndarray:
-    """The rotation (3, 3) that carries the joints as they were bound nearest to where they were saved."""
-    bones = list(rig.found.values())
-    one, two = (matrices[bones, :3, 3] - matrices[bones, :3, 3].mean(0) for matrices in (bind, rig.nodes))
-    return nearest_rotation(two.T @ one)
+def _turned(rig: Rig, bind: np.ndarray, pelvis: int) -> np.ndarray:
+    """The rotation (3, 3) from the space of the bind pose to the world, of the bone that limbs say least about."""
+    bones = [bone for bone in upwards(rig.parents, pelvis) if np.isfinite(rig.bind[bone]).all()] or [pelvis]
+    return nearest_rotation(rig.nodes[bones[-1], :3, :3]) @ nearest_rotation(bind[bones[-1], :3, :3]).T
