@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from tests.conftest import swaying
 
-from longdance.data.paired import SMPL_LEG_LENGTH
 from longdance.features.audio import write_audio
 from longdance.motion.motion import Motion
 from longdance.motion.rotations import axis_angle_from_matrix, matrix_to_6d
 from longdance.motion.skeleton import SMPL24
+from longdance.motion.smpl_files import SMPL_LEG_LENGTH
 
 RATE = 22050
 SCALING = 93.5

@@ -236,6 +236,7 @@ def broken(document: dict, how: str) -> None:
     elif how == "names":
         for node in nodes:
             node["name"] = "bone"
+        nodes[1]["children"] = []
     elif how == "numbers as text":
         nodes[4]["translation"] = ["a", "b", "c"]
     elif how == "rotation of zero":

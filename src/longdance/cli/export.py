@@ -12,8 +12,12 @@ from longdance.errors import InputError
 
 @app.command()
 def export(
-    dances: Annotated[list[Path], typer.Argument(metavar="DANCE...", help="A dance (.npz or .bvh); several as takes.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write; its ending names the format.")],
+    dances: Annotated[
+        list[Path], typer.Argument(metavar="DANCE...", help="A dance (.npz, .bvh, .pkl, .npy); several as takes.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write; its ending names the format.")
+    ] = None,
     song: Annotated[Path | None, typer.Option(help="The song; found beside the dance if not given.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the dance's if not given.")] = None,
     naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo or vrm.")] = "smpl",
@@ -25,13 +29,36 @@ def export(
     rig: Annotated[Path | None, typer.Option(help="Your own character (.glb, .vrm, .fbx, .bvh) dances.")] = None,
     mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
+    bones: Annotated[
+        Path | None, typer.Option(help="Table (YAML) of our joints to the bones of --rig, or else of a BVH dance.")
+    ] = None,
+    write_bones: Annotated[
+        Path | None, typer.Option("--write-bones", help="Write such a table, to be corrected, as far as it is found.")
+    ] = None,
+    actor: Annotated[
+        int | None, typer.Option(min=1, help="Which of several dancers in a BVH; the first if not given.")
+    ] = None,
+    source_fps: Annotated[
+        float | None, typer.Option("--source-fps", min=0.1, max=1000, help="The dance's true frame rate.")
+    ] = None,
+    source_up: Annotated[
+        str | None, typer.Option("--source-up", help="The dance's upward axis, y or z, where its file does not say.")
+    ] = None,
 ) -> None:
     """Write a dance in another format."""
     from longdance.export.formats import export as write
     from longdance.export.sound import find_song
     from longdance.export.takes import ExportOptions
+    from longdance.motion.bone_table import read_bone_table
     from longdance.motion.motion import Motion
 
+    if write_bones is not None:
+        _write_bones(rig or dances[0], write_bones, actor)
+    if out is None:
+        if write_bones is None:
+            raise typer.BadParameter("expected a file to write; give -o FILE")
+        return
+    table = None if bones is None else read_bone_table(bones)
     options = ExportOptions(
         naming=naming,
         up=up,
@@ -43,19 +70,31 @@ def export(
         unit=unit,
         wav=wav,
         rig=rig,
+        bones=table if rig is not None else None,
     )
     motions: dict[str, Motion] = {}
     for path in dances:
         name = unused(path.stem if len(dances) > 1 else out.stem, motions)
-        motions[name] = Motion.load(path)
+        own_table = table if rig is None else None
+        motions[name] = Motion.load(path, fps=source_fps, up=source_up, actor=actor, bones=own_table)
     song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
     with progress_bar(out.name) as progress:
         try:
             written = write(motions, out, options=options, song_path=song, progress=progress)
         except InputError as error:
-            if any(str(path) in str(error) for path in (*dances, out)):
+            if any(str(path) in str(error) for path in (*dances, out, *([] if rig is None else [rig]))):
                 raise
             # A dance that reads well may still not be what the format needs.
             raise InputError(f"{', '.join(map(str, dances))}: {error}") from error
     for path in written:
         typer.echo(path)
+
+
+def _write_bones(source: Path, table: Path, actor: int | None) -> None:
+    """Write a table of the bones of a character or a BVH dance, with what is found among them."""
+    from longdance.export.formats import rig_joints
+    from longdance.motion.bone_table import write_bone_table
+
+    names, found = rig_joints(source, actor=actor)
+    write_bone_table(table, names, found)
+    typer.echo(table)

@@ -8,29 +8,20 @@ Source: Li et al. 2021 (AIST++), Tsuchida et al. 2019 (AIST); windows and counts
 """
 
 import os
-import pickle
 import re
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy._core import multiarray
 
 from longdance.data.catalogue import Genre, load_catalogue
-from longdance.data.paired import (
-    Listing,
-    PairedClip,
-    axis_angle_matrices,
-    checked,
-    find_song,
-    smpl_motion,
-    without_leaps,
-)
+from longdance.data.open import face_forward
+from longdance.data.paired import Listing, PairedClip, find_song
 from longdance.errors import InputError
 from longdance.motion.motion import Motion
+from longdance.motion.safe_pickle import read_pickle
+from longdance.motion.smpl_files import aist_motion
 
-FPS = 60.0
 MUSIC_FOLDERS = ("music", "wavs", "wav", "audio", "all_musics")
 SPLIT_FILES = {"train": "crossmodal_train.txt", "val": "crossmodal_val.txt", "test": "crossmodal_test.txt"}
 
@@ -212,26 +203,7 @@ def _lines(path: Path) -> list[str]:
 def read_motion(path: str | os.PathLike) -> Motion:
     """A sequence at 60 fps on our skeleton; ``InputError`` names the file and what is missing, misshapen or NaN."""
     path = Path(path)
-    record = read_pickle(path)
-    held = record if isinstance(record, dict) else {}
-    wanted = ("smpl_poses", "smpl_trans", "smpl_scaling")
-    missing = [key for key in wanted if not isinstance(held.get(key), np.ndarray)]
-    if missing:
-        raise InputError(
-            f"{path}: expected arrays under {', '.join(wanted)}, missing {', '.join(missing)}; try a file of motions, "
-            "not of keypoints"
-        )
-    poses = np.asarray(held["smpl_poses"])
-    if poses.ndim == 3:  # a later form of the files keeps joints apart
-        poses = poses.reshape(len(poses), -1)
-    poses = checked(path, "smpl_poses", poses, (None, 72))
-    translation = checked(path, "smpl_trans", held["smpl_trans"], (len(poses), 3))
-    scaling = checked(path, "smpl_scaling", np.atleast_1d(held["smpl_scaling"]), (1,))
-    if scaling[0] <= 0:
-        raise InputError(f"{path}: expected a positive smpl_scaling, got {scaling[0]}; try downloading it again")
-    # Dividing by the scaling leaves SMPL's mean body in metres.
-    metres = without_leaps(path, translation / scaling[0], FPS)
-    return smpl_motion(metres, axis_angle_matrices(poses.reshape(-1, 24, 3)), FPS)
+    return face_forward(aist_motion(path, read_pickle(path)))
 
 
 def spread_windows(frames: list[int], window: int, total: int) -> list[list[int]]:
@@ -255,75 +227,3 @@ def spread_windows(frames: list[int], window: int, total: int) -> list[list[int]
 def consecutive_windows(frames: int, window: int) -> list[int]:
     """First frames of the windows that follow each other; a rest is left out, a short take is one window."""
     return list(range(0, max(1, frames // window) * window, window))
-
-
-DAMAGED = (
-    *(pickle.UnpicklingError, OSError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError),
-    *(ValueError, OverflowError, MemoryError, RecursionError, struct.error, AssertionError),
-)
-"""What unpickling raises for damaged files."""
-
-
-def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    """How pickles of arrays begin; their shape and content come after."""
-    if kind is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("an array of another kind")
-    return np.ndarray(shape, np.dtype(code.decode("ascii")))
-
-
-def _array_of_bytes(
-    content: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str, axes: tuple[int, ...] | None = None
-) -> np.ndarray:
-    """How pickles of protocol 5 carry arrays; ``axes`` is the order of a transposed one's in memory."""
-    numbers = np.frombuffer(content, dtype)
-    if axes is not None:
-        return numbers.reshape(shape).transpose(axes)
-    return numbers.reshape(shape, order="F" if order == "F" else "C")
-
-
-_ALLOWED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    **{
-        (f"numpy.{core}.{module}", name): function
-        for core in ("core", "_core")  # numpy 1 and 2
-        for module, name, function in (
-            ("multiarray", "_reconstruct", _empty_array),
-            ("multiarray", "scalar", multiarray.scalar),
-            ("numeric", "_frombuffer", _array_of_bytes),
-        )
-    },
-}
-
-
-def _bytes_of_text(text: str, encoding: str) -> bytes:
-    """How pickles of protocol 2 carry bytes."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("text that does not stand for bytes")
-    return text.encode("latin1")
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads numpy arrays and plain containers, and refuses everything that would run code."""
-
-    def find_class(self, module: str, name: str):
-        if (module, name) == ("_codecs", "encode"):
-            return _bytes_of_text
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays are read")
-        return _ALLOWED[module, name]
-
-
-def read_pickle(path: str | os.PathLike) -> object:
-    """What a pickle of arrays and plain containers holds; nothing in it is executed.
-
-    ``InputError`` for damaged files and for pickles that hold anything else.
-    """
-    path = Path(path)
-    try:
-        with open(path, "rb") as file:
-            return _ArrayUnpickler(file, encoding="latin1").load()
-    except DAMAGED as error:
-        raise InputError(
-            f"{path}: expected a pickle of arrays, could not read it ({error}); try downloading it again"
-        ) from error

@@ -11,17 +11,13 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from longdance.data.catalogue import load_catalogue
-from longdance.data.paired import Listing, PairedClip, checked, find_song, smpl_motion, without_leaps
+from longdance.data.open import face_forward
+from longdance.data.paired import Listing, PairedClip, find_song
 from longdance.errors import InputError
-from longdance.motion import rotations as rot
-from longdance.motion.motion import UNREADABLE, Motion
+from longdance.motion.motion import Motion
+from longdance.motion.smpl_files import finedance_motion, read_array
 
-FPS = 30.0
-BODY_JOINTS, ALL_JOINTS = 22, 52
 MUSIC_FOLDERS = ("music_wav", "music")
 
 LICENCE = (
@@ -136,19 +132,4 @@ def _clip(path: Path, split: str, songs: list[Path], source: Path) -> PairedClip
 def read_motion(path: str | os.PathLike) -> Motion:
     """A dance at 30 fps on our skeleton; ``InputError`` names the file and what is missing, misshapen or NaN."""
     path = Path(path)
-    try:
-        values = np.load(path, allow_pickle=False)
-    except UNREADABLE as error:
-        raise InputError(f"{path}: expected an npy file ({error}); try downloading it again") from error
-    if isinstance(values, np.ndarray) and values.ndim == 2 and values.shape[1] == 4 + 3 + 6 * ALL_JOINTS:
-        values = values[:, 4:]  # with the contacts that FineDance's own preparation puts in front
-    values = checked(path, "the array", np.asarray(values), (None, 3 + 6 * ALL_JOINTS))
-    sixd = values[:, 3:].reshape(-1, ALL_JOINTS, 6)[:, :BODY_JOINTS]
-    lengths = np.linalg.norm(sixd.reshape(-1, BODY_JOINTS, 2, 3), axis=-1)
-    if lengths.min() < 0.1:
-        frame = int(np.unravel_index(lengths.argmin(), lengths.shape)[0])
-        raise InputError(
-            f"{path}: expected rotations in 6D, got a row of zeros in frame {frame}; try downloading it again"
-        )
-    rotations = rot.matrix_from_6d(torch.from_numpy(sixd)).numpy()
-    return smpl_motion(without_leaps(path, values[:, :3], FPS), rotations, FPS)
+    return face_forward(finedance_motion(path, read_array(path)))

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from longdance.data.aistpp import FPS as AIST_FPS
-from longdance.data.aistpp import read_motion, read_pickle
-from longdance.data.paired import FLOOR_PERCENTILE, checked
+from longdance.data.aistpp import read_motion
 from longdance.errors import InputError
 from longdance.metrics.contact import ANKLES, BALLS
 from longdance.metrics.joints import JOINT_COUNTS, UP
 from longdance.motion.filters import interpolate, low_pass, sample_times
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
+from longdance.motion.safe_pickle import read_pickle
 from longdance.motion.skeleton import SMPL24
+from longdance.motion.smpl_files import AIST_FPS, FLOOR_PERCENTILE, checked
 
 ENDINGS = (".npz", ".bvh", ".pkl", ".npy")
 EDGE_FPS = 30.0

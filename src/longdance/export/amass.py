@@ -13,6 +13,7 @@ from longdance.export.takes import Z_UP
 from longdance.files import atomic_write
 from longdance.motion import rotations as rot
 from longdance.motion.motion import Motion
+from longdance.motion.smpl_files import OWN_SKELETON
 
 BODY_JOINTS, SMPLH_JOINTS, SHAPE_NUMBERS, SOFT_TISSUE_NUMBERS = 22, 52, 16, 8
 
@@ -36,6 +37,8 @@ def save_amass(motion: Motion, path: str | os.PathLike) -> None:
         # Both spellings are in use: AMASS of SMPL-H and of SMPL-X.
         "mocap_framerate": np.float64(motion.fps),
         "mocap_frame_rate": np.float64(motion.fps),
+        # For ourselves, so that the path comes back as it was; other readers pass over it.
+        "skeleton": np.array(OWN_SKELETON),
     }
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)

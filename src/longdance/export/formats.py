@@ -10,9 +10,10 @@ from longdance.export.endings import format_of, stem_of
 from longdance.export.fbx import save_fbx
 from longdance.export.glb import save_glb, save_vrma
 from longdance.export.naming import NAMINGS
-from longdance.export.rig_bvh import save_on_bvh
-from longdance.export.rig_fbx import save_on_fbx
-from longdance.export.rig_glb import save_on_glb
+from longdance.export.rig import guess_bones
+from longdance.export.rig_bvh import bvh_bones, save_on_bvh
+from longdance.export.rig_fbx import fbx_bones, save_on_fbx
+from longdance.export.rig_glb import glb_bones, save_on_glb
 from longdance.export.sound import beat_times, save_stretch, song_start
 from longdance.export.takes import ExportOptions, Take, as_take, body, bvh_file, common_takes, prepared
 from longdance.motion.bvh import write_bvh
@@ -98,7 +99,13 @@ def export(
     return written
 
 
-RIG_ENDINGS = {".glb": (".glb", ".vrm"), ".vrm": (".vrm", ".glb"), ".fbx": (".fbx",), ".bvh": (".bvh",)}
+RIG_ENDINGS = {
+    ".glb": (".glb", ".vrm"),
+    ".vrm": (".vrm", ".glb"),
+    ".gltf": (".glb",),
+    ".fbx": (".fbx",),
+    ".bvh": (".bvh",),
+}
 """Endings of a character's file, and what the file with its dance may end in."""
 
 
@@ -116,7 +123,12 @@ def _export_on_rig(
     if path.suffix.lower() not in possible:
         raise InputError(f"{path}: expected an ending of the character's kind, {' or '.join(possible)}")
     plain = ExportOptions(
-        fps=options.fps, in_place=options.in_place, loop=options.loop, wav=options.wav, rig=options.rig
+        fps=options.fps,
+        in_place=options.in_place,
+        loop=options.loop,
+        wav=options.wav,
+        rig=options.rig,
+        bones=options.bones,
     )
     if options != plain:
         raise InputError(f"{path}: expected a character to keep its own names, axes and mesh; leave out those options")
@@ -129,17 +141,35 @@ def _export_on_rig(
         raise InputError(f"{path}: expected another name than the character's own; it would be overwritten")
     dance = prepared(motions[0], options)
     if rig.suffix.lower() == ".bvh":
-        save_on_bvh(dance, rig, path)
+        save_on_bvh(dance, rig, path, bones=options.bones)
     elif rig.suffix.lower() == ".fbx":
-        save_on_fbx(dance, rig, path, name=path.stem)
+        save_on_fbx(dance, rig, path, name=path.stem, bones=options.bones)
     else:
-        save_on_glb(dance, rig, path, name=path.stem)
+        save_on_glb(dance, rig, path, name=path.stem, bones=options.bones)
     written = [path]
     if options.wav and song_path is not None:
         beside = path.with_suffix(".wav")
         save_stretch(dance, song_path, beside)
         written.append(beside)
     return written
+
+
+def rig_joints(
+    rig: str | os.PathLike, *, actor: int | None = None
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names of a character's bones, and which of our joints are found among them, all or not.
+
+    ``actor``, from 1, chooses among several dancers of a BVH file.
+    """
+    path = Path(rig)
+    ending = path.suffix.lower()
+    if ending not in RIG_ENDINGS:
+        raise InputError(f"{path}: expected a character ending in {', '.join(RIG_ENDINGS)}, got {ending or 'none'}")
+    if ending == ".bvh":
+        names, parents, places = bvh_bones(path, actor=actor)
+    else:
+        names, parents, places = fbx_bones(path) if ending == ".fbx" else glb_bones(path)
+    return names, guess_bones(names, parents, places)
 
 
 def _write_takes(

@@ -5,13 +5,13 @@ and writing its file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 
-from longdance.errors import InputError
 from longdance.export.rig_rest import Anatomy, Rig, anatomy
 from longdance.export.takes import require_smpl
 from longdance.motion import rotations as rot
@@ -19,7 +19,7 @@ from longdance.motion.contacts import speeds
 from longdance.motion.directions import apply, turn_about, turn_between, unit
 from longdance.motion.filters import low_pass, nearest_rotation
 from longdance.motion.ik import detect_contacts, lock_feet, reach_ankles
-from longdance.motion.joint_names import match_names
+from longdance.motion.joint_names import guess_names, missing_joints, require_joints
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 from longdance.motion.support import stance_for_hips
@@ -36,18 +36,27 @@ class RigDance:
     fps: float
 
 
-def find_bones(names: tuple[str, ...]) -> dict[str, int]:
-    """Our joint names to bones by their names; numbers that programs add to all names are looked through.
+def guess_bones(
+    names: tuple[str, ...],
+    parents: tuple[int, ...],
+    places: np.ndarray,
+    table: Mapping[str, str] | None = None,
+) -> dict[str, int]:
+    """Our joint names to bones by table, names and tree, as many as are found.
 
-    ``InputError`` lists what is missing.
+    ``places`` (bones, 3) are those at rest. Numbers that programs add to all names are looked through.
     """
-    try:
-        return match_names(names)
-    except InputError:
-        bare = tuple(re.sub(r"[_.]\d+$", "", name) for name in names)
-        if bare == names:
-            raise
-        return match_names(bare)
+    bare = tuple(re.sub(r"[_.]\d+$", "", name) for name in names)
+    if not table and missing_joints(guess_names(names)) and not missing_joints(guess_names(bare)):
+        return guess_names(bare)
+    return guess_names(names, parents, places, table)
+
+
+def find_bones(
+    names: tuple[str, ...], parents: tuple[int, ...], places: np.ndarray, table: Mapping[str, str] | None = None
+) -> dict[str, int]:
+    """All that a dance needs of ``guess_bones``, by ``places`` (bones, 3) too; ``InputError`` lists what is missing."""
+    return require_joints(names, guess_bones(names, parents, places, table))
 
 
 def dance_on_rig(motion: Motion, rig: Rig) -> RigDance:

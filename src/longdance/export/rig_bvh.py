@@ -1,6 +1,7 @@
 """A character given as a BVH file: its hierarchy and rest pose are kept, its movement is replaced."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,29 +13,41 @@ from longdance.motion.bvh import MOVING_CHANNELS, TURNING_CHANNELS, BvhFile, rea
 from longdance.motion.motion import Motion
 
 
-def read_bvh_rig(path: str | os.PathLike) -> tuple[BvhFile, Rig]:
-    """The file and its bones at rest, where nothing is turned. ``InputError`` names the file."""
-    bvh = read_bvh(path)
-    places = bvh.offsets.copy()
-    for joint, parent in enumerate(bvh.parents):
-        if parent >= 0:
-            places[joint] += places[parent]
+def bvh_bones(
+    path: str | os.PathLike, *, actor: int | None = None
+) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray]:
+    """Names, parents and places (bones, 3) at rest of a file's joints, of one ``actor`` from 1."""
+    bvh = read_bvh(path, actor=actor)
+    return bvh.names, bvh.parents, bvh.rest_places()
+
+
+def bvh_rig(bvh: BvhFile, bones: Mapping[str, str] | None = None) -> Rig:
+    """The bones of a file at rest, where nothing is turned."""
+    places = bvh.rest_places()
     matrices = np.tile(np.eye(4), (len(places), 1, 1))
     matrices[:, :3, 3] = places
-    try:
+    return Rig(
+        names=bvh.names,
+        parents=bvh.parents,
+        nodes=matrices,
+        found=find_bones(bvh.names, bvh.parents, places, bones),
+        jointed=np.ones(len(places), dtype=bool),
         # At rest the root is often at the origin, with the feet below; in movements the floor is at zero.
-        found = find_bones(bvh.names)
-        jointed = np.ones(len(places), dtype=bool)
-        return bvh, Rig(names=bvh.names, parents=bvh.parents, nodes=matrices, found=found, jointed=jointed, floor=0.0)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        floor=0.0,
+    )
 
 
-def save_on_bvh(motion: Motion, rig_path: str | os.PathLike, path: str | os.PathLike) -> None:
+def save_on_bvh(
+    motion: Motion,
+    rig_path: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    bones: Mapping[str, str] | None = None,
+) -> None:
     """Write the dance on the skeleton of a BVH file, in that file's units and axes."""
-    bvh, rig = read_bvh_rig(rig_path)
+    bvh = read_bvh(rig_path)
     try:
-        dance = dance_on_rig(motion, rig)
+        dance = dance_on_rig(motion, bvh_rig(bvh, bones))
     except InputError as error:
         raise InputError(f"{rig_path}: {error}") from error
     positions = np.repeat(bvh.offsets[None], motion.frames, axis=0)

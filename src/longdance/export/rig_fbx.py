@@ -1,7 +1,7 @@
 """A character given as a binary FBX file: everything in it is kept but its animations, which the dance replaces."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,27 @@ ANIMATION_KINDS = ("AnimationStack", "AnimationLayer", "AnimationCurveNode", "An
 MOST_MODELS = 20_000
 
 
-def save_on_fbx(motion: Motion, rig_path: str | os.PathLike, path: str | os.PathLike, *, name: str = "dance") -> None:
+def fbx_bones(path: str | os.PathLike) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray]:
+    """Names, parents and places (bones, 3) as saved of a file's models."""
+    try:
+        models, parents, _ = _tree(fbx_nodes.read(path))
+    except DAMAGED as error:
+        raise InputError(f"{path}: expected an FBX file by the rules, got one with a wrong entry ({error})") from error
+    return tuple(model.name for model in models), parents, _world(models, parents)[:, :3, 3]
+
+
+def save_on_fbx(
+    motion: Motion,
+    rig_path: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    name: str = "dance",
+    bones: Mapping[str, str] | None = None,
+) -> None:
     """Write the character dancing. ``InputError`` names the file and what is wrong with it."""
     file = fbx_nodes.read(rig_path)
     try:
-        rig, models = fbx_rig(file)
+        rig, models = fbx_rig(file, bones)
         dance = dance_on_rig(motion, rig)
         objects = Objects(first_id=_highest_id(file) + 1)
         layer, times = objects.add_stack(name, motion.frames, motion.fps), key_times(motion.frames, motion.fps)
@@ -88,15 +104,19 @@ def _euler(degrees: np.ndarray, order: int) -> np.ndarray:
     return rot.matrix_from_euler(torch.from_numpy(angles.copy()), letters).numpy()
 
 
-def fbx_rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
-    """The bones of a file at rest: as the mesh was bound, or else as the nodes are."""
+DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, np.linalg.LinAlgError)
+
+
+def fbx_rig(file: FbxFile, table: Mapping[str, str] | None = None) -> tuple[Rig, list[_Model]]:
+    """The bones of a file, and its models. ``table`` maps our joint names to models where these are not found."""
     try:
-        return _rig(file)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+        return _rig(file, table)
+    except DAMAGED as error:
         raise InputError(f"expected an FBX file by the rules, got one with a wrong entry ({error})") from error
 
 
-def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
+def _tree(file: FbxFile) -> tuple[list[_Model], tuple[int, ...], list[list]]:
+    """The models of a file, parents before children, and all connections."""
     objects = file.find("Objects").children
     models = {int(each.properties[0][1]): _model(each) for each in objects if each.name == "Model"}
     if len(models) > MOST_MODELS:
@@ -114,10 +134,16 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
         raise ValueError("models that are their own parents")
     slots = {number: slot for slot, number in enumerate(order)}
     parents = tuple(slots[above[number]] if number in above else -1 for number in order)
-    names = tuple(models[number].name for number in order)
-    bones = [models[number] for number in order]
-    found = find_bones(names)
+    return [models[number] for number in order], parents, links
+
+
+def _rig(file: FbxFile, table: Mapping[str, str] | None) -> tuple[Rig, list[_Model]]:
+    bones, parents, links = _tree(file)
+    objects = file.find("Objects").children
+    names = tuple(bone.name for bone in bones)
+    slots = {bone.number: slot for slot, bone in enumerate(bones)}
     nodes = _world(bones, parents)
+    found = find_bones(names, parents, nodes[:, :3, 3], table)
     unscaled = _world(bones, parents, scaled=False)
     if not _plausible(nodes, found) and _plausible(unscaled, found):
         nodes = unscaled
@@ -135,7 +161,7 @@ def _rig(file: FbxFile) -> tuple[Rig, list[_Model]]:
         if row[0] == b"OO" and row[1] in geometries and row[2] in slots and row[1] not in skinned:
             box = _geometry_corners(geometries[row[1]])
             if box is not None:
-                parts[slots[row[2]]] = _moved(models[row[2]].geometry, box)
+                parts[slots[row[2]]] = _moved(bones[slots[row[2]]].geometry, box)
     rig = Rig(
         names=names,
         parents=parents,

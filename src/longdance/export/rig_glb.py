@@ -1,6 +1,7 @@
 """A character given as a GLB or VRM file: everything in it is kept but its animations, which the dance replaces."""
 
 import os
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -18,11 +19,30 @@ from longdance.motion.motion import Motion
 MOST_NODES = 20_000
 
 
-def save_on_glb(motion: Motion, rig_path: str | os.PathLike, path: str | os.PathLike, *, name: str = "dance") -> None:
+def glb_bones(path: str | os.PathLike) -> tuple[tuple[str, ...], tuple[int, ...], np.ndarray]:
+    """Names, parents and places (bones, 3) as saved of a file's nodes."""
+    document, _ = read_glb(path)
+    try:
+        _, parents, names, matrices = _tree(document)
+    except DAMAGED as error:
+        raise InputError(
+            f"{path}: expected a glTF document by the rules, got one with a wrong entry ({error})"
+        ) from error
+    return names, parents, matrices[:, :3, 3]
+
+
+def save_on_glb(
+    motion: Motion,
+    rig_path: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    name: str = "dance",
+    bones: Mapping[str, str] | None = None,
+) -> None:
     """Write the character dancing. ``InputError`` names the file and what is wrong with it."""
     document, chunk = read_glb(rig_path)
     try:
-        rig, nodes = glb_rig(document, chunk)
+        rig, nodes = glb_rig(document, chunk, bones)
         dance = dance_on_rig(motion, rig)
     except InputError as error:
         raise InputError(f"{rig_path}: {error}") from error
@@ -37,20 +57,26 @@ def save_on_glb(motion: Motion, rig_path: str | os.PathLike, path: str | os.Path
         temporary.write_bytes(builder.content())
 
 
-def glb_rig(document: dict, chunk: bytes) -> tuple[Rig, list[int]]:
-    """The bones of a document at rest, and their nodes. ``InputError`` for documents that break the rules."""
+DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, np.linalg.LinAlgError)
+
+
+def glb_rig(document: dict, chunk: bytes, table: Mapping[str, str] | None = None) -> tuple[Rig, list[int]]:
+    """The bones of a document, and their nodes. ``InputError`` for documents that break the rules.
+
+    ``table`` maps our joint names to nodes where these are not found by themselves.
+    """
     try:
-        return _rig(document, chunk)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
+        return _rig(document, chunk, table or {})
+    except DAMAGED as error:
         raise InputError(f"expected a glTF document by the rules, got one with a wrong entry ({error})") from error
 
 
-def _rig(document: dict, chunk: bytes) -> tuple[Rig, list[int]]:
+def _tree(document: dict) -> tuple[list[int], tuple[int, ...], tuple[str, ...], np.ndarray]:
+    """The nodes, parents before children, their parents among these, names, and world matrices as saved."""
     nodes = document["nodes"]
     if len(nodes) > MOST_NODES:
         raise InputError(f"expected at most {MOST_NODES} nodes, got {len(nodes)}")
     above = {child: parent for parent, node in enumerate(nodes) for child in node.get("children", ())}
-    # 1. Parents before children.
     order, waiting = [], [node for node in range(len(nodes)) if node not in above][::-1]
     while waiting:
         order.append(waiting.pop())
@@ -60,19 +86,27 @@ def _rig(document: dict, chunk: bytes) -> tuple[Rig, list[int]]:
     slots = {node: slot for slot, node in enumerate(order)}
     parents = tuple(slots[above[node]] if node in above else -1 for node in order)
     names = tuple(str(nodes[node].get("name", f"node {node}")) for node in order)
-    locals_ = np.stack([_local(nodes[node]) for node in order])
-    matrices = _world(locals_, parents)
+    return order, parents, names, _world(np.stack([_local(nodes[node]) for node in order]), parents)
+
+
+def _rig(document: dict, chunk: bytes, table: Mapping[str, str]) -> tuple[Rig, list[int]]:
+    # 1. Parents before children.
+    nodes = document["nodes"]
+    order, parents, names, matrices = _tree(document)
+    slots = {node: slot for slot, node in enumerate(order)}
 
     # 2. Which is which: by VRM's own table, else by names, of skins' joints if there are skins.
     skins = document.get("skins", [])
     joints = [slots[joint] for skin in skins for joint in skin["joints"]]
     found = {joint: slots[node] for joint, node in _vrm_bones(document).items()}
-    if not found:
+    if not found or table:
         candidates = sorted(set(joints)) or list(range(len(order)))
         # Nodes above the skeleton count as well: some skins leave the hips out.
-        chains = {bone for joint in candidates for bone in upwards(parents, joint)}
-        candidates = sorted(chains)
-        by_name = find_bones(tuple(names[slot] for slot in candidates))
+        candidates = sorted({bone for joint in candidates for bone in upwards(parents, joint)})
+        at = {slot: place for place, slot in enumerate(candidates)} | {-1: -1}
+        own_parents = tuple(at[parents[slot]] for slot in candidates)
+        own_names = tuple(names[slot] for slot in candidates)
+        by_name = find_bones(own_names, own_parents, matrices[candidates, :3, 3], table)
         found = {joint: candidates[place] for joint, place in by_name.items()}
     elif missing := [joint for joint in REQUIRED if joint not in found]:
         raise InputError(f"expected a VRM humanoid with all its limbs, got one without {', '.join(missing)}")

@@ -6,6 +6,7 @@ file formats.
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,8 @@ class ExportOptions:
     (None: the dance's own). ``in_place`` takes the travel out. ``root_bone`` adds a bone on the floor that carries
     the travel, as game engines want for root motion. ``loop`` makes the end run into the beginning. ``mesh`` adds
     the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the
-    stretch of the song beside the file. ``rig`` is the file of a character that is to dance instead of ours.
+    stretch of the song beside the file. ``rig`` is the file of a character that is to dance instead of ours, ``bones``
+    our joint names to its bones where these are not found by themselves.
     """
 
     naming: str = "smpl"
@@ -45,6 +47,7 @@ class ExportOptions:
     unit: str | None = None
     wav: bool = False
     rig: str | os.PathLike | None = None
+    bones: Mapping[str, str] | None = None
 
 
 def prepared(motion: Motion, options: ExportOptions) -> Motion:

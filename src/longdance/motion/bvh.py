@@ -5,8 +5,9 @@ skeleton is ``longdance.motion.retarget``'s work. Position channels replace a jo
 common reader has it.
 """
 
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ import torch
 from longdance.errors import InputError
 from longdance.files import atomic_write
 from longdance.motion import rotations as rot
+from longdance.motion.bvh_text import BvhText, read_lines
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
 
 UNITS_PER_METRE = (1.0, 100.0, 1000.0, 39.3701, 10.0)
 """Metres, centimetres, millimetres, inches, decimetres."""
-LARGEST_NUMBER = 1e9
-"""Of any unit or degrees; what calculations bear."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,14 @@ class BvhFile:
         """Number of frames."""
         return len(self.rotations)
 
+    def rest_places(self) -> np.ndarray:
+        """Places (joints, 3) while no joint is turned."""
+        places = self.offsets.copy()
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                places[joint] += places[parent]
+        return places
+
     def forward_kinematics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """World positions (frames, joints, 3), rotations (frames, joints, 3, 3), ends (frames, ends, 3)."""
         places, turns = np.empty_like(self.positions), np.empty_like(self.rotations)
@@ -64,142 +73,30 @@ class BvhFile:
         return places, turns, ends
 
 
-class _Header:
-    """The HIERARCHY section, read line by line into flat lists."""
-
-    def __init__(self, path: Path, lines: list[str]):
-        self.path, self.lines, self.at = path, lines, 0
-        self.names: list[str] = []
-        self.parents: list[int] = []
-        self.offsets: list[np.ndarray | None] = []
-        self.channels: list[tuple[str, ...]] = []
-        self.end_parents: list[int] = []
-        self.end_offsets: list[np.ndarray] = []
-        self._read()
-
-    def error(self, expected: str, line: int | None = None) -> InputError:
-        number = self.at if line is None else line
-        got = self.lines[number - 1].strip()[:60] if 0 < number <= len(self.lines) else "the end of the file"
-        return InputError(f"{self.path}, line {number}: expected {expected}, got {got!r}")
-
-    def words(self) -> list[str]:
-        """The next line that is not empty; braces at its ends become words of their own."""
-        while self.at < len(self.lines):
-            line = self.lines[self.at]
-            self.at += 1
-            words = line.replace("{", " { ").replace("}", " } ").split()
-            if words:
-                return words
-        self.at = len(self.lines) + 1
-        raise self.error("the hierarchy to be closed and a MOTION section")
-
-    def _numbers(self, words: list[str]) -> np.ndarray:
-        try:
-            values = np.array([float(word) for word in words])
-        except ValueError:
-            values = np.empty(0)
-        if values.shape != (3,) or not (np.abs(values) < LARGEST_NUMBER).all():
-            raise self.error(f"OFFSET and three numbers below {LARGEST_NUMBER:g}")
-        return values
-
-    def _read(self) -> None:
-        if not any(map(str.strip, self.lines)) or self.words()[0].upper() != "HIERARCHY":
-            raise self.error("a BVH file that starts with HIERARCHY")
-        stack: list[int] = []  # open joints; an open End Site is on top as -1
-        pending: list[str] = []
-        while True:
-            words = pending or self.words()
-            pending = []
-            key = words[0].upper()
-            if key == "MOTION":
-                if stack or not self.names:
-                    raise self.error("a complete hierarchy before MOTION")
-                return
-            if key in ("ROOT", "JOINT"):
-                if (
-                    (key == "ROOT") != (not self.names)
-                    or (stack and stack[-1] < 0)
-                    or (self.names and not stack)
-                ):
-                    raise self.error("one ROOT, and every JOINT inside it")
-                opened = "{" in words
-                name = " ".join(words[1 : words.index("{") if opened else None])
-                if not name:
-                    raise self.error(f"a name after {key}")
-                self.parents.append(stack[-1] if stack else -1)
-                self.names.append(name)
-                self.offsets.append(None)
-                self.channels.append(())
-                pending = self._open(words)
-                stack.append(len(self.names) - 1)
-            elif key == "END":
-                if not stack or stack[-1] < 0:
-                    raise self.error("an End Site inside a joint")
-                self.end_parents.append(stack[-1])
-                self.end_offsets.append(np.zeros(3))
-                pending = self._open(words)
-                stack.append(-1)
-            elif key == "OFFSET" and stack:
-                values = self._numbers(words[1:4])
-                pending = words[4:]
-                if stack[-1] < 0:
-                    self.end_offsets[-1] = values
-                else:
-                    self.offsets[stack[-1]] = values
-            elif key == "CHANNELS" and stack and stack[-1] >= 0:
-                pending = self._channels(words, stack[-1])
-            elif key == "}" and stack:
-                closed = stack.pop()
-                if closed >= 0 and self.offsets[closed] is None:
-                    raise self.error(f"an OFFSET in joint {self.names[closed]}")
-                pending = words[1:]
-            else:
-                raise self.error("JOINT, End Site, OFFSET, CHANNELS, a brace or MOTION")
-
-    def _open(self, words: list[str]) -> list[str]:
-        """Take the opening brace from this line or the next; what follows it on the line is returned."""
-        if "{" not in words:
-            words = self.words()
-            if words[0] != "{":
-                raise self.error("{")
-        return words[words.index("{") + 1 :]
-
-    def _channels(self, words: list[str], joint: int) -> list[str]:
-        try:
-            count = int(words[1])
-        except (IndexError, ValueError) as error:
-            raise self.error("CHANNELS and their number") from error
-        channels = tuple(word.lower() for word in words[2 : 2 + max(count, 0)])
-        known = all(c[:1] in "xyz" and c[1:] in ("position", "rotation") for c in channels)
-        if not 0 <= count <= 6 or len(channels) != count or not known or len(set(channels)) != count:
-            raise self.error("CHANNELS, their number, and as many of Xposition ... Zrotation")
-        self.channels[joint] = channels
-        return words[2 + count :]
-
-
-def read_bvh(path: str | os.PathLike) -> BvhFile:
+def read_bvh(path: str | os.PathLike, *, actor: int | None = None) -> BvhFile:
     """Read a BVH file: any channel order, position channels on any joint, any line ends.
 
+    Of several dancers in one file the ``actor``, from 1, is read, by default the first, which is then said in the log.
     ``InputError`` names the file and the line. The time taken is linear in the file's size.
     """
     path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: expected a readable BVH file ({error.strerror})") from error
-    lines = text.splitlines()
-    header = _Header(path, lines)
-    frames, frame_time = _motion_head(header)
-    width = sum(map(len, header.channels))
-    values = _motion_values(header, frames, width)
-
-    count = len(header.names)
-    offsets = np.array(header.offsets, dtype=np.float64)
+    text = BvhText(path, read_lines(path))
+    values, fps = text.read_motion()
+    if actor is None and len(text.actors) > 1:
+        log.warning("%s: has %d dancers, the first is read; --actor K reads another", path, len(text.actors))
+    if not 1 <= (actor or 1) <= len(text.actors):
+        raise InputError(f"{path}: expected an actor from 1 to {len(text.actors)}, got {actor}")
+    bounds = [*text.actors, len(text.names)]
+    first, stop = bounds[(actor or 1) - 1 : (actor or 1) + 1]
+    count, frames = stop - first, len(values)
+    if not sum(map(len, text.channels[first:stop])):
+        raise InputError(f"{path}: expected joints with CHANNELS, got none in actor {actor or 1}")
+    offsets = np.array(text.offsets[first:stop], dtype=np.float64)
     positions = np.repeat(offsets[None], frames, axis=0)
     rotations = np.broadcast_to(np.eye(3), (frames, count, 3, 3)).copy()
     by_order: dict[str, list[tuple[int, list[int]]]] = {}
-    column = 0
-    for joint, channels in enumerate(header.channels):
+    column = sum(map(len, text.channels[:first]))
+    for joint, channels in enumerate(text.channels[first:stop]):
         turning = []
         for channel in channels:
             if channel.endswith("position"):
@@ -212,95 +109,46 @@ def read_bvh(path: str | os.PathLike) -> BvhFile:
             by_order.setdefault(order, []).append((joint, [index for _, index in turning]))
     for order, members in by_order.items():
         angles = np.deg2rad(np.stack([values[:, columns] for _, columns in members], axis=1))
-        rotations[:, [joint for joint, _ in members]] = rot.matrix_from_euler(
-            torch.from_numpy(angles), order
-        ).numpy()
+        turns = rot.matrix_from_euler(torch.from_numpy(angles), order).numpy()
+        rotations[:, [joint for joint, _ in members]] = turns
+    ends = [end for end, parent in enumerate(text.end_parents) if first <= parent < stop]
     return BvhFile(
-        names=tuple(header.names),
-        parents=tuple(header.parents),
+        names=tuple(text.names[first:stop]),
+        parents=tuple(parent - first if parent >= 0 else -1 for parent in text.parents[first:stop]),
         offsets=offsets,
-        channels=tuple(header.channels),
-        end_parents=tuple(header.end_parents),
-        end_offsets=np.array(header.end_offsets, dtype=np.float64).reshape(-1, 3),
+        channels=tuple(text.channels[first:stop]),
+        end_parents=tuple(text.end_parents[end] - first for end in ends),
+        end_offsets=np.array([text.end_offsets[end] for end in ends], dtype=np.float64).reshape(-1, 3),
         positions=positions,
         rotations=rotations,
-        fps=_frame_rate(frame_time),
+        fps=fps,
     )
 
 
-def _motion_head(header: _Header) -> tuple[int, float]:
-    words = " ".join(header.words()).replace(":", " : ").split()
-    try:
-        if [words[0].lower(), words[1]] != ["frames", ":"]:
-            raise ValueError
-        frames = int(words[2])
-    except (IndexError, ValueError) as error:
-        raise header.error("Frames: and their number") from error
-    if frames < 1:
-        raise header.error("at least one frame")
-    words = " ".join(header.words()).replace(":", " : ").split()
-    try:
-        if [word.lower() for word in words[:3]] != ["frame", "time", ":"]:
-            raise ValueError
-        frame_time = float(words[3])
-    except (IndexError, ValueError) as error:
-        raise header.error("Frame Time: and seconds") from error
-    if not (1e-5 < frame_time < 1e4):
-        raise header.error("a frame time between 0.00001 and 10000 seconds")
-    return frames, frame_time
-
-
-def _motion_values(header: _Header, frames: int, width: int) -> np.ndarray:
-    """(frames, width) channel values; rows may be broken over several lines."""
-    if width == 0:
-        raise InputError(f"{header.path}: expected joints with CHANNELS, got none")
-    start = header.at
-    words = " ".join(header.lines[start:]).split()
-    if len(words) != frames * width:
-        raise InputError(
-            f"{header.path}, line {start + 1}: expected {frames} frames of {width} numbers, "
-            f"got {len(words)} numbers in all; the file may be cut short"
-        )
-    try:
-        values = np.array(words, dtype=np.float64)
-    except ValueError:
-        values = np.full(1, np.nan)
-    if not (np.abs(values) < LARGEST_NUMBER).all():
-        for number, line in enumerate(header.lines[start:], start + 1):
-            for word in line.split():
-                try:
-                    good = abs(float(word)) < LARGEST_NUMBER
-                except ValueError:
-                    good = False
-                if not good:
-                    raise InputError(
-                        f"{header.path}, line {number}: expected numbers below {LARGEST_NUMBER:g}, got {word[:60]!r}"
-                    )
-    return values.reshape(frames, width)
-
-
-def _frame_rate(frame_time: float) -> float:
-    """Frames per second; a whole number where the file's rounded frame time means one."""
-    fps = 1.0 / frame_time
-    whole = round(fps)
-    # Six decimals of 1/120 are off by 4e-5 of it; 23.976 is off 24 by 1e-3 and stays.
-    return float(whole) if whole and abs(fps / whole - 1) < 2e-4 else fps
-
-
-def load_bvh_motion(path: str | os.PathLike) -> Motion:
+def load_bvh_motion(
+    path: str | os.PathLike,
+    *,
+    actor: int | None = None,
+    fps: float | None = None,
+    up: str | None = None,
+    bones: dict[str, str] | None = None,
+) -> Motion:
     """A BVH file as a ``Motion`` in metres, y up.
 
     A file with exactly our joint names and a rest pose like ours is taken over as it is; any other is
-    retargeted to the SMPL24 skeleton. ``InputError`` names the file.
+    retargeted to the SMPL24 skeleton. ``actor`` chooses among several dancers, from 1; ``fps`` is the true frame rate
+    where the file's is wrong; ``up`` ("y" or "z") the upward axis where it is not what the file's rest pose tells;
+    ``bones`` maps our joint names to the file's. ``InputError`` names the file.
     """
-    bvh = read_bvh(path)
-    exact = _own_motion(bvh)
+    bvh = read_bvh(path, actor=actor)
+    bvh = bvh if fps is None else replace(bvh, fps=fps)
+    exact = _own_motion(bvh) if bones is None and up != "z" else None
     if exact is not None:
         return exact
     from longdance.motion.retarget import retarget_bvh
 
     try:
-        return retarget_bvh(bvh)
+        return retarget_bvh(bvh, up=up, bones=bones)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -311,9 +159,7 @@ def _own_motion(bvh: BvhFile) -> Motion | None:
         return None
     order = [bvh.names.index(name) for name in own.names]
     parents = tuple(order.index(bvh.parents[j]) if bvh.parents[j] >= 0 else -1 for j in order)
-    moved = any(
-        c.endswith("position") for j, row in enumerate(bvh.channels) if bvh.parents[j] >= 0 for c in row
-    )
+    moved = any(c.endswith("position") for j, row in enumerate(bvh.channels) if bvh.parents[j] >= 0 for c in row)
     if parents != own.parents or moved:
         return None
     offsets = bvh.offsets[order]

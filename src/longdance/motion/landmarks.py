@@ -1,5 +1,6 @@
 """Landmarks: world positions of named joints, with whatever orientations the source knows, y up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,9 +31,13 @@ class Landmarks:
     foot_pitch: dict[str, float] = field(default_factory=dict)
 
 
-def bvh_landmarks(bvh: BvhFile) -> Landmarks:
-    """The matched joints of a BVH file, turned y up."""
-    found = match_names(bvh.names)
+def bvh_landmarks(bvh: BvhFile, *, up: str | None = None, bones: Mapping[str, str] | None = None) -> Landmarks:
+    """The matched joints of a BVH file, turned y up.
+
+    ``up`` ("x", "y" or "z") is the upward axis where that is known, ``bones`` our joint names to the file's.
+    """
+    rest_places = bvh.rest_places()
+    found = match_names(bvh.names, bvh.parents, rest_places, bones)
     places, turns, ends = bvh.forward_kinematics()
     positions = {name: places[:, index] for name, index in found.items()}
     rotations = {name: turns[:, index] for name, index in found.items()}
@@ -52,9 +57,9 @@ def bvh_landmarks(bvh: BvhFile) -> Landmarks:
     base = up_chain[up_chain.index(pelvis) - 1] if pelvis in up_chain[1:] else chest
     rotations["pelvis"], rotations["chest"] = turns[:, pelvis], turns[:, chest]
     positions["spine_base"], positions["chest"] = places[:, base], places[:, chest]
-    rest = _rest_positions(bvh, found)
+    rest = {name: rest_places[index] for name, index in found.items()}
     landmarks = Landmarks(positions, rotations, bvh.fps, foot_pitch=_foot_pitches(rest))
-    return _turned_up(landmarks, up_axis(positions, rest))
+    return _turned_up(landmarks, up_axis(positions, rest) if up is None else "xyz".index(up))
 
 
 def _foot_pitches(rest: dict[str, np.ndarray]) -> dict[str, float]:
@@ -66,15 +71,6 @@ def _foot_pitches(rest: dict[str, np.ndarray]) -> dict[str, float]:
         if along.any() and FLAT[0] < np.degrees(pitch) < FLAT[1]:
             pitches[side] = pitch
     return pitches
-
-
-def _rest_positions(bvh: BvhFile, found: dict[str, int]) -> dict[str, np.ndarray]:
-    """Places (3,) of the matched joints while no joint is turned."""
-    places = bvh.offsets.copy()
-    for joint, parent in enumerate(bvh.parents):
-        if parent >= 0:
-            places[joint] += places[parent]
-    return {name: places[index] for name, index in found.items()}
 
 
 def _ancestors(parents: tuple[int, ...], joint: int) -> list[int]:
@@ -119,6 +115,11 @@ def _rest_axis(rest: dict[str, np.ndarray]) -> int | None:
     up = unit(trunk - legs)
     axis = int(np.abs(up).argmax())
     return axis if trunk @ legs < -0.7 and up[axis] > 0.9 else None
+
+
+def upright(landmarks: Landmarks, up: str | None = None) -> Landmarks:
+    """Landmarks of an unknown upward axis, or of ``up`` ("x", "y" or "z"), turned y up."""
+    return _turned_up(landmarks, up_axis(landmarks.positions) if up is None else "xyz".index(up))
 
 
 def _turned_up(landmarks: Landmarks, axis: int) -> Landmarks:

@@ -6,7 +6,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -160,43 +160,51 @@ class Motion:
             np.savez_compressed(file, **arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Motion":
-        """Read a dance from npz or BVH; ``InputError`` names the file and what is wrong with it."""
-        path = Path(path)
-        if not os.path.isfile(path):  # unlike the method of Path, false for a name that is too long
-            raise InputError(f"{path}: expected a dance file (.npz or .bvh), found none")
-        if path.suffix.lower() == ".bvh":
-            from longdance.motion.bvh import load_bvh_motion
+    def load(
+        cls,
+        path: str | os.PathLike,
+        *,
+        fps: float | None = None,
+        up: str | None = None,
+        actor: int | None = None,
+        bones: Mapping[str, str] | None = None,
+    ) -> "Motion":
+        """Read a dance from any file that holds one, as ``longdance.motion.dance_files.read_dance`` has it.
 
-            return load_bvh_motion(path)
-        return cls._from_arrays(_read_arrays(path), path)
+        ``InputError`` names the file and what is wrong with it.
+        """
+        from longdance.motion.dance_files import read_dance
 
-    @classmethod
-    def _from_arrays(cls, arrays: dict[str, np.ndarray], path: Path) -> "Motion":
-        missing = {"poses", "trans", "fps", "joint_names"} - arrays.keys()
-        if missing:
-            raise InputError(f"{path}: expected the keys poses, trans, fps, joint_names; missing {sorted(missing)}")
-        skeleton = _read_skeleton(arrays, path)
-        trans = _read_numbers(arrays, path, "trans", None, 3)
-        if not len(trans):
-            raise InputError(f"{path}: expected a dance with at least one frame, got none")
-        poses = _read_numbers(arrays, path, "poses", len(trans), len(skeleton), 3)
-        fps = float(_read_numbers(arrays, path, "fps"))
-        if not LOWEST_FPS < fps < HIGHEST_FPS:
-            raise InputError(f"{path}: expected fps between {LOWEST_FPS:g} and {HIGHEST_FPS:g}, got {fps:g}")
-        up = str(arrays.get("up", "y"))
-        if up != "y":
-            raise InputError(f"{path}: expected y to point up, got {up!r}; try turning the dance where it was made")
-        try:
-            meta = json.loads(str(arrays.get("meta", "{}")))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: expected JSON in the key meta ({error})") from error
-        if not isinstance(meta, dict):
-            raise InputError(f"{path}: expected a JSON object in the key meta, got {type(meta).__name__}")
-        rotations = rot.matrix_from_axis_angle(torch.from_numpy(poses)).numpy()
-        return cls(trans, rotations, fps=fps, skeleton=skeleton, meta=meta)
+        return read_dance(path, fps=fps, up=up, actor=actor, bones=bones)
 
 
+def motion_of_arrays(arrays: dict[str, np.ndarray], path: Path, *, fps: float | None = None) -> Motion:
+    """The dance of the arrays of one of our files; ``fps`` where the file's is wrong."""
+    missing = {"poses", "trans", "fps", "joint_names"} - arrays.keys()
+    if missing:
+        raise InputError(f"{path}: expected the keys poses, trans, fps, joint_names; missing {sorted(missing)}")
+    skeleton = _read_skeleton(arrays, path)
+    trans = _read_numbers(arrays, path, "trans", None, 3)
+    if not len(trans):
+        raise InputError(f"{path}: expected a dance with at least one frame, got none")
+    poses = _read_numbers(arrays, path, "poses", len(trans), len(skeleton), 3)
+    fps = float(_read_numbers(arrays, path, "fps")) if fps is None else fps
+    if not LOWEST_FPS < fps < HIGHEST_FPS:
+        raise InputError(f"{path}: expected fps between {LOWEST_FPS:g} and {HIGHEST_FPS:g}, got {fps:g}")
+    up = str(arrays.get("up", "y"))
+    if up != "y":
+        raise InputError(f"{path}: expected y to point up, got {up!r}; try turning the dance where it was made")
+    try:
+        meta = json.loads(str(arrays.get("meta", "{}")))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON in the key meta ({error})") from error
+    if not isinstance(meta, dict):
+        raise InputError(f"{path}: expected a JSON object in the key meta, got {type(meta).__name__}")
+    rotations = rot.matrix_from_axis_angle(torch.from_numpy(poses)).numpy()
+    return Motion(trans, rotations, fps=fps, skeleton=skeleton, meta=meta)
+
+
+AMASS_KEYS = ("mocap_framerate", "mocap_frame_rate", "mocap_fps", "skeleton")
 LOWEST_FPS, HIGHEST_FPS = 1e-4, 1e5
 MOST_JOINTS, MOST_NUMBERS = 1000, 2**26
 """Of a file that is read; the numbers in one array are enough for eight hours of dance at 30 fps."""
@@ -211,9 +219,9 @@ UNREADABLE = (
 """What zipfile (first row) and numpy's reader of array headers (second row) raise for damaged files."""
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a dance file, whatever they hold; nothing pickled is opened."""
-    keys = ("poses", "trans", "fps", "joint_names", "parents", "offsets", "up", "meta")
+    keys = ("poses", "trans", "fps", "joint_names", "parents", "offsets", "up", "meta", *AMASS_KEYS)
     try:
         # Not by np.load, which leaves a broken zip open and takes other kinds of files as well.
         with open(path, "rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:

@@ -6,6 +6,7 @@ nor the rest pose of the source; the legs are then set so that the feet land whe
 are.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -27,12 +28,14 @@ SLOWEST_SWIVEL = 25.0
 """Frames per second from which on a swivelled leg can be told from a quick one."""
 
 
-def retarget_bvh(bvh: BvhFile, skeleton: Skeleton = SMPL24) -> Motion:
+def retarget_bvh(
+    bvh: BvhFile, skeleton: Skeleton = SMPL24, *, up: str | None = None, bones: Mapping[str, str] | None = None
+) -> Motion:
     """A BVH file's movement on our skeleton: metres, y up, on the floor at y = 0.
 
-    ``InputError`` when the joint names are not those of a known human skeleton.
+    ``up`` and ``bones`` as for ``bvh_landmarks``. ``InputError`` when neither names nor tree are those of a human.
     """
-    return fit_landmarks(bvh_landmarks(bvh), skeleton)
+    return fit_landmarks(bvh_landmarks(bvh, up=up, bones=bones), skeleton)
 
 
 def fit_keypoints(
