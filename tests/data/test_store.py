@@ -12,8 +12,8 @@ from longdance.errors import InputError
 def test_takes_point_at_their_own_rows(small_store):
     store = Store.open(small_store)
     assert [take.clip for take in store.takes] == [f"clip{i}" for i in range(5)]
-    assert store.motion.shape == (750, 151)
-    assert store.music.shape == (750, 39)
+    assert store.motion.shape == (750, 155)
+    assert store.music.shape == (750, 12)
     for number, take in enumerate(store.takes):
         assert np.array_equal(store.motion_of(take), store.motion[150 * number : 150 * (number + 1)])
         assert np.array_equal(store.music_of(take), store.music[150 * number : 150 * (number + 1)])

@@ -268,7 +268,8 @@ ABLATIONS = (
     {"direction": "forward"},
     {"mixer": "sequential", "local": False},
     {"style_layer": False, "convolve_inputs": False, "music_mixing": 0},
-    {"text_pooling": "genre and movements", "longest_step": 0.5, "chunk": 64, "aligned_music": True, "music_gain": True},
+    {"text_pooling": "genre and movements", "longest_step": 0.5, "chunk": 64},
+    {"aligned_music": True, "music_gain": True},
 )
 
 

@@ -19,7 +19,7 @@ layouts = pytest.mark.parametrize("name", list(LAYOUTS))
 def wandering(layout, rng, frames: int = 12) -> Motion:
     joints = len(layout.skeleton)
     turns = Rotation.random(frames * joints, rng=rng).as_matrix().reshape(frames, joints, 3, 3)
-    root = np.array([0, 0.9, 0]) + np.cumsum(rng.normal(size=(frames, 3)) * 0.05, axis=0)
+    root = np.array([0, 2.5, 0]) + np.cumsum(rng.normal(size=(frames, 3)) * 0.05, axis=0)
     return Motion(root, turns, fps=60.0, skeleton=layout.skeleton)
 
 
@@ -81,6 +81,10 @@ def test_any_pose_of_a_grounded_layout_is_as_high_above_the_floor_as_its_feature
     motion = layout.decode(features.numpy(), 30.0)
     lowest = np.min([motion.joints()[:, SMPL24.index(name), 1] - rest for name, rest in REST_HEIGHTS.items()], axis=0)
     np.testing.assert_allclose(lowest, features[:, height], atol=1e-9)
+    features[:, height] = -0.3
+    sunk = layout.decode(features.numpy(), 30.0).joints()
+    lowest = np.min([sunk[:, SMPL24.index(name), 1] - rest for name, rest in REST_HEIGHTS.items()], axis=0)
+    np.testing.assert_allclose(lowest, 0, atol=1e-9)
     # Held on its hands, a body is as exactly on the floor as on its feet.
     upside_down = motion.rotations.copy()
     upside_down[:] = np.eye(3)

@@ -22,7 +22,8 @@ class Layout:
     """A motion feature vector: contacts, root position (metres), 6D rotations, in this order.
 
     In a ``grounded`` layout the root position's height is not that of the root but the clearance of the body's lowest
-    part above the floor, so that a pose which stands, kneels or lies does so exactly, whatever its joints do.
+    part above the floor, so that a pose which stands, kneels or lies does so exactly, whatever its joints do. Nothing
+    is ever below the floor: a negative clearance counts as none.
     """
 
     name: str
@@ -85,7 +86,8 @@ class Layout:
     ) -> Float[Tensor, "*axes columns"]:
         """Features of a pose without its contacts: all columns from ``root_position`` on; the inverse of ``pose``."""
         if self.grounded:
-            lowest = clearance(forward_kinematics(root_position, rotations, self.skeleton)[0], self.skeleton)
+            joints, _ = forward_kinematics(root_position, rotations, self.skeleton)
+            lowest = clearance(joints, self.skeleton).clamp(min=0)
             root_position = torch.stack((root_position[..., 0], lowest, root_position[..., 2]), -1)
         return torch.cat((root_position, rot.matrix_to_6d(rotations).flatten(-2)), -1)
 
@@ -111,7 +113,7 @@ class Layout:
     def _grounded_joints(self, features: Tensor, matrices: Tensor) -> Tensor:
         """Joints of a pose whose lowest part is as high above the floor as the features say."""
         joints = forward_kinematics(features[..., self["root_position"]], matrices, self.skeleton)[0]
-        height = features[..., self["root_position"].start + 1]
+        height = features[..., self["root_position"].start + 1].clamp(min=0)
         lift = height - clearance(joints, self.skeleton)
         return joints + torch.stack((torch.zeros_like(lift), lift, torch.zeros_like(lift)), -1)[..., None, :]
 
