@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 from common import environment, songs_in, write_report
 
-from longdance.choreography.edmg import EDMG
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
-from longdance.choreography.refine import RefineConfig
 from longdance.data.store import Store
 from longdance.evaluate.dances import of_motion
 from longdance.evaluate.measure import Protocol, measure, row
@@ -39,21 +38,20 @@ COLUMNS = {
     "foot_skating_cm_per_second": "skating cm/s",
 }
 BATCH, WINDOW = 8, 150
-TRM_ALONE = RefineConfig(meet_beats=False, lock_feet=False, cutoff=None)
 
 
-def dances(model: EDMG, songs: list[Song], refinement: RefineConfig | None, count: int) -> list:
+def dances(model: Dancer, songs: list[Song], trm: bool, count: int) -> list:
     """Measures of ``count`` dances: songs in turn, genres in turn, one seed each, the same for every row."""
     protocol = Protocol(fps=model.fps, judged=False)
     found = []
     for seed in range(count):
         song, genre = songs[seed % len(songs)], GENRES[seed // len(songs) % len(GENRES)]
-        motion = model.generate(song, genre=genre, seed=seed, refinement=refinement)
+        motion = model.generate(song, genre=genre, seed=seed, trm=trm, cleanup=False)
         found.append(measure(of_motion(motion, name=f"{genre}-{seed}"), protocol))
     return found
 
 
-def training_step_seconds(model: EDMG, *, repeats: int = 3) -> float:
+def training_step_seconds(model: Dancer, *, repeats: int = 3) -> float:
     """CPU seconds of a forward and a backward pass over a batch of windows, in bf16 where the recipe trains so."""
     network, config = model.checkpoint.network, model.checkpoint.network.config
     network.train().requires_grad_(True)
@@ -107,8 +105,8 @@ def main() -> None:
     protocol = Protocol(fps=store.fps, judged=False)
     real = [measure(dance, protocol) for dance in real_dances(store, "train")]
 
-    def measured(name: str, model: EDMG, refinement: RefineConfig | None) -> dict:
-        found = row(name, dances(model, songs, refinement, arguments.dances), real)
+    def measured(name: str, model: Dancer, trm: bool) -> dict:
+        found = row(name, dances(model, songs, trm, arguments.dances), real)
         own = {key: {"value": e.value, "margin": e.margin} for key in COLUMNS for e in (found.estimates[key],)}
         own["parameters"] = sum(p.numel() for p in model.checkpoint.network.parameters())
         own["training_step_cpu_seconds"] = training_step_seconds(model)
@@ -118,11 +116,11 @@ def main() -> None:
 
     model = load(arguments.trm)
     refined = {
-        "full": measured("full", model, TRM_ALONE),
-        "without TRM": measured("without TRM", model, None),
+        "full": measured("full", model, True),
+        "without TRM": measured("without TRM", model, False),
     }
     parts = {
-        name: measured(name, load(arguments.runs / name), None)
+        name: measured(name, load(arguments.runs / name), False)
         for name in RECIPES
         if (arguments.runs / name / "config.json").is_file()
     }

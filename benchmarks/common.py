@@ -10,10 +10,8 @@ import torch
 
 from longdance import __version__
 from longdance.data.store import Store
-from longdance.files import atomic_write
+from longdance.files import AUDIO_ENDINGS, atomic_write
 from longdance.motion.motion import Motion
-
-SONG_ENDINGS = {".ogg", ".mp3", ".wav", ".flac", ".m4a"}
 
 
 def environment() -> dict[str, str | int]:
@@ -38,7 +36,7 @@ def processor() -> str:
 
 def songs_in(folder: Path) -> list[Path]:
     """The songs of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SONG_ENDINGS)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_ENDINGS)
 
 
 def real_dances(store: Store, split: str) -> dict[str, tuple[str, Motion]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from common import songs_in, write_report
 
-from longdance.choreography.edmg import EDMG
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.errors import InputError
@@ -26,7 +26,7 @@ from longdance.metrics.genre import GenreClassifier
 from longdance.metrics.retrieval import multimodal_distance, r_precision
 
 
-def genre_table(model: EDMG, songs: list[Song], classifier: GenreClassifier, *, seeds: int) -> dict:
+def genre_table(model: Dancer, songs: list[Song], classifier: GenreClassifier, *, seeds: int) -> dict:
     """Confusion of prompted (rows) and named genres, and the accuracy with its standard error."""
     confusion: dict[str, Counter] = {}
     for genre in model.checkpoint.config.genres:
@@ -69,7 +69,7 @@ def movement_windows(store: Store, split: str) -> list[tuple[tuple[str | None, s
     ]
 
 
-def retrieval(model: EDMG, judges: Judges, songs: list[Song], *, pool: int) -> dict:
+def retrieval(model: Dancer, judges: Judges, songs: list[Song], *, pool: int) -> dict:
     """R-precision (top 3) and multimodal distance of generated dances and of real held-out clips."""
     if judges.retrieval is None:
         raise InputError(f"{judges.store.folder}: expected at least two movements in the training dances")

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from common import real_dances, songs_in, write_report
 
-from longdance.choreography.edmg import EDMG, Guidance
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
-from longdance.choreography.windows import WindowPlan
 from longdance.data.store import Store
+from longdance.diffusion.guidance import Guidance
 from longdance.features.song import Song
 from longdance.metrics.report import describe
 from longdance.motion.motion import Motion
@@ -87,14 +87,12 @@ def judge(dance: Motion, real: dict) -> dict:
     return row
 
 
-def seams(dance: Motion, model: EDMG) -> dict[str, float]:
+def seams(dance: Motion, model: Dancer) -> dict[str, float]:
     """Speed and acceleration where windows begin and end, against the 99th percentile of everywhere else.
 
     ``..._ratio`` is the mean at the seams over that percentile, ``..._beyond`` the share of seam frames above it.
     """
-    plan = WindowPlan.cover(
-        dance.frames, window=model.checkpoint.config.window, overlap=int(model.checkpoint.config.window * model.overlap)
-    )
+    plan = model.generator.plan(dance.frames)
     starts = np.arange(1, plan.count) * plan.hop
     at = np.unique(np.concatenate((starts, starts + plan.overlap)))
     velocity = np.gradient(dance.joints(), axis=0) * dance.fps
@@ -134,7 +132,8 @@ def main() -> None:
         song = Song.load(path, seconds=arguments.seconds)
         for genre, movement in PROMPTS:
             clock = time.perf_counter()
-            dance = model.generate(song, genre=genre, movement=movement, guidance=guidance)
+            weights = {"music_guidance": guidance.music, "text_guidance": guidance.text}
+            dance = model.generate(song, genre=genre, movement=movement, **weights)
             seconds = time.perf_counter() - clock
             row = {"song": path.name, "genre": genre, "movement": movement, "took_seconds": round(seconds, 1)}
             rows.append({**row, **judge(dance, real), "seams": seams(dance, model)})

@@ -15,8 +15,10 @@ import numpy as np
 from common import environment, write_report
 
 from longdance.choreography import edit
-from longdance.choreography.edmg import EDMG
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.edits.making import frames_of
 from longdance.choreography.pretrained import load
+from longdance.choreography.request import DanceRequest
 from longdance.features.song import Song
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
@@ -48,16 +50,16 @@ def compared(before: Motion, after: Motion, free: np.ndarray, joints: np.ndarray
     return found | seams(after, free)
 
 
-def operations(model: EDMG, path: Path, *, seconds: float, genre: str, other: str) -> dict:
+def operations(model: Dancer, path: Path, *, seconds: float, genre: str, other: str) -> dict:
     """Every operation on one dance."""
     song = Song.load(path, seconds=seconds)
     dance = model.generate(song, genre=genre)
     second = model.generate(song, genre=other, seed=1)
-    wish, end = edit.Wish(seed=7), dance.seconds
+    wish, end = DanceRequest(song=song, seed=7), dance.seconds
     middle = edit.nearest_beat(dance, end / 2)
 
     def within(*ranges: tuple[float, float]) -> np.ndarray:
-        return edit._frames_of(ranges, dance)
+        return frames_of(ranges, dance)
 
     stretch, long = (0.4 * end, 0.4 * end + 3), (0.2 * end, 0.8 * end)
     keys = [(0.3 * end, 0.35 * end), (0.45 * end, 0.45 * end), (0.6 * end, end)]
@@ -72,7 +74,7 @@ def operations(model: EDMG, path: Path, *, seconds: float, genre: str, other: st
         print(name, json.dumps(rows[name]), flush=True)
 
     def redo(ranges, **options):
-        return lambda: edit.redo(dance, model, song=song, stretches_of=ranges, wish=wish, **options)
+        return lambda: edit.redo(dance, model, wish, stretches=ranges, **options)
 
     upper, lower = (edit.free_joints(part, dance.skeleton) for part in ("upper", "lower"))
     row("redo 3 s", redo([stretch]), dance, within(stretch))
@@ -82,19 +84,19 @@ def operations(model: EDMG, path: Path, *, seconds: float, genre: str, other: st
     row("keep the feet", redo([stretch], keep_feet=True), dance, within(stretch))
     row(
         "in-between",
-        lambda: edit.in_between(dance, model, song=song, keys=keys, wish=wish),
+        lambda: edit.in_between(dance, model, wish, keep=keys),
         dance,
         ~within(*keys),
     )
     row(
         "another genre from here on",
-        lambda: edit.from_here_on(dance, model, song=song, at=middle, wish=edit.Wish(seed=7, genre=other)),
+        lambda: edit.from_here_on(dance, model, wish.changed(genre=other), at=middle),
         dance,
         within((middle, end)),
     )
     row(
         "go on",
-        lambda: edit.go_on(short, model, song=song, seconds=0.3 * end - 0.1, wish=wish),
+        lambda: edit.go_on(short, model, wish, seconds=0.3 * end - 0.1),
         short,
         np.arange(short.frames + round((0.3 * end - 0.1) * dance.fps)) >= short.frames,
     )
@@ -102,7 +104,7 @@ def operations(model: EDMG, path: Path, *, seconds: float, genre: str, other: st
     # Only what is before the change is compared: what follows is the second dance, moved to where the first stands.
     row(
         "blend at a beat",
-        lambda: edit.blend(dance, second, model, song=song, at=middle, wish=wish),
+        lambda: edit.blend(dance, model, wish, other=second, at=middle),
         dance.slice(0, int(np.flatnonzero(changing)[0])),
         changing,
     )

@@ -28,7 +28,7 @@ import torch
 from common import write_report
 from torch import nn
 
-from longdance.choreography.edge import MUSIC_GUIDANCE
+from longdance.choreography.generators.edge import MUSIC_GUIDANCE
 from longdance.diffusion.guidance import Guidance, guided
 from longdance.models.conditions import Conditions
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig

@@ -25,11 +25,12 @@ import torch
 from common import environment, real_dances, songs_in
 from dances import BOUNDS, judge, reference
 
-from longdance.choreography.edmg import DEFAULT_REFINEMENT
-from longdance.choreography.lodge import CueConfig, Lodge
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.generators.lodge import CueConfig
+from longdance.choreography.long.segments import SegmentPlan
 from longdance.choreography.pretrained import load
-from longdance.choreography.refine import RefineConfig, refine
-from longdance.choreography.segments import SegmentPlan
+from longdance.choreography.request import DanceRequest
+from longdance.cleanup.passage import Passage
 from longdance.data.store import Store
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.features.song import Song
@@ -64,19 +65,19 @@ def looped(path: Path, seconds: float) -> Song:
     return Song.from_samples(np.resize(samples, wanted), ANALYSIS_SAMPLE_RATE, name=path.name)
 
 
-def timed(model: Lodge, song: Song, *, device: str) -> dict[str, float]:
+def timed(model: Dancer, song: Song, *, device: str) -> dict[str, float]:
     """Seconds of both stages for a dance to the whole song, refinement apart."""
-    commission = model.commission(song, genre=model.checkpoint.config.genres[0])
+    request = DanceRequest(song=song, genre=model.checkpoint.config.genres[0], device=device)
     ended: dict[str, float] = {}
     clock = time.perf_counter()
 
     def note(done: int, total: int, what: str) -> None:
         ended[what] = time.perf_counter() - clock
 
-    (dance,) = model.generate_all([commission], refinement=None, device=device, progress=note)
+    dance = model.generate(request.raw(), progress=note)
     refining = time.perf_counter()
-    refine(dance, None, DEFAULT_REFINEMENT, beat_times=dance.meta["beat_times"])
-    plan = SegmentPlan(commission.frames, model.primitives)
+    model.cleanup.whole(Passage(dance, beat_times=np.array(dance.meta["beat_times"])))
+    plan = SegmentPlan(dance.frames, model.generator.primitives)
     return {
         "segments": len(plan.segments),
         "windows": plan.windows,
@@ -90,7 +91,8 @@ def timed(model: Lodge, song: Song, *, device: str) -> dict[str, float]:
 def one_run(arguments: argparse.Namespace) -> None:
     """Time one dance in a process of its own, whose peak memory is then that dance's."""
     seconds, rows, stretch = arguments.run
-    model = replace(load(arguments.model), rows=int(rows), stretch=int(stretch))
+    model = load(arguments.model)
+    model = replace(model, sampling=replace(model.sampling, rows=int(rows), stretch=int(stretch)))
     song = looped(songs_in(arguments.songs)[0], seconds)
     timed(model, looped(songs_in(arguments.songs)[0], 2.0), device=arguments.device)  # warm-up
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -99,7 +101,7 @@ def one_run(arguments: argparse.Namespace) -> None:
     print(json.dumps({**row, "peak_mb": round(after / 1024), "beyond_warm_up_mb": round((after - before) / 1024)}))
 
 
-def measure_time(arguments: argparse.Namespace, model: Lodge) -> dict:
+def measure_time(arguments: argparse.Namespace, model: Dancer) -> dict:
     """Latency over length and over chunk size; eight segments together against one by one."""
 
     def run(seconds: float, rows: int, stretch: int) -> dict:
@@ -109,20 +111,20 @@ def measure_time(arguments: argparse.Namespace, model: Lodge) -> dict:
         print(f"{seconds:.0f} s, rows {rows}, stretch {stretch}:", row, flush=True)
         return row
 
-    eight = (7.9 * model.primitives.segment) / model.fps
+    eight = (7.9 * model.generator.primitives.segment) / model.fps
     together, apart = run(eight, 24, 8), run(eight, 24, 1)
-    single = run(0.9 * model.primitives.segment / model.fps, 24, 1)
+    single = run(0.9 * model.generator.primitives.segment / model.fps, 24, 1)
     return {
         "threads": torch.get_num_threads(),
         "eight_segments": {"together": together, "one_by_one": apart, "one_alone": single},
-        "lengths": {f"{seconds:.0f}": run(seconds, model.rows, model.stretch) for seconds in LENGTHS},
+        "lengths": {f"{seconds:.0f}": run(seconds, model.sampling.rows, model.sampling.stretch) for seconds in LENGTHS},
         "chunks": {str(stretch): run(LENGTHS[1], min(16, stretch), stretch) for stretch in (1, 4, 16)},
     }
 
 
-def pieces(paths: Sequence[Path], model: Lodge, count: int) -> list[tuple[Song, str, int]]:
+def pieces(paths: Sequence[Path], model: Dancer, count: int) -> list[tuple[Song, str, int]]:
     """Songs of one global window with a genre and a seed each, evenly over the songs and over their length."""
-    seconds, each = model.primitives.frames / model.fps, -(-count // len(paths))
+    seconds, each = model.generator.primitives.frames / model.fps, -(-count // len(paths))
     found = []
     for path in paths:
         whole = Song.load(path)
@@ -134,26 +136,28 @@ def pieces(paths: Sequence[Path], model: Lodge, count: int) -> list[tuple[Song, 
 
 
 def danced(
-    model: Lodge, asked: list[tuple[Song, str, int]], *, refinement: RefineConfig | None, device: str, **how
+    model: Dancer, asked: list[tuple[Song, str, int]], *, cleanup: bool, device: str, **how
 ) -> list[Motion]:
     """One dance for every piece, ten at a time."""
     dances = []
     for begin in range(0, len(asked), 10):
         part = asked[begin : begin + 10]
-        batch = [model.commission(song, genre=genre, seed=seed, **how) for song, genre, seed in part]
-        dances += model.generate_all(batch, refinement=refinement, device=device)
+        how |= {"device": device, "cleanup": cleanup}
+        dances += model.generate_all([
+            DanceRequest(song=song, genre=genre, seed=seed, **how) for song, genre, seed in part
+        ])  # fmt: skip
     return dances
 
 
-def measure_soft(arguments: argparse.Namespace, model: Lodge, asked: list[tuple[Song, str, int]]) -> dict:
+def measure_soft(arguments: argparse.Namespace, model: Dancer, asked: list[tuple[Song, str, int]]) -> dict:
     """Metres between dance and soft cues over s, for every sampler."""
     curves = {}
     for sampler in STEP_RULES:
         curve = []
         for level in LEVELS:
             dances = danced(
-                replace(model, cues=CueConfig(soft_level=level)), asked[:: max(1, len(asked) // 4)][:4],
-                refinement=None, device=arguments.device, sampler=sampler, steps=STEPS[sampler],
+                model, asked[:: max(1, len(asked) // 4)][:4], cleanup=False, device=arguments.device, soft_level=level,
+                sampler=sampler, steps=STEPS[sampler],
             )  # fmt: skip
             curve.append(float(np.mean([dance.meta["soft_cue_distance"] for dance in dances])))
         curves[sampler] = {
@@ -165,15 +169,15 @@ def measure_soft(arguments: argparse.Namespace, model: Lodge, asked: list[tuple[
     return {"levels": list(LEVELS), "samplers": curves}
 
 
-def measure_seams(arguments: argparse.Namespace, model: Lodge, asked: list[tuple[Song, str, int]]) -> dict:
+def measure_seams(arguments: argparse.Namespace, model: Dancer, asked: list[tuple[Song, str, int]]) -> dict:
     """How exactly neighbours agree where hard cues hold, and acceleration over the joins against everywhere else."""
     layout, errors = model.checkpoint.layout, []
     found: dict[str, list[np.ndarray]] = {"raw": [], "refined": []}
     seams_at: list[int] = []
     for song, genre, seed in asked[:: max(1, len(asked) // 8)][:8]:
-        commission = model.commission(song, genre=genre, seed=seed)
-        (draft,) = model.draft([commission], arguments.device)
-        (raw,) = model.generate_all([commission], refinement=None, device=arguments.device)
+        request = DanceRequest(song=song, genre=genre, seed=seed, device=arguments.device)
+        (draft,) = model.generator.draft([model.prepare(request)])
+        raw = model.generate(request.raw())
         features = torch.from_numpy(layout.encode(raw))
         columns = slice(layout["root_position"].start, layout.width)
         for before, after in pairwise(draft.plan.segments):
@@ -182,7 +186,7 @@ def measure_seams(arguments: argparse.Namespace, model: Lodge, asked: list[tuple
             wanted = draft.hard[before.window, before.slot + 1].cpu()
             errors.append(float((around - wanted)[:, columns].abs().max()))
         seams_at = [draft.plan.begin(segment) for segment in draft.plan.segments[1:]]
-        (refined,) = model.generate_all([commission], device=arguments.device)
+        refined = model.generate(request)
         for name, dance in (("raw", raw), ("refined", refined)):
             acceleration = np.diff(dance.joints(), n=2, axis=0) * dance.fps**2
             found[name].append(np.linalg.norm(acceleration, axis=-1).mean(1))
@@ -234,11 +238,12 @@ def worth(dances: list[Motion], real: dict[str, dict[str, np.ndarray]]) -> dict[
     return {key: round(value, 5) for key, value in row.items()}
 
 
-def without_foot_refine(model: Lodge) -> Lodge:
+def without_foot_refine(model: Dancer) -> Dancer:
     """The same weights with the block that corrects the feet left out."""
     network = copy.deepcopy(model.checkpoint.network)
     network.config = network.config.model_copy(update={"foot_refine": False})
-    return replace(model, checkpoint=replace(model.checkpoint, network=network))
+    checkpoint = replace(model.checkpoint, network=network)
+    return replace(model, generator=replace(model.generator, checkpoint=checkpoint))
 
 
 def real_sets(store: Store) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, int]]:
@@ -262,7 +267,7 @@ def measure_equal(arguments: argparse.Namespace, asked: list[tuple[Song, str, in
         name, _, folder = named.partition("=")
         model = load(folder)
         clock = time.perf_counter()
-        dances = danced(model, asked, refinement=None, device=arguments.device)
+        dances = danced(model, asked, cleanup=False, device=arguments.device)
         rows[name] = {
             "seconds": round(time.perf_counter() - clock, 1),
             "steps": model.checkpoint.config.trained_steps,
@@ -270,18 +275,20 @@ def measure_equal(arguments: argparse.Namespace, asked: list[tuple[Song, str, in
             **worth(dances, real),
         }
         rows[f"{name}, refined"] = worth(
-            danced(model, asked, refinement=DEFAULT_REFINEMENT, device=arguments.device), real
+            danced(model, asked, cleanup=True, device=arguments.device), real
         )
         print(name, json.dumps(rows[name]), json.dumps(rows[f"{name}, refined"]), flush=True)
     return {"rows": rows}
 
 
 def measure_ablation(
-    arguments: argparse.Namespace, model: Lodge, asked: list[tuple[Song, str, int]], store: Store
+    arguments: argparse.Namespace, model: Dancer, asked: list[tuple[Song, str, int]], store: Store
 ) -> dict:
     """Every part left out in turn: raw dances, as denoising leaves them; the full model refined as well."""
     real, counts = real_sets(store)
-    models = {name: replace(model, cues=cues) for name, cues in SWITCHES.items()}
+    models = {
+        name: replace(model, generator=replace(model.generator, cues=cues)) for name, cues in SWITCHES.items()
+    }
     if getattr(model.checkpoint.network.config, "foot_refine", False):
         models["without foot refine block"] = without_foot_refine(model)
     if arguments.untuned is not None:
@@ -289,11 +296,11 @@ def measure_ablation(
     rows = {}
     for name, variant in models.items():
         clock = time.perf_counter()
-        dances = danced(variant, asked, refinement=None, device=arguments.device)
+        dances = danced(variant, asked, cleanup=False, device=arguments.device)
         rows[name] = {"seconds": round(time.perf_counter() - clock, 1), **worth(dances, real)}
         print(name, json.dumps(rows[name]), flush=True)
         if name == "full":
-            refined = danced(variant, asked, refinement=DEFAULT_REFINEMENT, device=arguments.device)
+            refined = danced(variant, asked, cleanup=True, device=arguments.device)
             rows["full, refined"] = worth(refined, real)
             print("full, refined", json.dumps(rows["full, refined"]), flush=True)
     truth = {"fid_k_lodge_train": frechet_distance(real["train"]["lodge"], real["held_out"]["lodge"])}
@@ -306,7 +313,7 @@ def measure_ablation(
     }
 
 
-def measure_long(arguments: argparse.Namespace, model: Lodge, store: Store) -> dict:
+def measure_long(arguments: argparse.Namespace, model: Dancer, store: Store) -> dict:
     """Three minutes to every song against the bounds of ``dances``."""
     real, rows = reference(real_dances(store, "train")), []
     for number, path in enumerate(songs_in(arguments.songs)):
@@ -413,9 +420,9 @@ def main() -> None:
             "long": lambda: measure_long(arguments, model, store),
         }[part]
         report |= environment() | {
-            "model": {"local": model.checkpoint.config.recipe, "global": model.choreographer.config.recipe,
+            "model": {"local": model.checkpoint.config.recipe, "global": model.generator.choreographer.config.recipe,
                       "local_steps": model.checkpoint.config.trained_steps,
-                      "global_steps": model.choreographer.config.trained_steps},
+                      "global_steps": model.generator.choreographer.config.trained_steps},
             part: measure(),
         }  # fmt: skip
         with atomic_write(arguments.out) as temporary:

@@ -7,6 +7,7 @@ for by --render. Every stage runs once, after a short dance that warms everythin
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -20,22 +21,22 @@ from unittest.mock import patch
 import torch
 from common import environment, write_report
 
-from longdance.choreography import edmg, refine
+from longdance.choreography import refinement
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
+from longdance.choreography.request import DanceRequest
+from longdance.cleanup import beats, feet, floor, root
 from longdance.features import song as songs
 from longdance.features.song import Song
 from longdance.motion.motion import Motion
 
 WITHIN = {
     songs: {"_loudness": "decoding, loudness", "_tracked_beats": "beats", "_downbeat_indices": "bars"},
-    refine: {
-        "refined_positions": "refinement module",
-        "solve_ik": "inverse kinematics",
-        "grounded": "floor",
-        "follow_feet": "path of the root",
-        "align_to_beats": "time bent to beats",
-        "lock_feet": "feet held",
-    },
+    refinement: {"refined_positions": "refinement module", "solve_ik": "inverse kinematics"},
+    floor: {"floor_height": "floor"},
+    root: {"leading_shift": "path of the root"},
+    beats: {"align_to_beats": "time bent to beats"},
+    feet: {"lock_feet": "feet held"},
 }
 """Functions that are timed where their module calls them, and what they do. Decoding is done while loudness is told."""
 START_UP = {
@@ -90,16 +91,18 @@ def start_up() -> dict[str, float]:
     return found
 
 
-def generated(model: edmg.EDMG, path: Path, seconds: float, genre: str | None, *, render: bool) -> dict:
+def generated(model: Dancer, path: Path, seconds: float, genre: str | None, *, render: bool) -> dict:
     """Every stage of a dance that is made as a whole."""
     clock = Clock()
     with clock.stage("listening"), clock.within(songs):
         song = Song.load(path, seconds=seconds)
-    commission = model.commission(song, genre=genre)
+    prepared = model.prepare(DanceRequest(song=song, genre=genre, device="cpu"))
     with clock.stage("denoising"):
-        features, found = model._dance(commission, model.on("cpu"), None)
-    with clock.stage("refinement"), clock.within(refine):
-        dance = model.deliver(commission, features, refinement=edmg.DEFAULT_REFINEMENT, found=found)
+        made = model.generator.generate(prepared, None)
+    with clock.stage("refinement"), contextlib.ExitStack() as stack:
+        for module in (refinement, floor, root, beats, feet):
+            stack.enter_context(clock.within(module))
+        dance = model.finish(prepared, made)
     with tempfile.TemporaryDirectory() as folder:
         for ending in (*FORMATS, *(("mp4",) if render else ())):
             with clock.stage(f"export {ending}"):
@@ -107,7 +110,7 @@ def generated(model: edmg.EDMG, path: Path, seconds: float, genre: str | None, *
     return {"seconds_of_dance": dance.seconds, "stages": clock.stages}
 
 
-def streamed(model: edmg.EDMG, path: Path, seconds: float, genre: str | None) -> dict:
+def streamed(model: Dancer, path: Path, seconds: float, genre: str | None) -> dict:
     """When the first frames are there, and whether playing them would ever have to wait."""
     wall, cpu = time.perf_counter(), time.process_time()
     pieces: list[Motion] = []

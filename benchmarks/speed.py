@@ -23,8 +23,9 @@ from common import write_report
 from length import NETWORKS, random_conditions, seconds_of
 from torch import nn
 
-from longdance.choreography.edmg import EDMG
-from longdance.choreography.longform import Predictor, multiplies_bf16
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.devices import placed
+from longdance.choreography.long.stretches import Predictor, multiplies_bf16
 from longdance.choreography.pretrained import load
 from longdance.diffusion.guidance import Guidance, guided
 from longdance.diffusion.noise import NoiseSchedule
@@ -42,7 +43,7 @@ def median(step, *, device: str, repeats: int) -> float:
     return statistics.median(seconds_of(step, device=device) for _ in range(repeats))
 
 
-def end_to_end(model: EDMG, song: Path, seconds: float) -> dict[str, float]:
+def end_to_end(model: Dancer, song: Path, seconds: float) -> dict[str, float]:
     """One dance from an audio file; the song is repeated until it is long enough."""
     with tempfile.TemporaryDirectory() as folder:
         audio, rate = soundfile.read(song, dtype="float32", always_2d=True)
@@ -61,9 +62,9 @@ def end_to_end(model: EDMG, song: Path, seconds: float) -> dict[str, float]:
     }
 
 
-def batches(model: EDMG, *, device: str, repeats: int, sizes: tuple[int, ...]) -> dict[int, float]:
+def batches(model: Dancer, *, device: str, repeats: int, sizes: tuple[int, ...]) -> dict[int, float]:
     """Dances side by side to seconds of dance per second, denoising alone."""
-    checkpoint = model.on(device)
+    checkpoint = placed(model.checkpoint, device)
     frames = round(WINDOW_SECONDS * model.fps)
     found = {}
     for size in sizes:

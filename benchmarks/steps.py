@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from common import environment, songs_in, write_report
 
-from longdance.choreography.edmg import EDMG
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
-from longdance.diffusion.guidance import Guidance
 from longdance.evaluate.dances import of_motion
 from longdance.evaluate.measure import Judges, Protocol, Row, measure, row
 from longdance.evaluate.songs import real_dances
@@ -76,7 +75,7 @@ def ways(plain: str, fast: str | None) -> list[Way]:
     return found
 
 
-def danced(model: EDMG, way: Way, songs: list[Song], count: int) -> tuple[list, dict[str, float]]:
+def danced(model: Dancer, way: Way, songs: list[Song], count: int) -> tuple[list, dict[str, float]]:
     """``count`` dances, songs and genres in turn, and CPU seconds per second of dance."""
     dances, denoising, everything, seconds, gaps = [], 0.0, 0.0, 0.0, []
     for seed in range(count):
@@ -90,7 +89,7 @@ def danced(model: EDMG, way: Way, songs: list[Song], count: int) -> tuple[list, 
         genre = GENRES[(seed + seed // len(GENRES)) % len(GENRES)]
         motion = model.generate(
             songs[seed % len(songs)], genre=genre, seed=seed, steps=way.steps, sampler=way.sampler,
-            guidance=Guidance(until=way.until), progress=told,
+            guidance_until=way.until, progress=told,
         )  # fmt: skip
         everything += time.process_time() - clock
         denoising += last[0] - clock
@@ -156,7 +155,7 @@ def main() -> None:
         model = load(way.model)
         dances, cost = danced(model, way, songs, arguments.dances)
         found = row(way.name, [measure(dance, protocol, judges) for dance in dances], real)
-        evaluations = way.evaluations(model.learnt_guidance is None)
+        evaluations = way.evaluations(model.sampling.guided)
         report["rows"][way.name] = values_of(found) | {"cost": cost, "evaluations": evaluations}
         print(way.name, {key: round(found.estimates[key].value, 3) for key in COLUMNS}, flush=True)
         write_report(arguments.out, report)

@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from longdance.batch import MANIFEST, Commission, Manifest, Order, Record, dance_all
+from longdance.batch import MANIFEST, Manifest, Order, Record, Task, dance_all
+from longdance.choreography.request import DanceRequest
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
@@ -29,18 +31,18 @@ def songs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def order(tiny_model):
-    return Order(model=str(tiny_model), steps=1, seconds=1.0, bpm=120.0, beat_offset=0.0, refine=False)
+    return Order(model=str(tiny_model), request=DanceRequest(steps=1, seconds=1.0, bpm=120.0, beat_offset=0.0).raw())
 
 
-def commissions(songs: Path, out: Path, names=NAMES) -> list[Commission]:
-    return [Commission(songs / f"{name}.wav", (out / name / "x.npz", out / name / "x.bvh")) for name in names]
+def tasks(songs: Path, out: Path, names=NAMES) -> list[Task]:
+    return [Task(songs / f"{name}.wav", (out / name / "x.npz", out / name / "x.bvh")) for name in names]
 
 
 @pytest.fixture(scope="module")
 def whole(order, songs, tmp_path_factory):
     """The folder of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole")
-    dance_all(order, commissions(songs, out), out)
+    dance_all(order, tasks(songs, out), out)
     return out
 
 
@@ -56,7 +58,7 @@ def dance_until_rename(order, songs, out, rename, workers) -> None:
     torch.set_num_threads(1)
     if rename:
         kill_at_rename(rename)
-    dance_all(order, commissions(songs, out), out, resume=True, workers=workers)
+    dance_all(order, tasks(songs, out), out, resume=True, workers=workers)
 
 
 def test_every_song_has_its_files_and_one_line(whole, order, songs):
@@ -87,17 +89,17 @@ def test_a_finished_batch_does_nothing_and_a_changed_song_or_setting_is_done_aga
     shutil.copytree(songs, tmp_path / "songs")
     out, told = tmp_path / "out", []
     tell = lambda record: told.append(Path(record.song).stem)  # noqa: E731
-    asked = commissions(songs, out)
+    asked = tasks(songs, out)
     dance_all(order, asked, out, resume=True, told=tell)
     assert told == []
     (out / "b" / "x.bvh").unlink()
     dance_all(order, asked, out, resume=True, told=tell)
     assert told == ["b"]
-    dance_all(order.model_copy(update={"seed": 1}), asked[:1], out, resume=True, told=tell)
+    dance_all(replace(order, request=order.request.changed(seed=1)), asked[:1], out, resume=True, told=tell)
     assert told == ["b", "a"]
     dance_all(order, asked[2:], out, told=tell)
     assert told == ["b", "a", "c"]
-    others = commissions(tmp_path / "songs", out / "others", ("a",))
+    others = tasks(tmp_path / "songs", out / "others", ("a",))
     dance_all(order, others, out, told=tell)
     shutil.copy(songs / "b.wav", tmp_path / "songs" / "a.wav")
     dance_all(order, others, out, resume=True, told=tell)
@@ -109,12 +111,12 @@ def test_a_song_that_cannot_be_read_is_recorded_and_tried_again(whole, order, so
     good = (tmp_path / "songs" / "b.wav").read_bytes()
     (tmp_path / "songs" / "b.wav").write_bytes(b"noise")
     out = tmp_path / "out"
-    records = dance_all(order, commissions(tmp_path / "songs", out), out)
+    records = dance_all(order, tasks(tmp_path / "songs", out), out)
     assert [record.state for record in records] == ["done", "failed", "done"]
     assert "b.wav" in records[1].error
     (tmp_path / "songs" / "b.wav").write_bytes(good)
     told = []
-    dance_all(order, commissions(tmp_path / "songs", out), out, resume=True, told=told.append)
+    dance_all(order, tasks(tmp_path / "songs", out), out, resume=True, told=told.append)
     assert [Path(record.song).stem for record in told] == ["b"]
     assert (out / "b" / "x.npz").read_bytes() == (whole / "b" / "x.npz").read_bytes()
 
@@ -136,5 +138,5 @@ def test_a_torn_line_and_lines_that_lead_elsewhere_are_passed_over(tmp_path):
 
 def test_a_model_that_does_not_exist_is_told_before_any_song(songs, tmp_path):
     with pytest.raises(InputError, match="bolero"):
-        dance_all(Order(model="bolero"), commissions(songs, tmp_path), tmp_path)
+        dance_all(Order(model="bolero"), tasks(songs, tmp_path), tmp_path)
     assert not (tmp_path / MANIFEST).exists()

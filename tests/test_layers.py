@@ -9,11 +9,12 @@ import longdance
 
 ROOT = Path(longdance.__file__).parent
 LAYERS = (
-    ("errors", "files"),
+    ("errors", "files", "progress", "registry"),
     ("workers",),
     ("motion",),
     ("data",),
     ("features",),
+    ("cleanup",),
     ("models",),
     ("diffusion",),
     ("choreography",),

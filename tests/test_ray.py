@@ -21,7 +21,7 @@ NAMES = ("a", "b", "c", "d")
 
 
 def command(model: Path, songs: Path, out: Path, *options: str) -> list[str]:
-    fixed = ["--steps", "1", "--seconds", "1", "--bpm", "120", "--beat-offset", "0", "--no-refine", "--format", "npz"]
+    fixed = ["--steps", "1", "--seconds", "1", "--bpm", "120", "--beat-offset", "0", "--raw", "--format", "npz"]
     named = [str(songs), "--model", str(model), "-o", str(out)]
     return [sys.executable, "-m", "longdance", "generate", *named, *fixed, *options]
 

@@ -17,11 +17,13 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 PUBLIC: dict[str, tuple[str, ...]] = {
     "Making and changing dances": (
         "longdance.choreography.pretrained",
-        "longdance.choreography.edmg",
-        "longdance.choreography.lodge",
+        "longdance.choreography.request",
+        "longdance.choreography.dancer",
+        "longdance.choreography.generators.lodge",
         "longdance.choreography.score",
         "longdance.choreography.edit",
-        "longdance.choreography.refine",
+        "longdance.choreography.refinement",
+        "longdance.cleanup.pipeline",
         "longdance.errors",
     ),
     "Movement": (

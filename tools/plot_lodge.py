@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from longdance.choreography.augment import mirror
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.generators.lodge import Draft
 from longdance.choreography.key_motions import find_key_motions, kinetic_energy
-from longdance.choreography.lodge import Draft, Lodge
 from longdance.choreography.pretrained import load
+from longdance.choreography.request import DanceRequest
 from longdance.data.store import Store
 from longdance.features.song import Song
 from longdance.files import atomic_write
@@ -123,7 +125,7 @@ def draw_key_motions(store: Store, clip: str | None, *, seconds: float = 8.0) ->
     return drawing
 
 
-def draw_primitives(model: Lodge, draft: Draft, song: Song) -> Drawing:
+def draw_primitives(model: Dancer, draft: Draft, song: Song) -> Drawing:
     """What the global stage gives for one window, on the beats of the song."""
     plan, layout = draft.plan, model.checkpoint.layout
     frames = min(plan.primitives.frames, plan.frames)
@@ -154,11 +156,11 @@ def draw_primitives(model: Lodge, draft: Draft, song: Song) -> Drawing:
     return drawing
 
 
-def draw_dance(model: Lodge, draft: Draft, joints: np.ndarray, song: Song) -> Drawing:
+def draw_dance(model: Dancer, draft: Draft, joints: np.ndarray, song: Song) -> Drawing:
     """The first segment of the dance, and the frames that its cues led."""
     plan, skeleton = draft.plan, model.checkpoint.layout.skeleton
     frames = min(plan.primitives.segment, plan.frames)
-    hard, soft = model.cues_of(draft, 0, 0)
+    hard, soft = model.generator.cues_of(draft, 0, 0)
     colours = {int(frame): HARD for cue in hard for frame in cue.frames}
     for cue, swapped in zip(soft, draft.placed[0].mirrored, strict=True):
         colours |= {int(frame): MIRRORED if swapped else SOFT for frame in cue.frames}
@@ -194,11 +196,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     model = load(arguments.model)
-    song = Song.load(arguments.song, start=arguments.start, seconds=model.primitives.frames / model.fps)
-    commission = model.commission(song, genre=arguments.genre, seed=arguments.seed)
+    song = Song.load(arguments.song, start=arguments.start, seconds=model.generator.primitives.frames / model.fps)
+    request = DanceRequest(song=song, genre=arguments.genre, seed=arguments.seed, device="cpu").raw()
     with torch.no_grad():
-        (draft,) = model.draft([commission], "cpu")
-        (dance,) = model.generate_all([commission], refinement=None, device="cpu")
+        (draft,) = model.generator.draft([model.prepare(request)])
+        dance = model.generate(request)
     arguments.out.mkdir(parents=True, exist_ok=True)
     draw_key_motions(Store.open(arguments.data), arguments.clip).save(arguments.out / "lodge-key-motions.svg")
     draw_primitives(model, draft, song).save(arguments.out / "lodge-primitives.svg")

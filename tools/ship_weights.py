@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
-from longdance.choreography.pretrained import WEIGHTS, load, shipped
+from longdance.choreography.pretrained import load
 from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.conditions import Conditions
+from longdance.models.folders import WEIGHTS, shipped
 
 STAGES = (".", "global", "local")
 

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,99 +17,52 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from longdance import __version__
-from longdance.choreography.autoregressive import Autoregressive
-from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG, Guidance
-from longdance.choreography.lodge import CueConfig, Lodge
-from longdance.choreography.pretrained import folder_of, load
-from longdance.choreography.score import Score
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.pretrained import load
+from longdance.choreography.request import DanceRequest
 from longdance.errors import Cancelled, InputError
 from longdance.export.formats import export
 from longdance.export.takes import ExportOptions
 from longdance.features.audio import expect_file
 from longdance.files import atomic_write, remove_leftovers
 from longdance.metrics.report import facts
+from longdance.models.folders import folder_of
+from longdance.progress import Progress
 from longdance.workers import sole_writer, work
 
 MANIFEST = "manifest.jsonl"
 
-Progress = Callable[[int, int, str], None]
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is made of every song."""
 
-class Order(BaseModel):
-    """What is asked of every song; fields as of ``EDMG.generate``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    request: DanceRequest = field(default_factory=DanceRequest)
+    """Asked of every song; each takes its place in it."""
     model: str = "edmg"
-    genre: str | None = None
-    movement: tuple[str, ...] = ()
-    prompt: str | None = None
-    score: Path | None = None
-    start: float = 0.0
-    seconds: float | None = None
-    bpm: float | None = None
-    beat_offset: float | None = None
-    steps: int | None = None
-    sampler: str | None = None
-    music_guidance: float = 1.0
-    text_guidance: float = 6.0
-    refine: bool = True
-    cues: dict[str, float | bool] = {}
-    """Fields of ``CueConfig`` to change, for a Lodge."""
-    seed: int = 0
     fps: float | None = None
     """Frame rate of the files; the model's if None."""
     wav: bool = False
     """Whether the stretch of the song is put beside."""
-    device: str = "auto"
 
     def fingerprint(self) -> str:
         """Checksum of all that a dance depends on but the song: settings, score, the model's files, the version."""
-        told = self.model_dump(mode="json", exclude={"model", "score", "device"})
+        told = self.request.record() | {"fps": self.fps, "wav": self.wav}
+        score = told.pop("score")
+        del told["device"]
         digest = hashlib.sha256(f"{__version__} {json.dumps(told, sort_keys=True)}".encode())
         folder = folder_of(self.model)
         patterns = ("*.json", "*.safetensors", "*/config.json", "*/model.safetensors")
         files = sorted(path for pattern in patterns for path in folder.glob(pattern))
-        for path in (*files, *([self.score] if self.score else [])):
+        for path in (*files, *([Path(score)] if score else [])):
             digest.update(f"{path.name} {checksum(path)}".encode())
         return digest.hexdigest()
 
-    def dancer(self) -> EDMG | Lodge | Autoregressive:
-        """The model, a Lodge with its cues as asked."""
-        dancer = load(self.model)
-        if not self.cues:
-            return dancer
-        if not isinstance(dancer, Lodge):
-            raise InputError(f"{self.model}: expected a lodge, whose soft primitives can be led, got another model")
-        return replace(dancer, cues=CueConfig.model_validate(dancer.cues.model_dump() | self.cues))
-
     def dance(
-        self,
-        dancer: EDMG | Lodge | Autoregressive,
-        song: Path,
-        targets: Sequence[Path],
-        *,
-        progress: Progress | None = None,
+        self, dancer: Dancer, song: Path, targets: Sequence[Path], *, progress: Progress | None = None
     ) -> "Danced":
         """Dance to one song and write the files."""
-        dance = dancer.generate(
-            song,
-            genre=self.genre,
-            movement=self.movement or None,
-            prompt=self.prompt,
-            score=self.score,
-            start=self.start,
-            seconds=self.seconds,
-            bpm=self.bpm,
-            beat_offset=self.beat_offset,
-            seed=self.seed,
-            steps=self.steps,
-            sampler=self.sampler,
-            guidance=Guidance(self.music_guidance, self.text_guidance),
-            refinement=DEFAULT_REFINEMENT if self.refine else None,
-            device=self.device,
-            progress=progress,
-        )
+        dance = dancer.generate(self.request.changed(song=song), progress=progress)
         if self.fps is not None:
             dance = dance.resample(self.fps)
         written: list[Path] = []
@@ -129,7 +82,7 @@ class Danced(NamedTuple):
     tempo_bpm: float | None
 
 
-class Commission(NamedTuple):
+class Task(NamedTuple):
     """A song and the files that are to be made for it."""
 
     song: Path
@@ -202,20 +155,20 @@ class Manifest:
         """Absolute path of every song to the name of the folder that its dances are in."""
         return {song: Path(record.outputs[0]).parts[0] for song, record in self.records.items() if record.outputs}
 
-    def is_done(self, commission: Commission, settings: str) -> bool:
+    def is_done(self, task: Task, settings: str) -> bool:
         """Whether a song's files are there, made from the same song with the same settings."""
-        record = self.records.get(absolute(commission.song))
+        record = self.records.get(absolute(task.song))
         if record is None or record.state != "done" or record.settings != settings:
             return False
         here = {self.path.parent / name for name in record.outputs}
-        if not here.issuperset(commission.targets) or not all(path.is_file() for path in here):
+        if not here.issuperset(task.targets) or not all(path.is_file() for path in here):
             return False
-        return commission.song.is_file() and checksum(commission.song) == record.sha256
+        return task.song.is_file() and checksum(task.song) == record.sha256
 
 
 def dance_all(
     order: Order,
-    commissions: Sequence[Commission],
+    tasks: Sequence[Task],
     folder: Path,
     *,
     resume: bool = False,
@@ -234,26 +187,26 @@ def dance_all(
     settings = order.fingerprint()
     with sole_writer(folder):
         manifest = Manifest(folder / MANIFEST)
-        waiting = [each for each in commissions if not (resume and manifest.is_done(each, settings))]
-        done = len(commissions) - len(waiting)
+        waiting = [each for each in tasks if not (resume and manifest.is_done(each, settings))]
+        done = len(tasks) - len(waiting)
 
         def on_the_way(part: int, parts: int, what: str) -> None:
             if progress is not None:
-                progress(done, len(commissions), what)
+                progress(done, len(tasks), what)
 
         hands = workers or 1
         alone = hands == 1 and ray is None
         threads = None if alone else 1 if ray is not None else max(1, (os.cpu_count() or 1) // hands)
         make = Dancing(order, threads, on_the_way if alone else None)
-        gpus = order.device != "cpu"
-        for commission, found, error in work(make, waiting, workers=workers if ray else hands, ray=ray, gpus=gpus):
+        gpus = order.request.device != "cpu"
+        for task, found, error in work(make, waiting, workers=workers if ray else hands, ray=ray, gpus=gpus):
             if error is not None and not isinstance(error, InputError):
                 raise error
             if found is None:
                 found = Found(None, 0.0, None, str(error))
             danced = found.danced or Danced([], {}, [], None)
             record = Record(
-                song=absolute(commission.song),
+                song=absolute(task.song),
                 sha256=found.sha256,
                 settings=settings,
                 state="failed" if found.danced is None else "done",
@@ -267,9 +220,9 @@ def dance_all(
             manifest.append(record)
             done += 1
             told(record)
-            on_the_way(1, 1, commission.song.name)
+            on_the_way(1, 1, task.song.name)
         manifest.tidy()
-    return [manifest.records[absolute(each.song)] for each in commissions]
+    return [manifest.records[absolute(each.song)] for each in tasks]
 
 
 class Found(NamedTuple):
@@ -290,20 +243,19 @@ class Dancing:
     """Of a worker that shares the machine."""
     progress: Progress | None
 
-    def __call__(self) -> Callable[[Commission], Found]:
+    def __call__(self) -> Callable[[Task], Found]:
         if self.threads is not None:
             import torch
 
             torch.set_num_threads(self.threads)
-        if self.order.score is not None:
-            Score.load(self.order.score)  # one that cannot be read fails all songs at once
-        dancer = self.order.dancer()
-        return lambda commission: self.dance(dancer, commission)
+        dancer = load(self.order.model)
+        dancer.expect_possible(self.order.request)  # what this model cannot do fails all songs at once
+        return lambda task: self.dance(dancer, task)
 
-    def dance(self, dancer: EDMG | Lodge | Autoregressive, commission: Commission) -> Found:
+    def dance(self, dancer: Dancer, task: Task) -> Found:
         """One song's dance; an error that is the song's alone is told, not raised."""
         clock, sha256 = time.perf_counter(), None
-        song, targets = commission
+        song, targets = task
         told = None if self.progress is None else partial(_named, self.progress, song.name)
         try:
             expect_file(song)

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+AUDIO_ENDINGS = (
+    ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aif", ".aiff",
+    ".mp4", ".mkv", ".mov", ".webm", ".avi",
+)  # fmt: skip
+"""Endings of files that may hold a song: sound, and films with sound."""
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:

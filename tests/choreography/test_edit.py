@@ -8,14 +8,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from choreography.test_edmg import checkpoint_of, clicks, song_of
+from choreography.test_dancer import checkpoint_of, clicks, song_of
 from conftest import swaying
-from longdance.choreography import edit
-from longdance.choreography.edmg import EDMG
-from longdance.choreography.longform import Held, Sampling, stretches
-from longdance.choreography.refine import RefineConfig
+from dancers import drawn
+from longdance.choreography import edit, seams
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.generators.edmg import edmg
+from longdance.choreography.long.stretches import Held, Sampling, stretches
+from longdance.choreography.request import DanceRequest, Words
 from longdance.choreography.score import Score
 from longdance.choreography.timeline import Timeline
+from longdance.cleanup.beats import shifts_within
 from longdance.cli import SOME_FAILED, WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import Cancelled, InputError
@@ -26,15 +29,18 @@ from longdance.motion.skeleton import SMPL22, SMPL24
 from sample_motions import wandering
 
 FPS = 20.0
-WISH = edit.Wish(steps=3, seed=5)
+def wish(song, **changes) -> DanceRequest:
+    return DanceRequest(song=song, **{"steps": 3, "seed": 5, **changes})
+
+
 LOWER = [SMPL24.index(name) for name in edit.LOWER]
 UPPER = [joint for joint in range(24) if joint not in LOWER]
 FEET = [SMPL24.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("ankle", "foot")]
 
 
 @pytest.fixture(scope="module")
-def model() -> EDMG:
-    return EDMG(checkpoint_of(), stretch=2)
+def model() -> Dancer:
+    return drawn(edmg(checkpoint_of()), stretch=2)
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +85,18 @@ def seams_are_smooth(dance: Motion, free: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("ranges", "refinement"),
+    ("ranges", "cleanup"),
     [
-        ([(4, 6)], None),
-        ([(2, 8.5)], RefineConfig()),
-        ([(1, 1.5), (7, 9)], RefineConfig()),
-        ([(0, 3)], RefineConfig()),
-        ([(6.5, 10)], RefineConfig()),
+        ([(4, 6)], False),
+        ([(2, 8.5)], True),
+        ([(1, 1.5), (7, 9)], True),
+        ([(0, 3)], True),
+        ([(6.5, 10)], True),
     ],
     ids=str,
 )
-def test_what_is_not_redone_stays_to_the_bit(ranges, refinement, model, dance, song):
-    wish = edit.Wish(steps=2, seed=5, refinement=refinement)
-    edited = edit.redo(dance, model, song=song, stretches_of=ranges, wish=wish)
+def test_what_is_not_redone_stays_to_the_bit(ranges, cleanup, model, dance, song):
+    edited = edit.redo(dance, model, wish(song, steps=2, cleanup=cleanup), stretches=ranges)
     free = frames(dance, *ranges)
     assert edited.frames == dance.frames
     assert same(edited, dance, ~free)
@@ -123,25 +128,25 @@ class Swayer(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def swayer() -> EDMG:
+def swayer() -> Dancer:
     checkpoint = checkpoint_of(encoder="librosa35+phase")
     network = Swayer(checkpoint.network.config, checkpoint.layout, checkpoint.normaliser)
-    return EDMG(replace(checkpoint, network=network), stretch=2)
+    return drawn(edmg(replace(checkpoint, network=network)), stretch=2)
 
 
 @pytest.mark.parametrize("ranges", [[(4, 6)], [(2, 8)], [(0, 4.2)], [(1.2, 1.7), (6, 10)]], ids=str)
 @pytest.mark.parametrize("fps", [FPS, 48.0])
 def test_seams_are_within_the_99th_percentile_of_elsewhere(ranges, fps, swayer, song):
     dance = swayer.generate(song, genre="salsa", steps=2).resample(fps)
-    wish = edit.Wish(steps=2, genre="disco", guidance=Guidance(1.0, 1.0))
+    asked = wish(song, steps=2, seed=0, genre="disco", music_guidance=1.0, text_guidance=1.0)
     for joints in ("all", "upper"):
-        edited = edit.redo(dance, swayer, song=song, stretches_of=ranges, joints=joints, wish=wish)
+        edited = edit.redo(dance, swayer, asked, stretches=ranges, joints=joints)
         assert not same(edited, dance)
         assert seams_are_smooth(edited, frames(dance, *ranges))
 
 
 def test_the_upper_body_leaves_the_lower_and_the_path_alone(model, dance, song):
-    edited = edit.redo(dance, model, song=song, stretches_of=[(4, 6)], joints="upper", wish=WISH)
+    edited = edit.redo(dance, model, wish(song), stretches=[(4, 6)], joints="upper")
     assert np.array_equal(edited.rotations[:, LOWER], dance.rotations[:, LOWER])
     assert np.array_equal(edited.root_position, dance.root_position)
     assert np.abs(edited.rotations[80:120, UPPER] - dance.rotations[80:120, UPPER]).max() > 0.01
@@ -149,22 +154,22 @@ def test_the_upper_body_leaves_the_lower_and_the_path_alone(model, dance, song):
 
 
 def test_the_lower_body_leaves_the_upper_alone(model, dance, song):
-    edited = edit.redo(dance, model, song=song, stretches_of=[(4, 6)], joints="lower", wish=WISH)
+    edited = edit.redo(dance, model, wish(song), stretches=[(4, 6)], joints="lower")
     assert np.array_equal(edited.rotations[:, UPPER], dance.rotations[:, UPPER])
     assert np.abs(edited.rotations[80:120, LOWER] - dance.rotations[80:120, LOWER]).max() > 0.01
 
 
 def test_joints_by_name(model, dance, song):
-    edited = edit.redo(dance, model, song=song, stretches_of=[(4, 6)], joints="left_shoulder, left_elbow", wish=WISH)
+    edited = edit.redo(dance, model, wish(song), stretches=[(4, 6)], joints="left_shoulder, left_elbow")
     changed = np.flatnonzero(np.abs(edited.rotations - dance.rotations).max((0, 2, 3)))
     assert changed.tolist() == [SMPL24.index("left_shoulder"), SMPL24.index("left_elbow")]
     with pytest.raises(InputError, match="left_wing"):
-        edit.redo(dance, model, song=song, stretches_of=[(4, 6)], joints="left_wing", wish=WISH)
+        edit.redo(dance, model, wish(song), stretches=[(4, 6)], joints="left_wing")
 
 
 def test_feet_stay_while_all_else_is_new(model, song):
     dance = swaying(200, FPS)
-    edited = edit.redo(dance, model, song=song, stretches_of=[(3, 7)], keep_feet=True, wish=WISH)
+    edited = edit.redo(dance, model, wish(song), stretches=[(3, 7)], keep_feet=True)
     free = frames(dance, (3, 7))
     assert same(edited, dance, ~free)
     apart = np.linalg.norm(edited.joints() - dance.joints(), axis=-1)
@@ -174,7 +179,7 @@ def test_feet_stay_while_all_else_is_new(model, song):
 
 def test_another_seed_is_another_try_and_the_same_seed_the_same(model, dance, song):
     def tried(seed):
-        return edit.redo(dance, model, song=song, stretches_of=[(4, 6)], wish=edit.Wish(steps=2, seed=seed))
+        return edit.redo(dance, model, wish(song, steps=2, seed=seed), stretches=[(4, 6)])
 
     assert same(tried(1), tried(1))
     assert not same(tried(1), tried(2))
@@ -182,7 +187,7 @@ def test_another_seed_is_another_try_and_the_same_seed_the_same(model, dance, so
 
 def test_a_dance_of_another_frame_rate_is_edited_at_its_own(model, dance, song):
     fast = dance.resample(48.0)
-    edited = edit.redo(fast, model, song=song, stretches_of=[(4, 6)], wish=WISH)
+    edited = edit.redo(fast, model, wish(song), stretches=[(4, 6)])
     free = frames(fast, (4, 6))
     assert edited.fps == 48.0
     assert same(edited, fast, ~free)
@@ -192,7 +197,7 @@ def test_a_dance_of_another_frame_rate_is_edited_at_its_own(model, dance, song):
 def test_saved_and_read_again_untouched_frames_are_the_same(model, dance, song, tmp_path):
     dance.save(tmp_path / "before.npz")
     before = Motion.load(tmp_path / "before.npz")
-    edit.redo(before, model, song=song, stretches_of=[(4, 6)], wish=WISH).save(tmp_path / "after.npz")
+    edit.redo(before, model, wish(song), stretches=[(4, 6)]).save(tmp_path / "after.npz")
     free = frames(dance, (4, 6))
     with np.load(tmp_path / "before.npz") as first, np.load(tmp_path / "after.npz") as second:
         for key in ("poses", "trans"):
@@ -201,9 +206,9 @@ def test_saved_and_read_again_untouched_frames_are_the_same(model, dance, song, 
 
 
 def test_words_of_the_wish_or_of_the_dance(model, dance, song):
-    own = edit.redo(dance, model, song=song, stretches_of=[(4, 6)], wish=WISH)
+    own = edit.redo(dance, model, wish(song), stretches=[(4, 6)])
     salsa, disco = (
-        edit.redo(dance, model, song=song, stretches_of=[(4, 6)], wish=edit.Wish(steps=3, seed=5, genre=genre))
+        edit.redo(dance, model, wish(song, genre=genre), stretches=[(4, 6)])
         for genre in ("salsa", "disco")
     )
     assert same(own, salsa)
@@ -214,15 +219,15 @@ def test_words_of_the_wish_or_of_the_dance(model, dance, song):
 def test_a_dance_made_with_a_score_keeps_to_it(model, song):
     score = Score.parse("timeline: [{from: 0, to: 5.1, genre: salsa}, {from: 5.1, genre: disco}]")
     dance = model.generate(song, score=score, steps=2)
-    own = edit.redo(dance, model, song=song, stretches_of=[(7, 8)], wish=WISH)
-    disco = edit.redo(dance, model, song=song, stretches_of=[(7, 8)], wish=edit.Wish(steps=3, seed=5, genre="disco"))
+    own = edit.redo(dance, model, wish(song), stretches=[(7, 8)])
+    disco = edit.redo(dance, model, wish(song, genre="disco"), stretches=[(7, 8)])
     assert same(own, disco)
 
 
 def test_progress_goes_on_over_several_stretches_and_may_cancel(model, dance, song):
     seen = []
     edit.redo(
-        dance, model, song=song, stretches_of=[(1, 1.5), (8, 9)], wish=WISH, progress=lambda *told: seen.append(told)
+        dance, model, wish(song), stretches=[(1, 1.5), (8, 9)], progress=lambda *told: seen.append(told)
     )
     done = [entry[0] / entry[1] for entry in seen]
     assert done == sorted(done)
@@ -232,19 +237,19 @@ def test_progress_goes_on_over_several_stretches_and_may_cancel(model, dance, so
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        edit.redo(dance, model, song=song, stretches_of=[(4, 6)], wish=WISH, progress=stop)
+        edit.redo(dance, model, wish(song), stretches=[(4, 6)], progress=stop)
 
 
 @pytest.mark.parametrize("ranges", [[], [(3, 2)], [(-1, 2)], [(40, 50)], [(float("nan"), 2)]], ids=str)
 def test_stretches_that_are_none_are_refused(ranges, model, dance, song):
     with pytest.raises(InputError):
-        edit.redo(dance, model, song=song, stretches_of=ranges, wish=WISH)
+        edit.redo(dance, model, wish(song), stretches=ranges)
 
 
 def test_a_body_that_the_model_does_not_know_is_refused(model, song):
     other = Motion(np.zeros((40, 3)), np.tile(np.eye(3), (40, 22, 1, 1)), fps=FPS, skeleton=SMPL22)
     with pytest.raises(InputError, match="24 joints"):
-        edit.redo(other, model, song=song, stretches_of=[(0, 1)], wish=WISH)
+        edit.redo(other, model, wish(song), stretches=[(0, 1)])
 
 
 # --- the other operations ----------------------------------------------------------------------------------------
@@ -252,7 +257,7 @@ def test_a_body_that_the_model_does_not_know_is_refused(model, song):
 
 def test_in_betweening_goes_through_its_keys(model, dance, song):
     keys = [(0, 0), (2, 2), (4, 4.5), (7, 7), (9.95, 10)]
-    edited = edit.in_between(dance, model, song=song, keys=keys, wish=WISH)
+    edited = edit.in_between(dance, model, wish(song), keep=keys)
     kept = [0, 40, *range(80, 90), 140, 199]
     assert same(edited, dance, kept)
     free = np.setdiff1d(np.arange(200), kept)
@@ -263,14 +268,14 @@ def test_in_betweening_goes_through_its_keys(model, dance, song):
 
 
 def test_another_genre_from_a_beat_on(model, dance, song):
-    edited = edit.from_here_on(dance, model, song=song, at=6.1, wish=edit.Wish(steps=3, seed=5, genre="disco"))
+    edited = edit.from_here_on(dance, model, wish(song, genre="disco"), at=6.1)
     assert same(edited, dance, slice(0, 120))  # the beat at six seconds
     assert not same(edited, dance, slice(120, None))
 
 
 def test_a_dance_goes_on_to_the_song_s_end_and_no_further(model, dance, song):
     short = dance.slice(0, 120)
-    longer = edit.go_on(short, model, song=song, seconds=3.0, wish=WISH)
+    longer = edit.go_on(short, model, wish(song), seconds=3.0)
     assert longer.frames == 180
     assert same(longer.slice(0, 120), short)
     assert np.abs(np.diff(longer.rotations[120:], axis=0)).max() > 1e-3
@@ -278,12 +283,12 @@ def test_a_dance_goes_on_to_the_song_s_end_and_no_further(model, dance, song):
     assert step[117:122].max() <= 1.5 * step[:117].max()
     assert longer.meta["beat_times"][-1] == 8.5
     with pytest.raises(InputError, match="still lasts"):
-        edit.go_on(short, model, song=song, seconds=5.0, wish=WISH)
+        edit.go_on(short, model, wish(song), seconds=5.0)
 
 
 def test_two_dances_become_one_at_a_beat(model, dance, song):
     second = model.generate(song, genre="disco", seed=9, steps=3).turn(1.0)
-    both = edit.blend(dance, second, model, song=song, at=5.1, wish=WISH)
+    both = edit.blend(dance, model, wish(song), other=second, at=5.1)
     assert same(both, dance, slice(0, 81))
     assert np.array_equal(both.rotations[120:, 1:], second.rotations[120:, 1:])
     # The rest of the second is the second, moved and turned as a whole.
@@ -292,7 +297,7 @@ def test_two_dances_become_one_at_a_beat(model, dance, song):
     step = np.linalg.norm(np.diff(both.joints(), axis=0), axis=-1).max(1)
     assert step[80:120].max() < 2 * max(step[:80].max(), step[120:].max())
     with pytest.raises(InputError, match="within both"):
-        edit.blend(dance, second.slice(0, 40), model, song=song, at=5.1, wish=WISH)
+        edit.blend(dance, model, wish(song), other=second.slice(0, 40), at=5.1)
 
 
 def test_a_mirrored_mirror_is_the_dance(dance):
@@ -326,12 +331,12 @@ def test_another_tempo_is_the_same_dance_in_other_time():
 
 def test_time_bends_towards_beats_but_not_at_the_ends():
     run, beats = swaying(200, 30.0, tempo_hz=1.0), np.arange(0.1, 6.6, 0.5)
-    shifts = edit._shifts(run, beats)
+    shifts = shifts_within(run, beats)
     assert np.abs(shifts).max() > 0.03
     assert np.abs(shifts[[0, -1]]).max() == 0
     assert np.abs(np.diff(shifts)[[0, -1]]).max() < 2e-3
     assert (np.diff(np.arange(200) / 30.0 + shifts) > 0).all()
-    assert (edit._shifts(run.slice(0, 20), beats) == 0).all()
+    assert (shifts_within(run.slice(0, 20), beats) == 0).all()
 
 
 # --- the mechanism -----------------------------------------------------------------------------------------------
@@ -341,13 +346,13 @@ def test_time_bends_towards_beats_but_not_at_the_ends():
 def test_held_frames_come_out_of_the_denoiser_as_they_went_in(count, model):
     """At any place on the floor, in any window, over several stretches."""
     checkpoint = model.checkpoint
-    layout, plan = checkpoint.layout, model.plan(24 + 16 * (count - 1))
+    layout, plan = checkpoint.layout, model.generator.plan(24 + 16 * (count - 1))
     track = torch.from_numpy(layout.encode(swaying(plan.frames, FPS)))
     track[:, layout["root_position"]] += torch.tensor([7.0, 0.0, -4.0])
     mask = torch.zeros(plan.frames, layout.width)
     mask[:10] = 1
     mask[14:17, layout["rotations"]] = 1
-    text = model._prompt("salsa", None, None)
+    text = model.conditioner.words(Words("salsa"))
     parts = stretches(
         checkpoint,
         torch.zeros(plan.frames, 35),
@@ -366,13 +371,13 @@ def test_bending_leaves_no_step_in_place_speed_or_acceleration():
     """A run that is apart by a parabola on one side and a constant on the other meets both, to second order."""
     fps, count = 100.0, 200
     before = np.array([[1.0], [0.98], [0.9604]])  # nearest first: rises towards the seam
-    bend = edit._bend(before, np.full((3, 1), -0.5), count, fps)
+    bend = seams._bend(before, np.full((3, 1), -0.5), count, fps)
     whole = np.concatenate((before[::-1], bend, np.full((3, 1), -0.5)))[:, 0]
     jerk = np.abs(np.diff(whole, 3)) * fps**3
     inside = np.abs(np.diff(bend[:, 0], 3)).max() * fps**3
     assert jerk.max() <= 1.2 * inside
     assert np.abs(bend[80:120]).max() == 0
-    spread = edit._bend(before, np.full((3, 1), -0.5), count, fps, spread=True)
+    spread = seams._bend(before, np.full((3, 1), -0.5), count, fps, spread=True)
     assert spread[100, 0] == pytest.approx(0.25, abs=0.02)
 
 
@@ -390,7 +395,7 @@ def test_a_jump_between_held_and_made_frames_is_closed(ranges):
         root_position=root,
         rotations=np.where(free[:, None, None, None], away.rotations, smooth.rotations),
     )
-    closed = edit._closed(jumpy, free)
+    closed = seams.closed(jumpy, free)
 
     def acceleration(motion):
         return np.linalg.norm(np.diff(motion.joints(), 2, axis=0), axis=-1).max()

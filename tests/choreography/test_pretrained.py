@@ -4,11 +4,12 @@ import pytest
 import torch
 
 import longdance
-from longdance.choreography.edmg import EDMG
-from longdance.choreography.pretrained import WEIGHTS, load, shipped
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.pretrained import load
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
+from longdance.models.folders import WEIGHTS, shipped
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig
 from longdance.motion.layout import Normaliser
@@ -35,7 +36,8 @@ def folder(tmp_path):
 )
 def test_a_folder_is_opened_and_names_the_model(kind, folder):
     model = load(kind(folder))
-    assert isinstance(model, EDMG)
+    assert isinstance(model, Dancer)
+    assert model.kind == "pmd"
     assert model.name == "my run"
     assert model.fps == 60.0
 
@@ -83,19 +85,20 @@ def test_the_few_step_model_is_edmg_with_other_weights_and_fewer_steps():
     if not {"edmg", "edmg-fast"} <= set(shipped()):
         pytest.skip("no weights are shipped with this copy")
     plain, fast = load("edmg"), load("edmg-fast")
-    assert (fast.steps, fast.sampler, fast.learnt_guidance) == (4, "ddim", Guidance(1.0, 6.0))
+    assert (fast.sampling.steps, fast.sampling.sampler) == (4, "ddim")
+    assert (fast.sampling.guidance, fast.sampling.guided) == (Guidance(1.0, 6.0), False)
     assert fast.checkpoint.config == plain.checkpoint.config
-    assert fast.refiner.config == plain.refiner.config
+    assert fast.trm.config == plain.trm.config
     change = fast.checkpoint.network.embed.weight - plain.checkpoint.network.embed.weight
     assert 0 < torch.linalg.matrix_rank(change, rtol=1e-4) <= 10
     assert (WEIGHTS / "edmg-fast" / "model.safetensors").stat().st_size < 0.9e6
 
 
 def test_a_refiner_in_the_model_s_folder_comes_with_it(folder):
-    assert load(folder).refiner is None
+    assert load(folder).trm is None
     config = TRMConfig(fps=60, window=16, width=4)
     Refiner(RefinerConfig(network=config), TemporalRefinementModule(config)).save(folder / "trm")
-    assert load(folder).refiner.config.network == config
+    assert load(folder).trm.config.network == config
 
 
 def test_a_refiner_for_another_frame_rate_is_refused(folder):

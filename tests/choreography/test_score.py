@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from longdance.choreography.edmg import EDMG
-from longdance.choreography.refine import RefineConfig
+from dancers import drawn
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.score import LARGEST_FILE, POSES, Moment, Score, snap, time_of
 from longdance.cli import SOME_FAILED, app
 from longdance.diffusion.guidance import Guidance
@@ -39,7 +40,7 @@ def placed(text: str, song: Song, *, otherwise: TextPrompt | None = None, **opti
         song,
         LAYOUT,
         FPS,
-        prompts=score.prompts(words),
+        prompts=score.prompts(lambda said: words(*said)),
         otherwise=otherwise or words(None, (), None),
         guidance=Guidance(1.5, 6.0),
     )
@@ -240,7 +241,7 @@ def test_entries_that_hold_no_beat_are_told():
 
 
 def test_words_that_cannot_be_understood_name_the_line():
-    def refuse(genre, movements, text):
+    def refuse(said):
         raise InputError("no such words")
 
     with pytest.raises(InputError, match=r"line 2: no such words"):
@@ -287,14 +288,14 @@ def test_poses_come_from_dances_beside_the_score(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def model() -> EDMG:
-    from choreography.test_edmg import checkpoint_of
+def model() -> Dancer:
+    from choreography.test_dancer import checkpoint_of
 
-    return EDMG(checkpoint_of(), stretch=2)
+    return drawn(edmg(checkpoint_of()), stretch=2)
 
 
 def dance(model, song, **options):
-    return model.generate(song, **{"steps": 3, "refinement": None, **options})
+    return model.generate(song, **{"steps": 3, "trm": False, "cleanup": False, **options})
 
 
 def same(first, second) -> bool:
@@ -324,7 +325,7 @@ def test_a_dance_follows_its_score_and_says_so(model, tmp_path):
     assert [(part["from"], part["to"], part["genre"]) for part in changed.meta["timeline"]] == [
         (0.0, 6.25, "salsa"), (6.25, 12.0, "disco")
     ]  # fmt: skip
-    assert dance(model, song, score=tmp_path / "dance.yaml", refinement=RefineConfig()).frames == 240
+    assert dance(model, song, score=tmp_path / "dance.yaml", cleanup=True).frames == 240
 
 
 def test_key_poses_are_met_wherever_the_dance_faces(model):

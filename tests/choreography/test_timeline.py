@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from longdance.choreography.long.windows import WindowPlan
 from longdance.choreography.timeline import Span, Timeline, follow
-from longdance.choreography.windows import WindowPlan
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.text import TextPrompt

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from conftest import swaying
 from longdance.choreography import pretrained
-from longdance.choreography.edmg import EDMG
+from longdance.choreography.dancer import Dancer
 from longdance.cli import app
 from longdance.data.store import Store
 from longdance.errors import InputError
@@ -87,21 +87,24 @@ def test_the_command_names_what_is_broken(small_store, folder, tmp_path):
     assert (tmp_path / "out" / "report.md").is_file()
 
 
-class StandIn(EDMG):
+class StandIn(Dancer):
     """Dances without a network."""
 
     def __init__(self):
         config = SimpleNamespace(recipe="none", trained_steps=0, fps=30.0)
-        for name, value in (("checkpoint", SimpleNamespace(config=config)), ("name", "stand-in"), ("made", [])):
-            object.__setattr__(self, name, value)
+        super().__init__(None, kind="pmd", name="stand-in")
+        object.__setattr__(self, "made", [])
+        object.__setattr__(self, "known", SimpleNamespace(config=config))
 
-    def on(self, device):
-        return self.checkpoint
+    @property
+    def checkpoint(self):
+        return self.known
 
-    def generate(self, song, *, seed, **asked):
-        self.made.append((song.name, seed, asked.get("genre")))
+    def generate(self, request):
+        song, seed = request.song, request.seed
+        self.made.append((song.name, seed, request.genre))
         motion = swaying(round(song.seconds * 30), 30.0, phase=seed)
-        motion.meta.update(seed=seed, beat_times=[float(t) for t in song.beat_times], genre=asked.get("genre"))
+        motion.meta.update(seed=seed, beat_times=[float(t) for t in song.beat_times], genre=request.genre)
         return motion
 
 

@@ -13,7 +13,8 @@ import soundfile
 import uvicorn
 
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
-from longdance.studio.app import Studio, StudioConfig, create_app
+from longdance.studio.app import create_app
+from longdance.studio.studio import Studio, StudioConfig
 
 PATIENCE = 240.0
 

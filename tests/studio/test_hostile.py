@@ -15,8 +15,9 @@ import soundfile
 from fastapi.testclient import TestClient
 
 from longdance.studio import audio, projects, uploads
-from longdance.studio.app import Studio, StudioConfig, create_app
+from longdance.studio.app import create_app
 from longdance.studio.jobs import MOST_WAITING
+from longdance.studio.studio import Studio, StudioConfig
 from studio.conftest import ended, project_with_song, until, upload
 
 FORM = "multipart/form-data; boundary=x"

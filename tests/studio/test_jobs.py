@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from longdance.studio import jobs
-from longdance.studio.app import StudioConfig
+from longdance.studio.studio import StudioConfig
 from studio.conftest import ended, project_with_song, served, until
 
 

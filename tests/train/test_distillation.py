@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from longdance.choreography.edmg import EDMG
-from longdance.choreography.longform import Predictor
+from longdance.choreography.long.stretches import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
-from longdance.diffusion.guidance import Guidance, guided
+from longdance.diffusion.guidance import guided
 from longdance.diffusion.sampler import DDIM, DPMSolver2M, sample
 from longdance.errors import InputError
 from longdance.features.song import Song
@@ -109,7 +108,7 @@ def test_the_leaps_of_one_batch_are_learnt(task):
 def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_path, monkeypatch):
     run = train(recipe(teacher, "steps=2", "checkpoint_every=1"), Store.open(small_store), tmp_path / "fast")
     model = load(run)
-    assert type(model) is EDMG
+    assert model.kind == "pmd"
     assert model.name == "fast"
     samples = np.sin(np.arange(2 * 22050) * 0.05).astype(np.float32)
     song = Song.from_samples(samples, 22050, beat_times=np.arange(0, 2, 0.5))
@@ -123,10 +122,10 @@ def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_
 
     monkeypatch.setattr(network, "forward", counted)
     dance = model.generate(song, genre="salsa")
-    assert sum(rows) == 2 * model.plan(dance.frames).count
+    assert sum(rows) == 2 * model.generator.plan(dance.frames).count
     assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
     assert dance.meta["guidance"] == {"music": 1.0, "text": 6.0}
-    other = model.generate(song, genre="salsa", guidance=Guidance(1.0, 3.0))
+    other = model.generate(song, genre="salsa", text_guidance=3.0)
     np.testing.assert_array_equal(other.joints(), dance.joints())
     assert any("no other" in note for note in other.meta["notes"])
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from longdance.choreography.edge import EDGE
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
-from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.train.loop import train
@@ -28,7 +27,7 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def model(small_store, tmp_path_factory) -> EDGE:
+def model(small_store, tmp_path_factory) -> Dancer:
     config = override(RECIPES["edge-open"](), SMALL)
     return load(train(config, Store.open(small_store), tmp_path_factory.mktemp("run")))
 
@@ -40,8 +39,8 @@ def song() -> Song:
 
 
 def test_a_trained_folder_dances_with_windows_that_overlap_by_half(model, song):
-    assert type(model) is EDGE
-    assert model.plan(1000).overlap == 30
+    assert model.kind == "edge"
+    assert model.generator.plan(1000).overlap == 30
     dance = model.generate(song, steps=3)
     assert dance.frames == 150
     assert np.isfinite(dance.joints()).all()
@@ -66,8 +65,8 @@ def test_music_guidance_needs_two_predictions(model, song, monkeypatch):
     rows = []
     network = model.checkpoint.network
     monkeypatch.setattr(type(network), "__call__", lambda self, noisy, *rest: rows.append(len(noisy)) or noisy)
-    model.generate(song, steps=1, guidance=Guidance(2.0, 6.0))
-    assert sum(rows) == 2 * model.plan(150).count
+    model.generate(song, steps=1, text_guidance=6.0)
+    assert sum(rows) == 2 * model.generator.plan(150).count
 
 
 def test_the_papers_recipe_wants_jukebox(small_store, tmp_path):

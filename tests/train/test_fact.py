@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from longdance.choreography.autoregressive import FACT
+from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.errors import InputError
@@ -37,7 +37,7 @@ def config_of(*settings: str):
 
 
 @pytest.fixture(scope="module")
-def model(small_store, tmp_path_factory) -> FACT:
+def model(small_store, tmp_path_factory) -> Dancer:
     return load(train(config_of(), Store.open(small_store), tmp_path_factory.mktemp("run")))
 
 
@@ -48,11 +48,11 @@ def song() -> Song:
 
 
 def test_a_trained_folder_dances(model, song):
-    assert type(model) is FACT
+    assert model.kind == "fact"
     dance = model.generate(song)
     assert dance.frames == 150
     assert np.isfinite(dance.joints()).all()
-    raw = model.generate(song, refinement=None)
+    raw = model.generate(song, cleanup=False)
     np.testing.assert_allclose(raw.root_position[0, [0, 2]], 0, atol=1e-9)
     np.testing.assert_array_equal(dance.joints(), model.generate(song).joints())
     others = [model.generate(song, seed=seed).joints() for seed in range(1, 5)]
@@ -71,7 +71,7 @@ def test_words_change_nothing_and_the_user_is_told(model, song):
 def test_a_dance_is_as_long_as_its_song(seconds, model):
     samples = np.sin(np.arange(round(seconds * 22050)) * 0.05).astype(np.float32)
     song = Song.from_samples(samples, 22050, beat_times=np.array([0.0, 0.5]))
-    assert model.generate(song, refinement=None).frames == max(1, round(seconds * 30))
+    assert model.generate(song, cleanup=False).frames == max(1, round(seconds * 30))
 
 
 def test_the_future_is_learnt(small_store):

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, tensor
 
 from longdance.features.song import Song
 from longdance.models.primitives import PRIMITIVE_FRAMES
-from longdance.motion.layout import Layout
+from longdance.motion import rotations as rot
+from longdance.motion.layout import Layout, centred
 
 IDENTICAL = 0.5
 """Correlation of two measures' features above which they count as the same music."""
@@ -193,3 +195,25 @@ def beats_within(beats: Beats, start: int, frames: int) -> Beats:
     """The beats of the ``frames`` from ``start`` on, counted from there; measures keep their numbers."""
     inside = (beats.frames >= start) & (beats.frames < start + frames)
     return Beats(beats.frames[inside] - start, beats.measure[inside], beats.place[inside], beats.identical)
+
+
+def smooth(features: Float[Tensor, "*axes frames features"], layout: Layout) -> Float[Tensor, "*axes frames features"]:
+    """The parabola nearest to every feature but the contact labels: pose, velocity and acceleration of one gesture.
+
+    A quarter of a second of a real dance is hardly changed by it (its key motions by half a centimetre on average),
+    while a little noise in eight frames would be a great acceleration, to which the local stage would be held.
+    """
+    time = torch.linspace(-1, 1, features.shape[-2], dtype=torch.float64)
+    powers = torch.stack((torch.ones_like(time), time, time**2), -1)
+    nearest = (powers @ torch.linalg.pinv(powers)).to(features)
+    smoothed = nearest @ features
+    smoothed[..., layout["contact"]] = features[..., layout["contact"]]
+    return smoothed
+
+
+def tidy(features: Float[Tensor, "*axes frames features"], layout: Layout) -> Float[Tensor, "*axes frames features"]:
+    """Primitives made proper: labels from 0 to 1, true rotations, and the root above the origin in the first frame."""
+    tidied = centred(features, layout)
+    tidied[..., layout["contact"]] = features[..., layout["contact"]].clamp(0, 1)
+    tidied[..., layout["rotations"]] = rot.matrix_to_6d(layout.pose(features)[1]).flatten(-2)
+    return tidied

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import yaml
 
+from longdance.choreography.request import Words
 from longdance.choreography.timeline import PlacedPose, Span, Timeline
 from longdance.data.catalogue import find_genre
 from longdance.diffusion.guidance import Guidance
@@ -32,8 +33,8 @@ from longdance.motion.skeleton import SMPL24
 
 Unit = Literal["seconds", "beats", "bars"]
 Snap = Literal["beat", "downbeat", "none"]
-Resolve = Callable[[str | None, Sequence[str], str | None], TextPrompt]
-"""(genre, movements, free text) -> prompt; raises ``InputError``."""
+Resolve = Callable[[Words], TextPrompt]
+"""Raises ``InputError`` for words that are not known."""
 
 UNITS, SNAPS = ("seconds", "beats", "bars"), ("beat", "downbeat", "none")
 LARGEST_FILE = 256_000
@@ -60,14 +61,6 @@ class Moment(NamedTuple):
             return f"{self.value:g} s"
         name = f"{self.unit.removesuffix('s')} {self.value:g}"
         return name if self.beat == 1 else f"{name} beat {self.beat:g}"
-
-
-class Words(NamedTuple):
-    """What a dance is asked to be, as it was written."""
-
-    genre: str | None = None
-    movements: tuple[str, ...] = ()
-    text: str | None = None
 
 
 NO_WORDS = Words()
@@ -145,7 +138,7 @@ class Score:
         prompts: list[TextPrompt | None] = []
         for entry in self.entries:
             try:
-                prompts.append(resolve(*entry.words) if any(entry.words) else None)
+                prompts.append(resolve(entry.words) if any(entry.words) else None)
             except InputError as error:
                 raise InputError(f"{self.name}, line {entry.line}: {error}") from error
         return prompts

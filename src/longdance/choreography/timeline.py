@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from longdance.choreography.windows import WindowPlan
+from longdance.choreography.long.windows import WindowPlan
 from longdance.diffusion.constraints import Constraint
 from longdance.diffusion.guidance import Denoiser, Guidance, guided
 from longdance.errors import InputError

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @app.command()
 def models() -> None:
     """List what can be loaded."""
-    from longdance.choreography.pretrained import WEIGHTS, parts_of, shipped
+    from longdance.models.folders import WEIGHTS, parts_of, shipped
 
     for name in shipped():
         stages = [json.loads((part / "config.json").read_text(encoding="utf-8")) for part in parts_of(WEIGHTS / name)]

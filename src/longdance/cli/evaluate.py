@@ -5,11 +5,18 @@ from typing import Annotated
 
 import typer
 
+from longdance.choreography.request import OPTIONS, DanceRequest
+from longdance.cli.options import PanelCommand, takes_request
 from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
 
+DRAWN = ("steps", "sampler", "music_guidance", "text_guidance", "trm", "cleanup", "device")
+"""Fields of a request that say how dances are drawn; the others are set for each dance."""
 
-@app.command()
+
+@app.command(cls=PanelCommand)
+@takes_request(without=[name for name in OPTIONS if name not in DRAWN])
 def evaluate(
+    *,
     what: Annotated[
         list[str], typer.Argument(metavar="WHAT...", help="Models, dances or folders of dances; with --tally, answers.")
     ],
@@ -18,10 +25,6 @@ def evaluate(
     songs: Annotated[Path | None, typer.Option(help="Folder of songs; composed for held-out dances if none.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Dances per song.")] = 3,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="Length of dances; the song's if not given.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
-    ] = None,
-    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
     words: Annotated[bool, typer.Option(help="Tell models genre and movements of the held-out dance.")] = True,
     split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
     variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,
@@ -29,7 +32,7 @@ def evaluate(
     joints: Annotated[int | None, typer.Option(min=22, max=24, help="Joints that count; 22 leaves out hands.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate of bare joints by others.")] = None,
     up: Annotated[str, typer.Option(help="Upward axis of bare joints by others: y or z.")] = "y",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
+    request: DanceRequest,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Write a video (.mp4) of dances to one song instead.")
     ] = False,
@@ -70,9 +73,7 @@ def evaluate(
     store = Store.open(data)
     variants = tuple(variant) if variant else Protocol.variants
     protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, variants=variants)
-    asked = Asked(
-        seeds=tuple(range(seeds)), seconds=seconds, steps=steps, sampler=sampler, words=words, device=device
-    )
+    asked = Asked(seeds=tuple(range(seeds)), seconds=seconds, words=words, request=request)
     with progress_bar("evaluate") as bar:
         how = {"protocol": protocol, "asked": asked, "split": split, "fps": fps, "up": up}
         found = run(what, store, out, songs=songs, progress=bar, **how)

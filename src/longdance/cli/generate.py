@@ -4,72 +4,56 @@ import json
 import os
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from longdance.choreography.request import MORE, DanceRequest
+from longdance.cli.options import PanelCommand, takes_request
 from longdance.cli.terminal import SOME_FAILED, app, one_line, progress_bar, reason, report, say
 from longdance.errors import InputError
+from longdance.export.endings import FORMATS, file_ending, is_format
+from longdance.files import AUDIO_ENDINGS
 
-AUDIO_ENDINGS = {
-    ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aif", ".aiff",
-    ".mp4", ".mkv", ".mov", ".webm", ".avi",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from longdance.batch import Order
 
+MANY = "Several songs"
 LONGEST_NAME = 200
 
 
-@app.command()
+@app.command(cls=PanelCommand)
+@takes_request()
 def generate(
+    *,
     songs: Annotated[list[Path], typer.Argument(metavar="SONG...", help="Audio or video files, or folders.")],
     model: Annotated[str, typer.Option(help="A shipped model, or a folder with a trained one.")] = "edmg",
-    genre: Annotated[str | None, typer.Option(help="See `longdance catalogue`.")] = None,
-    movement: Annotated[list[str] | None, typer.Option(help="A movement of the genre; may be repeated.")] = None,
-    prompt: Annotated[str | None, typer.Option(help="Free words about the dance.")] = None,
-    score: Annotated[Path | None, typer.Option(help="A timeline of what to dance when; see docs/score.md.")] = None,
-    start: Annotated[float, typer.Option(min=0, help="Second of the song to begin at.")] = 0.0,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest of the song if not given.")] = None,
-    bpm: Annotated[float | None, typer.Option(min=20, max=400, help="Tempo, if the tracker gets it wrong.")] = None,
-    beat_offset: Annotated[float | None, typer.Option(help="Second of a first beat, with --bpm.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Denoising steps; the model's own if not given.")
-    ] = None,
-    sampler: Annotated[str | None, typer.Option(help="dpm2m, ddim or ddpm; the model's own if not given.")] = None,
-    music_guidance: Annotated[float, typer.Option(help="How strongly the music leads; 1 is plain.")] = 1.0,
-    text_guidance: Annotated[float, typer.Option(help="How strongly the words lead; 1 is plain.")] = 6.0,
-    refine: Annotated[bool, typer.Option(help="Meet the beats, smooth, let standing feet stand.")] = True,
-    soft_level: Annotated[
-        float | None, typer.Option(min=0, max=1, help="lodge: how long its soft primitives lead; 0 not at all.")
-    ] = None,
-    mirror: Annotated[bool | None, typer.Option(help="lodge: dance soft primitives to both sides.")] = None,
-    beat_align: Annotated[bool | None, typer.Option(help="lodge: put soft primitives on beats.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto",
-    fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.")] = None,
-    formats: Annotated[
-        str, typer.Option("--format", help="Any of npz,bvh,mp4,glb,vrma,fbx,usd,amass,html.")
-    ] = "npz,bvh,mp4",
-    wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
+    request: DanceRequest,
+    formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = "npz,bvh,mp4",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Several songs: pass over those that are done.")] = False,
+    fps: Annotated[
+        float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.", rich_help_panel=MORE)
+    ] = None,
+    wav: Annotated[
+        bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.", rich_help_panel=MORE)
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Pass over songs that are done.", rich_help_panel=MANY)
+    ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Several songs: processes that share them; one if not given.")
+        int | None, typer.Option(min=1, help="Processes that share them; one if not given.", rich_help_panel=MANY)
     ] = None,
     ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Several songs: share them on Ray; local, or a cluster's.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Share them on Ray; local, or a cluster's.", rich_help_panel=MANY),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of results for machines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of results for machines.", rich_help_panel=MORE)
+    ] = False,
 ) -> None:
     """Dance to songs: one dance each, the whole song unless told otherwise."""
-    from longdance.export.endings import FORMATS, file_ending, is_format
-
-    endings = tuple(part.strip().lower() for part in formats.split(",") if part.strip())
     single = out if out is not None and is_format(out) else None
-    if single is not None:
-        endings = FORMATS[:1]
-    wrong = [ending for ending in endings if ending not in FORMATS]
-    if wrong or not endings:
-        raise typer.BadParameter(f"expected formats among {', '.join(FORMATS)}, got {formats!r}")
+    endings = FORMATS[:1] if single is not None else chosen_formats(formats)
     if out is not None and single is None and os.path.exists(out) and not os.path.isdir(out):
         raise typer.BadParameter(f"{out}: expected a folder, or a file that ends in one of {', '.join(FORMATS)}")
     files = find_songs(songs)
@@ -77,95 +61,98 @@ def generate(
     if single is not None and many:
         raise typer.BadParameter(f"{out} is one file, but there are several songs; give a folder")
 
-    from longdance.batch import MANIFEST, Commission, Manifest, Order, Record, absolute, dance_all
-    from longdance.choreography.score import Score
+    from longdance.batch import Order
 
-    cues = {"soft_level": soft_level, "mirror": mirror, "beat_align": beat_align}
-    order = Order(
-        model=model,
-        genre=genre,
-        movement=tuple(movement or ()),
-        prompt=prompt,
-        score=score,
-        start=start,
-        seconds=seconds,
-        bpm=bpm,
-        beat_offset=beat_offset,
-        steps=steps,
-        sampler=sampler,
-        music_guidance=music_guidance,
-        text_guidance=text_guidance,
-        refine=refine,
-        cues={name: value for name, value in cues.items() if value is not None},
-        seed=seed,
-        fps=fps,
-        wav=wav,
-        device=device,
-    )
-    if score is not None:
-        Score.load(score)  # before any song is listened to
-    if order.cues:
-        check_led(order.cues, model)
-    file_names = lambda path: [f"{folder_stem(path)}.{file_ending(ending)}" for ending in endings]  # noqa: E731
-    results, failed = [], []
-
-    def tell_done(song: Path, files: list[Path], measured: dict, notes: Sequence[str], tempo: float | None) -> None:
-        results.append({"song": str(song), "files": [str(file) for file in files], **measured})
-        if not as_json:
-            report(results[-1], notes, tempo)
-
-    def tell_failed(song: Path, why: str) -> None:
-        failed.append(one_line(why))
-        say(f"skipped: {failed[-1]}" if one_line(song) in failed[-1] else f"{one_line(song)}: skipped: {failed[-1]}")
-
-    if not many:
-        path = files[0]
-        folder = single.parent if single else song_folder(out, path, many=False, taken=set())
-        dancer = order.dancer()
-        try:
-            with progress_bar(path.name, quiet=as_json) as progress:
-                progress(0, 1, "listening")
-                targets = [single] if single else [folder / name for name in file_names(path)]
-                danced = order.dance(dancer, path, targets, progress=progress)
-            tell_done(path, *danced)
-        except (InputError, OSError) as error:
-            tell_failed(path, reason(error))
+    order, told = Order(model=model, request=request, fps=fps, wav=wav), Told(quiet=as_json)
+    if many:
+        how = {"resume": resume, "workers": workers, "ray": ray}
+        dance_to_all(order, files, out or Path("dances"), endings, told, **how)
     else:
-        folder, called = out or Path("dances"), {absolute(path): path for path in reversed(files)}
-        known = Manifest(folder / MANIFEST).folders()
-        taken = set(known.values())
-        commissions = []
-        for path in (called[name] for name in dict.fromkeys(map(absolute, files))):
-            place = folder / known[absolute(path)] if absolute(path) in known else None
-            place = place or song_folder(folder, path, many=True, taken=taken)
-            commissions.append(Commission(path, tuple(place / name for name in file_names(path))))
-
-        def tell(record: Record) -> None:
-            if record.state != "done":
-                tell_failed(called[record.song], record.error or "")
-
-        with progress_bar(f"{len(commissions)} songs", quiet=as_json) as bar:
-            how = {"resume": resume, "workers": workers, "ray": ray}
-            records = dance_all(order, commissions, folder, **how, progress=bar, told=tell)
-        for record in records:
-            if record.state == "done":
-                written = [folder / name for name in record.outputs]
-                tell_done(called[record.song], written, record.facts, record.notes, record.tempo_bpm)
+        folder = single.parent if single else song_folder(out, files[0], many=False, taken=set())
+        dance_to_one(order, files[0], [single] if single else files_for(files[0], folder, endings), told)
     if as_json:
-        typer.echo(json.dumps({"dances": results, "failed": failed}))
-    if failed:
-        say(f"{len(results)} of {len(results) + len(failed)} songs danced; failed:\n  " + "\n  ".join(failed))
+        typer.echo(json.dumps({"dances": told.results, "failed": told.failed}))
+    if told.failed:
+        count = len(told.results)
+        say(f"{count} of {count + len(told.failed)} songs danced; failed:\n  " + "\n  ".join(told.failed))
         raise typer.Exit(SOME_FAILED)
 
 
-def check_led(cues: dict[str, float], name: str) -> None:
-    """``BadParameter`` for a model without soft primitives that could be led by these settings."""
-    from longdance.choreography.lodge import Lodge
+class Told:
+    """What came of the songs so far; people hear of each at once."""
+
+    def __init__(self, *, quiet: bool):
+        self.quiet = quiet
+        self.results: list[dict] = []
+        self.failed: list[str] = []
+
+    def done(
+        self, song: Path, files: Sequence[Path], measured: dict, notes: Sequence[str], tempo: float | None
+    ) -> None:
+        """A song was danced to."""
+        self.results.append({"song": str(song), "files": [str(file) for file in files], **measured})
+        if not self.quiet:
+            report(self.results[-1], notes, tempo)
+
+    def failure(self, song: Path, why: str) -> None:
+        """A song could not be danced to."""
+        self.failed.append(one_line(why))
+        known = one_line(song) in self.failed[-1]
+        say(f"skipped: {self.failed[-1]}" if known else f"{one_line(song)}: skipped: {self.failed[-1]}")
+
+
+def dance_to_one(order: "Order", song: Path, targets: list[Path], told: Told) -> None:
+    """Dance to a song and write the targets."""
     from longdance.choreography.pretrained import load
 
-    if not isinstance(load(name), Lodge):
-        options = ", ".join("--" + option.replace("_", "-") for option in cues)
-        raise typer.BadParameter(f"{name} has no soft primitives for {options} to lead; use a lodge")
+    dancer = load(order.model)
+    dancer.expect_possible(order.request)
+    try:
+        with progress_bar(song.name, quiet=told.quiet) as progress:
+            progress(0, 1, "listening")
+            danced = order.dance(dancer, song, targets, progress=progress)
+        told.done(song, *danced)
+    except (InputError, OSError) as error:
+        told.failure(song, reason(error))
+
+
+def dance_to_all(
+    order: "Order", files: list[Path], folder: Path, endings: Sequence[str], told: Told, **how: Any
+) -> None:
+    """Dance to every song, in a folder of its own below ``folder``."""
+    from longdance.batch import MANIFEST, Manifest, Record, Task, absolute, dance_all
+
+    called = {absolute(path): path for path in reversed(files)}
+    known = Manifest(folder / MANIFEST).folders()
+    taken, tasks = set(known.values()), []
+    for path in (called[name] for name in dict.fromkeys(map(absolute, files))):
+        place = folder / known[absolute(path)] if absolute(path) in known else None
+        place = place or song_folder(folder, path, many=True, taken=taken)
+        tasks.append(Task(path, tuple(files_for(path, place, endings))))
+
+    def tell(record: Record) -> None:
+        if record.state != "done":
+            told.failure(called[record.song], record.error or "")
+
+    with progress_bar(f"{len(tasks)} songs", quiet=told.quiet) as bar:
+        records = dance_all(order, tasks, folder, **how, progress=bar, told=tell)
+    for record in records:
+        if record.state == "done":
+            written = [folder / name for name in record.outputs]
+            told.done(called[record.song], written, record.facts, record.notes, record.tempo_bpm)
+
+
+def chosen_formats(written: str) -> tuple[str, ...]:
+    """Formats by their names, separated by commas; ``BadParameter`` for unknown ones."""
+    endings = tuple(part.strip().lower() for part in written.split(",") if part.strip())
+    if not endings or any(ending not in FORMATS for ending in endings):
+        raise typer.BadParameter(f"expected formats among {', '.join(FORMATS)}, got {written!r}")
+    return endings
+
+
+def files_for(song: Path, folder: Path, endings: Sequence[str]) -> list[Path]:
+    """The files of a song's dance."""
+    return [folder / f"{folder_stem(song)}.{file_ending(ending)}" for ending in endings]
 
 
 def find_songs(paths: list[Path]) -> list[Path]:

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from longdance.data.open import face_forward
+from longdance.files import AUDIO_ENDINGS
 from longdance.motion.motion import Motion
 from longdance.motion.smpl_files import motion_of_smpl
-
-AUDIO_ENDINGS = (".wav", ".mp3", ".flac", ".ogg", ".m4a")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from longdance import __version__
+from longdance.choreography.request import DanceRequest
 from longdance.evaluate import plots
 from longdance.evaluate.intervals import Estimate
 from longdance.evaluate.measure import OFFSETS, SPECTRUM
 from longdance.evaluate.papers import TABLES
-from longdance.evaluate.run import Evaluation
+from longdance.evaluate.run import Asked, Evaluation
 from longdance.files import atomic_write
 from longdance.metrics.distribution import standardise
 
@@ -98,13 +99,27 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     return written + pictures
 
 
+def as_asked(asked: Asked) -> dict:
+    """What models were asked for, as JSON knows it."""
+    told = {each.name: getattr(asked, each.name) for each in fields(asked)}
+    return told | {"request": asked.request.record()}
+
+
+def drawn(request: DanceRequest) -> str:
+    """How dances were drawn and what was done to them, in words."""
+    steps = f"{request.steps} steps" if request.steps else "steps"
+    sampler = f"of {request.sampler}" if request.sampler else "and sampler each model's own" 
+    after = [name for name, wanted in (("TRM", request.trm), ("cleanup", request.cleanup)) if wanted]
+    return f"{steps} {sampler}, {'with ' + ' and '.join(after) if after else 'raw'}"
+
+
 def as_record(evaluation: Evaluation) -> dict:
     """The report as JSON knows it; numbers that are not known are null."""
     return {
         "date": date.today().isoformat(),
         "longdance": __version__,
         "protocol": asdict(evaluation.protocol),
-        "asked": {**asdict(evaluation.asked), "guidance": evaluation.asked.guidance._asdict()},
+        "asked": as_asked(evaluation.asked),
         "about": evaluation.about,
         "rows": {
             row.name: {
@@ -137,7 +152,7 @@ def as_markdown(evaluation: Evaluation, pictures: list[str]) -> str:
         f"where a row has several, otherwise over dances (jackknife). "
         f"What each measure sees, and what it is blind to, is in docs/metrics.md.",
         "",
-        f"Models danced with seeds {', '.join(map(str, asked.seeds))}, {asked.steps} steps of {asked.sampler}, "
+        f"Models danced with seeds {', '.join(map(str, asked.seeds))}, {drawn(asked.request)}, "
         f"{'with' if asked.words else 'without'} genre and movements of the held-out dance as words.",
         "",
         "| measure | | " + " | ".join(row.name for row in rows) + " |",

@@ -5,24 +5,27 @@ Everything goes into one folder: ``dances`` (each saved once made, so that an in
 """
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from longdance.choreography.edmg import DEFAULT_GUIDANCE, EDMG
-from longdance.choreography.pretrained import load, parts_of, shipped
+from longdance.choreography.dancer import Dancer
+from longdance.choreography.devices import device_of
+from longdance.choreography.pretrained import load
+from longdance.choreography.request import DanceRequest
 from longdance.data.store import Store
-from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.evaluate.dances import Dance, dances_in, of_motion, read_dance
 from longdance.evaluate.measure import Judges, Measures, Protocol, Row, measured, row
 from longdance.evaluate.songs import TestSong, composed_songs, continued, real_dances, songs_of
+from longdance.models.folders import parts_of, shipped
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
-Progress = Callable[[int, int, str], None]
 TRUTH, OTHER = "ground truth", "other song"
 """The rows of real dances: to their own music, and to that of another dance."""
 
@@ -34,13 +37,10 @@ class Asked:
     seeds: tuple[int, ...] = (0, 1, 2)
     seconds: float | None = None
     """Length of every dance; None for the song's, or that of the held-out dance."""
-    steps: int | None = None
-    sampler: str | None = None
-    """Every model's own, like its steps, if not given."""
-    guidance: Guidance = DEFAULT_GUIDANCE
+    request: DanceRequest = field(default_factory=DanceRequest)
+    """How every dance is drawn; its song, words and seed are set for each."""
     words: bool = True
     """Whether models are told genre and movements of the held-out dance."""
-    device: str = "auto"
     songs: int | None = None
     """At most so many songs, evenly chosen; None for all."""
 
@@ -170,7 +170,7 @@ def to_other_songs(dances: Sequence[Dance], seeds: Sequence[int]) -> list[Dance]
 
 def identity(system: str | Path) -> str:
     """A digest of a model's files: two trainings of one recipe are two models."""
-    from longdance.choreography.pretrained import WEIGHTS
+    from longdance.models.folders import WEIGHTS
 
     folder = WEIGHTS / str(system) if str(system) in shipped() else Path(system)
     digest = hashlib.sha256()
@@ -181,11 +181,11 @@ def identity(system: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _model(system: str | Path) -> EDMG | None:
+def _model(system: str | Path) -> Dancer | None:
     return load(system) if str(system) in shipped() or (Path(system).is_dir() and parts_of(Path(system))) else None
 
 
-def _about_model(model: EDMG) -> dict:
+def _about_model(model: Dancer) -> dict:
     config = model.checkpoint.config
     return {"kind": "model", "recipe": config.recipe, "trained_steps": config.trained_steps, "fps": model.fps}
 
@@ -230,7 +230,7 @@ def _read(source: Path, real: list[Dance], *, fps: float | None, up: str) -> tup
 
 
 def _danced(
-    model: EDMG, key: str, tests: list[TestSong], asked: Asked, folder: Path, report: Progress
+    model: Dancer, key: str, tests: list[TestSong], asked: Asked, folder: Path, report: Progress
 ) -> tuple[list[Dance], dict[str, str]]:
     """Every song danced with every seed, from the folder where it was done before."""
     dances, failed = [], {}
@@ -241,8 +241,8 @@ def _danced(
             done += 1
             path = folder / f"{test.name}-{seed}.npz"
             wanted = {
-                "model": key, "song": test.name, "song_seconds": round(test.song.seconds, 4), "steps": asked.steps,
-                "sampler": asked.sampler, "guidance": list(asked.guidance), "words": asked.words, "genre": test.genre,
+                "model": key, "song": test.name, "song_seconds": round(test.song.seconds, 4), "words": asked.words,
+                "genre": test.genre, "request": _json(asked.request.record()),
             }  # fmt: skip
             try:
                 motion = _kept(path, wanted)
@@ -272,14 +272,17 @@ def _kept(path: Path, wanted: dict) -> Motion | None:
     return motion if isinstance(made, dict) and {k: v for k, v in made.items() if k != "cost"} == wanted else None
 
 
-def _dance(model: EDMG, test: TestSong, seed: int, asked: Asked, wanted: dict) -> Motion:
-    words = {"genre": test.genre, "movement": test.movements or None} if asked.words else {}
+def _dance(model: Dancer, test: TestSong, seed: int, asked: Asked, wanted: dict) -> Motion:
+    words = {"genre": test.genre, "movement": test.movements} if asked.words else {}
+    request = asked.request.changed(song=test.song, seed=seed, **words)
     # On a CPU other programs' work must not count; a GPU's work is not in the process's own time.
-    clock = time.process_time if model.on(asked.device) is model.checkpoint else time.perf_counter
+    clock = time.process_time if device_of(request.device) == "cpu" else time.perf_counter
     began = clock()
-    motion = model.generate(
-        test.song, seed=seed, steps=asked.steps, sampler=asked.sampler, guidance=asked.guidance, device=asked.device,
-        **words,
-    )  # fmt: skip
+    motion = model.generate(request)
     cost = (clock() - began) / motion.seconds
     return replace(motion, meta={**motion.meta, "evaluation": {**wanted, "cost": cost}})
+
+
+def _json(record: dict) -> dict:
+    """The record as it comes back from a file."""
+    return json.loads(json.dumps(record))

@@ -18,8 +18,7 @@ from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.song import Song
 from longdance.features.styles import STYLES
-
-AUDIO_ENDINGS = (".wav", ".mp3", ".ogg", ".flac", ".m4a")
+from longdance.files import AUDIO_ENDINGS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """EDMG's Temporal Refinement Module: joint tracks through fully connected layers along time, and its checkpoints.
 
-Running it over dances of any length, and the way back from positions to rotations, is in ``choreography.refine``.
+Running it over dances of any length, and the way back from positions to rotations, is in ``choreography.refinement``.
 """
 
 import os

@@ -12,54 +12,34 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, cast
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from longdance.choreography.pretrained import WEIGHTS, parts_of, shipped
-from longdance.data.catalogue import find_genre, genre_names, load_catalogue
+from longdance.data.catalogue import find_genre
 from longdance.data.search import search
 from longdance.errors import InputError
 from longdance.export.endings import FORMATS, file_ending
 from longdance.export.naming import NAMINGS
 from longdance.files import atomic_write
-from longdance.models.adapter import holds_adapter
 from longdance.studio import tracks, uploads
+from longdance.studio.cards import catalogue_card, model_card
+from longdance.studio.forms import EditForm, GenerateForm, NameForm, ProjectForm, Settings, told_fault
 from longdance.studio.guard import Guard
-from longdance.studio.jobs import ENDED, WORKER_DIED, Job, Lane, State, TooManyJobs
-from longdance.studio.projects import (
-    CLOSED,
-    LONGEST_NAME,
-    MOST_TAKES,
-    Model,
-    NotThere,
-    OutOfTurn,
-    Projects,
-    ProjectState,
-    Score,
-    Seconds,
-    Settings,
-    TakeState,
-    Words,
-    new_id,
-    now,
-    shown_name,
-    told_fault,
-)
+from longdance.studio.jobs import ENDED, WORKER_DIED, Job, TooManyJobs
+from longdance.studio.projects import NotThere, OutOfTurn, Projects, TakeState, shown_name
+from longdance.studio.studio import Studio, ready_take, require_song
 from longdance.studio.worker import BROKEN_INSIDE, DISK_FULL
 
-LARGEST_UPLOAD = 200_000_000
-"""Bytes."""
 ROOM_TO_KEEP = 100_000_000
 """Bytes of the disk that an upload must leave free."""
 WEB = Path(__file__).parent / "web"
@@ -74,307 +54,6 @@ _ALIVE = 15.0
 """Seconds after which a silent stream of events says that it is still there."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudioConfig:
-    """How a studio is started."""
-
-    folder: Path
-    """Where projects lie."""
-    host: str = "127.0.0.1"
-    token: str | None = None
-    """What a browser must know to come in; None for everybody who reaches the port."""
-    models: Mapping[str, Path] = field(default_factory=lambda: {name: WEIGHTS / name for name in shipped()})
-    """Folders of models by the name that the page shows."""
-    largest_upload: int = LARGEST_UPLOAD
-    """Bytes."""
-
-
-class Changes(Model):
-    """What can be changed of a project; settings that are not named stay."""
-
-    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
-    settings: dict[str, Any] | None = None
-    score: Score | None = None
-
-
-class Asked(Model):
-    """What can be said when a dance is asked for."""
-
-    settings: dict[str, Any] | None = None
-    score: Score | None = None
-
-
-class Renamed(Model):
-    """A take's new name."""
-
-    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-
-
-Ranges = Annotated[list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]], Field(max_length=200)]
-
-
-class EditAsked(Words):
-    """An edit of a take; times are seconds of the song."""
-
-    what: Literal["redo", "in_between", "go_on", "from_here_on", "blend", "mirror", "tempo"]
-    begin: Annotated[Seconds | None, Field(alias="from")] = None
-    end: Annotated[Seconds | None, Field(alias="to")] = None
-    keep: Ranges = Field(default_factory=list)
-    joints: Annotated[str, Field(max_length=500)] = "all"
-    keep_feet: bool = False
-    seconds: Annotated[float, Field(gt=0, le=7200)] | None = None
-    at: Seconds | None = None
-    other: Annotated[str, Field(max_length=40)] | None = None
-    bpm: Annotated[float, Field(ge=20, le=400)] | None = None
-    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
-    model: Annotated[str, Field(max_length=120)] | None = None
-
-
-NEEDED = {
-    "redo": ("begin", "end"), "in_between": ("keep",), "go_on": ("seconds",), "from_here_on": ("at",),
-    "blend": ("at", "other"), "mirror": (), "tempo": ("bpm",),
-}  # fmt: skip
-"""Fields that an edit cannot do without."""
-
-
-class Studio:
-    """Everything that lasts as long as the server."""
-
-    def __init__(self, config: StudioConfig):
-        if not config.models:
-            raise InputError("expected at least one model to dance with, found none")
-        self.config = config
-        self.projects = Projects(config.folder)
-        models = {name: str(folder) for name, folder in config.models.items()}
-        self.dancing, self.media = Lane("dancing", models), Lane("media", models)
-
-    def close(self) -> None:
-        """Stop all work and let go of the folder."""
-        self.dancing.close()
-        self.media.close()
-        self.projects.close()
-
-    # --- songs ---
-
-    def begin_project(self, uploaded: Path, *, name: str | None, file_name: str) -> ProjectState:
-        """A project of an uploaded song, which is listened to next."""
-        song_name = shown_name(file_name, "song")
-        title = shown_name(name, "") or shown_name(Path(song_name).stem, "song")
-        project = self.projects.create(uploaded, name=title, song_name=song_name)
-        files = {"uploaded": self.projects.upload_file(project.id), "target": self.projects.song_file(project.id)}
-        job = Job(
-            project=project.id, what="listen", task="listen", finish=self._song_ended,
-            arguments={key: str(path) for key, path in files.items()},
-        )  # fmt: skip
-        try:
-            with self.projects.changing(project.id) as changed:
-                changed.song.job = job.id
-                if changed.settings.model not in self.config.models:
-                    changed.settings.model = next(iter(self.config.models))
-                self.media.submit(job)
-        except (TooManyJobs, OSError):
-            self.media.cancel(job)
-            self.projects.delete(project.id)
-            raise
-        return self.projects.get(project.id)
-
-    def _song_ended(self, job: Job, state: State, error: str | None) -> None:
-        def note(project: ProjectState) -> None:
-            if state == "done":
-                for key, value in job.result.items():
-                    setattr(project.song, key, value)
-                project.song.state, project.song.error = "ready", None
-            else:
-                project.song.state, project.song.error = "failed", error or "the song was not listened to"
-
-        self.projects.sweep(job.project, "uploaded", keep=())
-        self.projects.sweep(job.project, "song", keep=(".flac",) if state == "done" else ())
-        self.projects.note_end(job.project, note)
-
-    # --- dances ---
-
-    def changed_settings(self, project: ProjectState, given: dict[str, Any] | None) -> Settings:
-        """The project's settings with those that are given; ``InputError`` for a model that is not here."""
-        if given is None:
-            return project.settings
-        settings = Settings.model_validate(project.settings.model_dump() | given)
-        self.folder_of(settings.model)
-        return settings
-
-    def folder_of(self, model: str) -> Path:
-        """Where a model lies; ``InputError`` for a name that is not shown."""
-        if model not in self.config.models:
-            raise InputError(f"expected a model among {', '.join(self.config.models)}, got {model!r}")
-        return self.config.models[model]
-
-    def generate(self, number: str, asked: Asked) -> dict:
-        """Put a dance in the queue."""
-
-        def prepare(project: ProjectState) -> Job:
-            project.settings = self.changed_settings(project, asked.settings)
-            if asked.score is not None:
-                project.score = asked.score
-            settings = project.settings
-            self.folder_of(settings.model)
-            if settings.start >= project.song.seconds:
-                raise InputError(
-                    f"expected start within the song's {project.song.seconds:.1f} s, got {settings.start:g}"
-                )
-            job = self._take_job(project, what="generate", parent=None, start=settings.start)
-            job.arguments |= {
-                "name": project.song.name,
-                "settings": settings.model_dump(),
-                "blocks": project.score.model_dump(by_alias=True)["blocks"],
-            }
-            return job
-
-        return self._queue(number, prepare)
-
-    def edit(self, number: str, parent: str, asked: EditAsked) -> dict:
-        """Put a change of a take in the queue; what comes of it is a new take."""
-        missing = [name for name in NEEDED[asked.what] if getattr(asked, name) in (None, [])]
-        if missing:
-            told = " and ".join("from" if name == "begin" else "to" if name == "end" else name for name in missing)
-            raise InputError(f"expected {told} to {asked.what.replace('_', ' ')}, got none")
-        begin, end = asked.begin or 0.0, asked.end or 0.0
-        if asked.what == "redo" and not begin < end:
-            raise InputError(f"expected to after from, got {begin:g} to {end:g} s")
-
-        def prepare(project: ProjectState) -> Job:
-            files = {"parent": self.projects.take_file(number, _ready(project, parent).id), "other": None}
-            if asked.what == "blend":
-                files["other"] = self.projects.take_file(number, _ready(project, asked.other).id)
-            take = project.takes[parent]
-            if asked.what == "redo" and not (end > take.start and begin < take.start + take.seconds):
-                raise InputError(
-                    f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
-                    f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
-                )
-            settings = project.settings.model_dump()
-            made_by = str(take.record.get("model"))
-            model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
-            self.folder_of(model)
-            settings["model"] = model
-            wish = asked.model_dump(by_alias=True)
-            wish["seed"] = project.settings.seed if asked.seed is None else asked.seed
-            job = self._take_job(project, what=asked.what, parent=parent, start=take.start)
-            job.arguments |= {"settings": settings, "wish": wish}
-            job.arguments |= {key: None if path is None else str(path) for key, path in files.items()}
-            return job
-
-        return self._queue(number, prepare)
-
-    def _queue(self, number: str, prepare: Callable[[ProjectState], Job]) -> dict:
-        """Put the job that ``prepare`` makes in the queue, and its take in the project: both or neither."""
-        job: Job | None = None
-        try:
-            with self.projects.changing(number, undoable=True) as project:
-                _require_song(project)
-                job = prepare(project)
-                self.dancing.submit(job)
-        except OSError:  # nobody would find its take
-            if job is not None:
-                self.dancing.cancel(job)
-            raise
-        return {"job": job.id, "take": job.take}
-
-    def _take_job(self, project: ProjectState, *, what: str, parent: str | None, start: float) -> Job:
-        """A new take in the project, and the job that is to make it."""
-        if len(project.shown) >= MOST_TAKES:
-            raise OutOfTurn(f"a project holds at most {MOST_TAKES} takes; delete some of them")
-        task = "generate" if what == "generate" else "edit"
-        take = new_id()
-        job = Job(project=project.id, take=take, what=what, task=task, finish=self._take_ended, arguments={})
-        project.takes[take] = TakeState(
-            id=take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what,
-            job=job.id, start=start,
-        )  # fmt: skip
-        project.shown.append(take)
-        folder = self.projects.takes_folder(project.id)
-        job.arguments |= {
-            "song": str(self.projects.song_file(project.id)),
-            "take": str(folder / f"{take}.npz"),
-            "track": str(folder / f"{take}.track"),
-        }
-        return job
-
-    def _take_ended(self, job: Job, state: State, error: str | None) -> None:
-        def note(project: ProjectState) -> None:
-            take = project.takes.get(job.take or "")
-            if take is None:
-                return
-            if state == "done":
-                take.state = "ready"
-                for key, value in job.result.items():
-                    setattr(take, key, value)
-            else:
-                take.state, take.error = "cancelled" if state == "cancelled" else "failed", error
-
-        self.projects.sweep(job.project, f"takes/{job.take}", keep=(".npz", ".track") if state == "done" else ())
-        self.projects.note_end(job.project, note)
-
-    def cancel_unseen(self, project: ProjectState) -> None:
-        """Stop making takes that were undone or deleted."""
-        for take in project.takes.values():
-            if take.state == "running" and take.id not in project.shown:
-                job = self.dancing.find(take.job)
-                if job is not None:
-                    self.dancing.cancel(job)
-
-    def delete(self, number: str) -> None:
-        """Remove a project and stop what is done for it."""
-        project = self.projects.get(number)
-        wanted = [project.song.job, *(take.job for take in project.takes.values())]
-        self.projects.delete(number)
-        for lane in (self.dancing, self.media):
-            for job in filter(None, map(lane.find, filter(None, wanted))):
-                lane.cancel(job)
-
-    # --- jobs ---
-
-    def job(self, number: str) -> Job | None:
-        """A job of this run of the studio."""
-        return self.dancing.find(number) or self.media.find(number)
-
-    def lane_of(self, job: Job) -> Lane:
-        """The queue that a job is in."""
-        return self.dancing if self.dancing.find(job.id) is job else self.media
-
-    def past_job(self, number: str) -> dict:
-        """What is known of a job of an earlier run; ``NotThere`` if nothing is."""
-        for project in self.projects.all():
-            told = {"id": number, "project": project.id, "done": 0, "total": 1, "stage": ""}
-            if project.song.job == number:
-                state = "done" if project.song.state == "ready" else "failed"
-                return told | {
-                    "take": None, "what": "listen", "state": state, "seconds_ready": 0.0, "error": project.song.error,
-                }  # fmt: skip
-            for take in project.takes.values():
-                if take.job == number:
-                    state = {"ready": "done", "running": "failed"}.get(take.state, take.state)
-                    return told | {
-                        "take": take.id, "what": take.what, "state": state, "seconds_ready": take.seconds,
-                        "error": take.error or (CLOSED if take.state == "running" else None),
-                    }  # fmt: skip
-        raise NotThere("there is no such job; it may be long over, reload the page")
-
-
-def _require_song(project: ProjectState) -> None:
-    if project.song.state == "analysing":
-        raise OutOfTurn("the song is still being listened to; wait until it is ready")
-    if project.song.state == "failed":
-        raise OutOfTurn("the song could not be used; make a project with another one")
-
-
-def _ready(project: ProjectState, take: str | None) -> TakeState:
-    if take not in project.shown:
-        raise NotThere("there is no such take; it may have been deleted, reload the page")
-    state = project.takes[take]
-    if state.state != "ready":
-        raise OutOfTurn(f"{state.name} is not ready; wait for it, or choose another take")
-    return state
 
 
 # --- routes ------------------------------------------------------------------------------------------------------
@@ -460,6 +139,10 @@ def _catalogue_routes(app: FastAPI, studio: Studio) -> None:
     def list_models() -> list[dict]:
         return models
 
+    @app.get("/api/settings")
+    def settings() -> dict:
+        return Settings().model_dump()
+
     @app.get("/api/catalogue")
     def catalogue() -> list[dict]:
         return catalogue_card(frozenset(genre for model in models for genre in model["genres"]))
@@ -516,7 +199,7 @@ def _project_routes(app: FastAPI, studio: Studio) -> None:
         return projects.get(project).told()
 
     @app.patch("/api/projects/{project}")
-    def change(project: str, changes: Changes) -> dict:
+    def change(project: str, changes: ProjectForm) -> dict:
         with projects.changing(project, undoable=True) as state:
             if changes.name is not None:
                 state.name = shown_name(changes.name, state.name)
@@ -542,7 +225,7 @@ def _project_routes(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/projects/{project}/song")
     @app.get("/api/projects/{project}/song.wav")
     def song(project: str) -> FileResponse:
-        _require_song(projects.get(project))
+        require_song(projects.get(project))
         return FileResponse(projects.song_file(project), media_type="audio/flac")
 
 
@@ -550,15 +233,15 @@ def _take_routes(app: FastAPI, studio: Studio) -> None:
     projects = studio.projects
 
     @app.post("/api/projects/{project}/generate", status_code=202)
-    def generate(project: str, asked: Asked) -> dict:
+    def generate(project: str, asked: GenerateForm) -> dict:
         return studio.generate(project, asked)
 
     @app.post("/api/projects/{project}/takes/{take}/edit", status_code=202)
-    def edit(project: str, take: str, asked: EditAsked) -> dict:
+    def edit(project: str, take: str, asked: EditForm) -> dict:
         return studio.edit(project, take, asked)
 
     @app.patch("/api/projects/{project}/takes/{take}")
-    def rename(project: str, take: str, renamed: Renamed) -> dict:
+    def rename(project: str, take: str, renamed: NameForm) -> dict:
         projects.take(project, take)
         with projects.changing(project) as state:
             state.takes[take].name = shown_name(renamed.name, state.takes[take].name)
@@ -595,7 +278,7 @@ def _take_routes(app: FastAPI, studio: Studio) -> None:
             raise InputError(f"expected a format among {', '.join(FORMATS)}, got {form!r}")
         if names not in NAMINGS:
             raise InputError(f"expected names among {', '.join(NAMINGS)}, got {names!r}")
-        state, shown = _ready(projects.get(project), take), projects.get(project).name
+        state, shown = ready_take(projects.get(project), take), projects.get(project).name
         bundled = with_song and form not in ("mp4", "html")
         stack = contextlib.ExitStack()
         room = stack.enter_context(projects.workroom())
@@ -713,70 +396,3 @@ async def _one_event(told: dict) -> AsyncIterator[str]:
 
 def _event(name: str, told: dict) -> str:
     return f"event: {name}\ndata: {json.dumps(told)}\n\n"
-
-
-# --- what there is to choose from ----------------------------------------------------------------------------------
-
-
-def model_card(name: str, folder: Path) -> dict:
-    """What a page shows of a model; ``InputError`` for a folder that holds none."""
-    parts = parts_of(folder)
-    if not parts:
-        raise InputError(f"{folder}: expected a folder with a trained model")
-    try:
-        config = json.loads((parts[-1] / "config.json").read_text(encoding="utf-8"))
-        if holds_adapter(folder):
-            return _adapted_card(name, config)
-        kind = config.get("denoiser") or config["generator"]
-        return {
-            "name": name,
-            "describes": DESCRIPTIONS.get(kind, kind),
-            "fps": float(config["fps"]),
-            "genres": [str(genre) for genre in config.get("genres", ())],
-            "hears": [str(config["music_encoder"])],
-            "edits": kind in ("pmd", "edge"),
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{parts[-1] / 'config.json'}: expected the configuration of a model ({error!r})") from error
-
-
-def _adapted_card(name: str, config: dict) -> dict:
-    """The card of a model that is another one in fewer steps."""
-    base = str(config["adapts"])
-    card = model_card(base, WEIGHTS / base if base in shipped() else Path(base))
-    describes = f"{Path(base).name} distilled to {int(config['steps'])} denoising steps: dances soonest"
-    return card | {"name": name, "describes": describes}
-
-
-DESCRIPTIONS = {
-    "pmd": "EDMG: dances window by window with a Parallel Mamba Denoiser; knows words; takes can be edited",
-    "lodge-local": "Lodge: lays out key movements over the whole song first, then dances between them",
-    "edge": "EDGE: a transformer that dances window by window; the baseline that EDMG is compared with",
-}
-"""What kinds of networks do, in a line."""
-
-
-def catalogue_card(trained: frozenset[str]) -> list[dict]:
-    """Genres and movements as a page shows them; ``trained`` are those that some model knows."""
-    genres = [load_catalogue()[name] for name in genre_names()]
-    return [
-        {
-            "name": genre.name,
-            "title": genre.title,
-            "aliases": list(genre.aliases),
-            "describes": genre.description,
-            "trained": genre.name in trained,
-            "movements": [
-                {
-                    "name": movement.name,
-                    "aliases": list(movement.aliases),
-                    "describes": movement.description,
-                    "counts": movement.counts,
-                    "fundamental": movement.fundamental,
-                    "shown_in_training": movement.trained,
-                }
-                for movement in genre.movements
-            ],
-        }
-        for genre in genres
-    ]

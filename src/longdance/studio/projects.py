@@ -16,32 +16,24 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field
 
 from longdance.errors import InputError, LongdanceError
 from longdance.files import atomic_write
+from longdance.studio.forms import LONGEST_NAME, Blocks, Model, Settings
 
 ID = re.compile(r"[0-9a-f]{16}")
 FORMAT = 1
 HISTORY = 100
 """Steps that can be undone."""
-MOST_BLOCKS, MOST_TAKES, MOST_MOVEMENTS, LONGEST_TEXT, LONGEST_NAME = 500, 200, 20, 500, 120
-SHORTEST_BLOCK = 0.1
-"""Seconds."""
+MOST_TAKES = 200
 CLOSED = "the studio was closed before this was finished"
 _LOCK = ".studio-lock"
 
 log = logging.getLogger(__name__)
-
-Seconds = Annotated[float, Field(ge=0, le=100_000)]
-Genre = Annotated[str, Field(min_length=1, max_length=80)]
-Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Movements = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(max_length=MOST_MOVEMENTS)]
-
 
 class NotThere(LongdanceError):
     """There is no project, take or job of that id."""
@@ -49,75 +41,6 @@ class NotThere(LongdanceError):
 
 class OutOfTurn(LongdanceError):
     """The request cannot be done as things are now."""
-
-
-class Model(BaseModel):
-    """Checked on the way in; unknown fields are refused, so that slips of the pen do not pass unseen."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Words(Model):
-    """What a dance is asked to be; names are those of the catalogue."""
-
-    genre: Genre | None = None
-    movements: Movements = []
-    prompt: Text | None = None
-
-    @field_validator("genre", "prompt")
-    @classmethod
-    def _nothing_is_none(cls, text: str | None) -> str | None:
-        return text if text is not None and text.strip() else None
-
-    @model_validator(mode="after")
-    def _known(self) -> "Words":
-        from longdance.data.catalogue import find_genre
-
-        if self.genre is not None:
-            try:
-                find_genre(self.genre)
-            except InputError as error:
-                raise ValueError(f"genre: {error}") from error
-        return self
-
-
-class Settings(Words):
-    """How a dance is made."""
-
-    model: Annotated[str, Field(max_length=120)] = "edmg"
-    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
-    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Denoising steps; the model's own number if not given."""
-    seconds: Annotated[float, Field(ge=0.1, le=100_000)] | None = None
-    start: Seconds = 0.0
-    music_guidance: Annotated[float, Field(ge=0, le=30)] = 1.0
-    text_guidance: Annotated[float, Field(ge=0, le=30)] = 6.0
-    refine: bool = True
-
-
-class Block(Words):
-    """A stretch of the timeline, in seconds of the song."""
-
-    id: Annotated[str, Field(max_length=40)] = ""
-    begin: Annotated[Seconds, Field(alias="from")]
-    end: Annotated[Seconds, Field(alias="to")]
-
-
-class Score(Model):
-    """What to dance when. Blocks do not overlap."""
-
-    blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)] = []
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Score":
-        numbered = sorted(enumerate(self.blocks, 1), key=lambda item: item[1].begin)
-        for number, block in numbered:
-            if block.end < block.begin + SHORTEST_BLOCK:
-                raise ValueError(f"block {number}: expected to after from, got {block.begin:g} to {block.end:g} s")
-        for (number, block), (other, following) in pairwise(numbered):
-            if following.begin < block.end - 1e-6:
-                raise ValueError(f"blocks {number} and {other} overlap at {following.begin:g} s; move one of them")
-        return self
 
 
 class SongState(Model):
@@ -128,10 +51,10 @@ class SongState(Model):
     seconds: float = 0.0
     tempo_bpm: float = 0.0
     tempo_is_guess: bool = False
-    beats: list[float] = []
-    downbeats: list[float] = []
-    sections: list[dict[str, Any]] = []
-    peaks: list[list[float]] = []
+    beats: list[float] = Field(default_factory=list)
+    downbeats: list[float] = Field(default_factory=list)
+    sections: list[dict[str, Any]] = Field(default_factory=list)
+    peaks: list[list[float]] = Field(default_factory=list)
     error: str | None = None
     job: str | None = None
 
@@ -151,7 +74,7 @@ class TakeState(Model):
     frames: int = 0
     start: float = 0.0
     """Second of the song at which it begins."""
-    record: dict[str, Any] = {}
+    record: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
 
 
@@ -159,7 +82,7 @@ class Snapshot(Model):
     """What can be undone: everything that a user lays down, not what is computed."""
 
     settings: Settings
-    score: Score
+    score: Blocks
     takes: list[str]
     """Ids of the takes that are shown, in order."""
 
@@ -167,8 +90,8 @@ class Snapshot(Model):
 class History(Model):
     """States before and after the present one, oldest first."""
 
-    undo: list[Snapshot] = []
-    redo: list[Snapshot] = []
+    undo: list[Snapshot] = Field(default_factory=list)
+    redo: list[Snapshot] = Field(default_factory=list)
 
 
 class ProjectState(Model):
@@ -181,9 +104,9 @@ class ProjectState(Model):
     updated: str
     song: SongState
     settings: Settings = Settings()
-    score: Score = Score()
-    shown: list[str] = []
-    takes: dict[str, TakeState] = {}
+    score: Blocks = Blocks()
+    shown: list[str] = Field(default_factory=list)
+    takes: dict[str, TakeState] = Field(default_factory=dict)
     history: History = History()
 
     def snapshot(self) -> Snapshot:
@@ -217,15 +140,6 @@ def shown_name(name: str | None, otherwise: str) -> str:
     last = re.split(r"[/\\]", name or "")[-1]
     plain = "".join(letter for letter in last if letter.isprintable()).strip(". ")
     return plain[:LONGEST_NAME].strip() or otherwise
-
-
-def told_fault(error: ValidationError) -> str:
-    """One sentence about the first thing that is wrong."""
-    problem = error.errors()[0]
-    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in problem["loc"])
-    where = re.sub(r"blocks\.(\d+)\.?", r"block \1, ", where).removeprefix("score.").strip(", ")
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
 
 
 class Projects:

@@ -29,12 +29,13 @@ def serve(
     try:
         import uvicorn
 
-        from longdance.studio.app import Studio, StudioConfig, create_app
+        from longdance.studio.app import create_app
+        from longdance.studio.studio import Studio, StudioConfig
     except ImportError as error:
         raise InputError(
             f"the studio needs {error.name}, which is not installed; try pip install 'longdance[studio]'"
         ) from error
-    from longdance.choreography.pretrained import WEIGHTS, shipped
+    from longdance.models.folders import WEIGHTS, shipped
     from longdance.studio.guard import is_loopback
     from longdance.studio.projects import default_folder
 

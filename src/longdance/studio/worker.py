@@ -13,21 +13,22 @@ import re
 import signal
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from longdance.choreography.edits.catalogue import EDITS
 from longdance.errors import Cancelled, InputError
+from longdance.studio.forms import Settings
 
 DISK_FULL = "the disk is full, nothing was kept of this; free some space and try again"
 BROKEN_INSIDE = "this went wrong inside the studio; its log in the terminal says how"
 _REPORT_EVERY = 0.1
 """Seconds between two reports of progress."""
 
-Progress = Callable[[int, int, str], None]
 log = logging.getLogger(__name__)
 
 
@@ -134,56 +135,47 @@ class Tasks:
         self, line: Line, *, song: str, name: str, settings: dict, blocks: list[dict], take: str, track: str
     ) -> dict:
         """Dance to ``song`` (a file, called ``name`` in the record) and write the files ``take`` and ``track``."""
-        from longdance.choreography.edmg import DEFAULT_REFINEMENT, EDMG
-        from longdance.diffusion.guidance import Guidance
+        from longdance.choreography.request import DanceRequest
 
         line.progress(0, 1, "loading the model")
         model = self._model(settings["model"])
+        asked = Settings.model_validate(settings).request()
+        begin, seconds = asked.pop("start"), asked.pop("seconds")
         line.progress(0, 1, "listening")
-        heard = self._song(song, settings["start"], settings["seconds"])
-        arguments = {
-            **_words(settings),
-            "score": score_of(blocks, settings) if blocks else None,
-            "seed": settings["seed"],
-            "steps": settings["steps"],
-            "guidance": Guidance(settings["music_guidance"], settings["text_guidance"]),
-            "refinement": DEFAULT_REFINEMENT if settings["refine"] else None,
-            "progress": line.progress,
-        }
-        song_named = replace(heard, name=name)
-        if isinstance(model, EDMG) and type(model)._dance is EDMG._dance:
-            pieces = model.stream(song_named, **arguments)
-        else:
-            pieces = iter([model.generate(song_named, **arguments)])
-        dance = _collected(pieces, Path(track), line)
+        heard = replace(self._song(song, begin, seconds), name=name)
+        request = DanceRequest(song=heard, score=score_of(blocks, begin, seconds) if blocks else None, **asked)
+        dance = _collected(model.stream(request, progress=line.progress), Path(track), line)
         return _kept(dance, Path(take))
 
     def edit(
-        self,
-        line: Line,
-        *,
-        song: str,
-        parent: str,
-        other: str | None,
-        settings: dict,
-        wish: dict,
-        take: str,
-        track: str,
-    ) -> dict:
-        """Change the dance in the file ``parent`` as ``wish`` says, and write the files ``take`` and ``track``."""
-        from longdance.choreography import edit
+        self, line: Line, *, song: str, parent: str, other: str | None, what: str, settings: dict, asked: dict,
+        take: str, track: str,
+    ) -> dict:  # fmt: skip
+        """Make the edit ``what`` of the dance in the file ``parent``, and write the files ``take`` and ``track``.
+
+        ``asked`` are fields of the edit, in seconds of the song.
+        """
+        from longdance.choreography.edit import edited, song_of
+        from longdance.choreography.request import DanceRequest
         from longdance.motion.motion import Motion
 
         line.progress(0, 1, "reading the dance")
-        dance = Motion.load(parent)
-        what = wish["what"]
-        if what == "mirror":
-            edited = edit.mirror(dance)
-        elif what == "tempo":
-            edited = edit.at_tempo(dance, wish["bpm"])
-        else:
-            edited = self._remade(line, song, dance, None if other is None else Motion.load(other), settings, wish)
-        return _kept(_collected(iter([edited]), Path(track), line), Path(take))
+        dance, given = Motion.load(parent), {}
+        begin = float(dance.meta.get("start", 0.0))
+        asked = asked | {
+            "stretches": _after(begin, asked["stretches"]), "keep": _after(begin, asked["keep"]),
+            "at": None if asked["at"] is None else asked["at"] - begin,
+            "other": None if other is None else Motion.load(other),
+        }  # fmt: skip
+        if EDITS.entry(what).facts.get("model", True):
+            line.progress(0, 1, "loading the model")
+            model = self._model(settings["model"])
+            line.progress(0, 1, "listening")
+            drawn = {name: value for name, value in Settings.model_validate(settings).request().items()
+                     if name not in ("start", "seconds")}  # fmt: skip
+            given = {"dancer": model, "request": DanceRequest(song=song_of(dance, song), **drawn)}
+        made = edited(dance, what, **given, progress=line.progress, **asked)
+        return _kept(_collected(iter([made]), Path(track), line), Path(take))
 
     def export(
         self, line: Line, *, take: str, song: str, target: str, options: dict, bundle: str | None
@@ -213,63 +205,22 @@ class Tasks:
                 archive.write(path, path.name)
         return {"file": bundle}
 
-    def _remade(self, line: Line, song: str, dance, other, settings: dict, wish: dict):
-        from longdance.choreography import edit
-        from longdance.choreography.edmg import DEFAULT_REFINEMENT
-        from longdance.diffusion.guidance import Guidance
-
-        line.progress(0, 1, "loading the model")
-        model = self._model(settings["model"])
-        line.progress(0, 1, "listening")
-        heard = edit.song_of(dance, song)
-        words = _words(wish)
-        asked = edit.Wish(
-            genre=words["genre"],
-            movement=words["movement"],
-            prompt=words["prompt"],
-            guidance=Guidance(settings["music_guidance"], settings["text_guidance"]),
-            seed=wish["seed"],
-            steps=settings["steps"],
-            refinement=DEFAULT_REFINEMENT if settings["refine"] else None,
-        )
-        given = {"song": heard, "wish": asked, "progress": line.progress}
-        begin = float(dance.meta.get("start", 0.0))
-        keep = [(max(0.0, a - begin), max(0.0, b - begin)) for a, b in wish["keep"]]
-        what = wish["what"]
-        if what == "redo":
-            stretch = (max(0.0, wish["from"] - begin), wish["to"] - begin)
-            free = {"keep": keep, "joints": wish["joints"], "keep_feet": wish["keep_feet"]}
-            return edit.redo(dance, model, stretches_of=[stretch], **free, **given)
-        if what == "in_between":
-            return edit.in_between(dance, model, keys=keep, **given)
-        if what == "from_here_on":
-            return edit.from_here_on(dance, model, at=wish["at"] - begin, **given)
-        if what == "go_on":
-            return edit.go_on(dance, model, seconds=wish["seconds"], **given)
-        if float(other.meta.get("start", 0.0)) != begin:
-            raise InputError("expected two dances that begin at the same second of the song; try another take")
-        return edit.blend(dance, other, model, at=wish["at"] - begin, **given)
-
     def _load_model(self, name: str):
         from longdance.choreography.pretrained import load
 
-        return replace_name(load(self._models[name]), name)
+        # Under the name that the studio gives it, so that no record holds a folder.
+        return replace(load(self._models[name]), name=name)
 
 
-def replace_name(model: Any, name: str) -> Any:
-    """The model under the name that the studio gives it, so that no record holds a folder."""
-    return replace(model, name=name)
-
-
-def score_of(blocks: list[dict], settings: dict):
+def score_of(blocks: list[dict], begin: float, seconds: float | None):
     """The blocks of a timeline as a score of the stretch of the song that is danced to.
 
     Blocks lie where they were dropped: the page has moved them to the beats that it shows.
     """
-    from longdance.choreography.score import Entry, Moment, Score, Words
+    from longdance.choreography.request import Words
+    from longdance.choreography.score import Entry, Moment, Score
 
-    begin = settings["start"]
-    end = float("inf") if settings["seconds"] is None else begin + settings["seconds"]
+    end = float("inf") if seconds is None else begin + seconds
     entries = [
         Entry(
             begin=Moment("seconds", max(block["from"], begin) - begin),
@@ -285,12 +236,9 @@ def score_of(blocks: list[dict], settings: dict):
     return Score(name="timeline", entries=tuple(entries)) if entries else None
 
 
-def _words(asked: dict) -> dict:
-    return {
-        "genre": asked["genre"],
-        "movement": list(asked["movements"]) or None,
-        "prompt": asked["prompt"],
-    }
+def _after(begin: float, ranges: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Ranges in seconds of the song as seconds of a dance that begins at ``begin``."""
+    return [(max(0.0, first - begin), max(0.0, last - begin)) for first, last in ranges]
 
 
 def _load_song(path: str, start: float, seconds: float | None):

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from longdance.choreography.longform import Predictor
+from longdance.choreography.long.stretches import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.diffusion.guidance import guided

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from longdance.choreography.longform import Predictor
+from longdance.choreography.long.stretches import Predictor
 from longdance.data.store import Store
 from longdance.diffusion.guidance import guided
 from longdance.diffusion.noise import NoiseSchedule

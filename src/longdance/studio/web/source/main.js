@@ -17,8 +17,11 @@ import { Words } from "./words.js";
 const ENOUGH_TO_GO_ON = 1.5; // seconds beyond the playhead after which waiting ends
 
 class Studio {
-  constructor(mannequin, models, catalogue) {
+  constructor(mannequin, models, catalogue, defaults) {
     this.models = models;
+    this.defaults = defaults;
+    const edits = ["redo-stretch", "fill", "from-here", "go-on", "blend"];
+    this.titles = Object.fromEntries(edits.map((id) => [id, element(id).title]));
     this.catalogue = catalogue;
     this.project = null;
     this.takeId = null;
@@ -413,10 +416,14 @@ class Studio {
     this.draw();
   }
 
+  // What the model that edits the take can and cannot do: the one that made it, if it is here.
+  get editor() {
+    const named = (wanted) => this.models.find(({ name }) => name === wanted);
+    return named(this.take?.record.model) ?? named(this.project?.settings.model);
+  }
+
   get canEdit() {
-    const model = this.take?.record.model ?? this.project?.settings.model;
-    const edits = this.models.find(({ name }) => name === model)?.edits ?? true;
-    return this.take?.state === "ready" && Boolean(this.track) && edits;
+    return this.take?.state === "ready" && Boolean(this.track) && (this.editor?.edits ?? true);
   }
 
   async download() {
@@ -569,9 +576,8 @@ class Studio {
   }
 
   defaultSettings() {
-    const defaults = { genre: null, movements: [], prompt: null, start: 0, seed: 0, steps: 20, refine: true };
-    const model = (this.models.find(({ name }) => name === "edmg") ?? this.models[0])?.name;
-    return { model, ...defaults, music_guidance: 1, text_guidance: 6 };
+    const known = this.models.some(({ name }) => name === this.defaults.model);
+    return known ? this.defaults : { ...this.defaults, model: this.models[0]?.name };
   }
 
   barsOf({ from, to }) {
@@ -609,6 +615,11 @@ class Studio {
     hint.classList.toggle("chosen", Boolean(selection));
     if (selection) hint.textContent = `${exactTime(selection.from)} to ${exactTime(selection.to)}, ${this.barsOf(selection)}`;
     else hint.textContent = "Drag on the song to select a stretch.";
+    const { edits: why, joints: whole } = this.editor?.cannot ?? {};
+    if (why && this.take) hint.textContent = `${why}.`;
+    for (const id of ["redo-stretch", "fill", "from-here", "go-on", "blend"]) element(id).title = why ?? this.titles[id];
+    element("joints").disabled = Boolean(whole);
+    element("joints").title = whole ?? "";
     const meets = Boolean(selection && track && selection.from < track.end && selection.to > track.start);
     element("redo-stretch").disabled = !canEdit || !meets;
     element("keep-stretch").disabled = !canEdit || !meets;
@@ -838,8 +849,9 @@ function joined(ranges) {
 
 async function begin() {
   try {
-    const [mannequin, models, catalogue] = await Promise.all([loadMannequin(), api.get("/api/models"), api.get("/api/catalogue")]);
-    const studio = new Studio(mannequin, models, catalogue);
+    const asked = ["/api/models", "/api/catalogue", "/api/settings"].map((path) => api.get(path));
+    const [mannequin, models, catalogue, defaults] = await Promise.all([loadMannequin(), ...asked]);
+    const studio = new Studio(mannequin, models, catalogue, defaults);
     // What scripts may look at and drive.
     window.studio = { app: studio, view: studio.view, skew: () => studio.view.skew };
     const id = location.hash.slice(1);

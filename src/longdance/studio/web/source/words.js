@@ -5,6 +5,8 @@ import { element, icon, make, setPressed } from "./dom.js";
 
 const TYPING = 350; // milliseconds after the last key that count as a pause
 const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance"];
+const NEVER_EMPTY = ["start", "seed"]; // the others are left to the song or the model
+const SWITCHES = ["trm", "cleanup"];
 
 export class Words {
   // `on` has change(words) for what is shown, settings(fields), fail(error), and wholeDance() to leave the block.
@@ -48,11 +50,11 @@ export class Words {
     for (const name of NUMBERS) {
       element(name).onchange = ({ target }) => {
         if (!target.reportValidity()) return;
-        if (target.value === "" && name !== "seconds") return this.showSettings(this.settings);
+        if (target.value === "" && NEVER_EMPTY.includes(name)) return this.showSettings(this.settings);
         this.on.settings({ [name]: target.value === "" ? null : Number(target.value) });
       };
     }
-    element("refine").onchange = (event) => this.on.settings({ refine: event.target.checked });
+    for (const name of SWITCHES) element(name).onchange = ({ target }) => this.on.settings({ [name]: target.checked });
     element("dice").onclick = () => this.on.settings({ seed: crypto.getRandomValues(new Uint32Array(1))[0] });
   }
 
@@ -97,7 +99,7 @@ export class Words {
     for (const name of NUMBERS) {
       if (document.activeElement !== element(name)) element(name).value = settings[name] ?? "";
     }
-    element("refine").checked = settings.refine;
+    for (const name of SWITCHES) element(name).checked = settings[name];
   }
 
   draw() {

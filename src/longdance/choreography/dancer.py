@@ -1,0 +1,243 @@
+"""A dancer as a user meets it: a conditioner, a generator and a cleanup.
+
+The conditioner makes of song and words what the network hears, the generator makes the dance, and cleanup puts it on
+the floor and on the beat. How a kind of model dances is in ``generators``.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from longdance.choreography.capabilities import Capabilities, capabilities
+from longdance.choreography.conditioning import Conditioner
+from longdance.choreography.devices import device_of
+from longdance.choreography.long.streams import Heard
+from longdance.choreography.long.stretches import Sampling
+from longdance.choreography.prepared import Generated, Prepared
+from longdance.choreography.refinement import Refinement
+from longdance.choreography.request import DanceRequest
+from longdance.choreography.score import Score
+from longdance.choreography.timeline import Timeline
+from longdance.cleanup.passage import Passage
+from longdance.cleanup.pipeline import NO_CLEANUP, Cleanup
+from longdance.diffusion.sampler import STEP_RULES
+from longdance.errors import InputError
+from longdance.features.listening import Part, listen
+from longdance.features.song import Song
+from longdance.models.checkpoint import Checkpoint
+from longdance.models.trm import Refiner
+from longdance.motion.layout import Layout
+from longdance.motion.motion import Motion
+from longdance.motion.stances import CONTACT_ORDER
+from longdance.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Dancer:
+    """A model that dances: ``generator`` with everything around it."""
+
+    generator: Any
+    """A ``Generator``; what more it has is said by ``capabilities``."""
+    kind: str
+    """Key of ``DANCERS``."""
+    name: str
+    sampling: Sampling = field(default_factory=Sampling)
+    """The model's own way of drawing a dance, where a request leaves it open."""
+    cleanup: Cleanup = field(default_factory=Cleanup)
+    """What is done after the model, unless a request wants none."""
+    trm: Refiner | None = None
+    """EDMG's second stage, the Temporal Refinement Module."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        return capabilities(self.kind)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The network that moves, with its record."""
+        return self.generator.checkpoint
+
+    @property
+    def conditioner(self) -> Conditioner:
+        """Words and songs as the network takes them."""
+        return Conditioner(self.checkpoint, self.name, self.capabilities.hears)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the dances."""
+        return self.checkpoint.config.fps
+
+    def generate(
+        self, song: str | os.PathLike | Song | DanceRequest, *, progress: Progress | None = None, **asked: Any
+    ) -> Motion:
+        """Dance to a song, or to what a request says; ``asked`` are fields of ``DanceRequest``.
+
+        The same inputs and seed give the same dance on the same device. ``progress(done, total, what)`` may raise
+        ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
+        """
+        prepared = self.prepare(_request(song, asked))
+        return self.finish(prepared, self.generator.generate(prepared, progress))
+
+    def generate_all(self, requests: Sequence[DanceRequest], *, progress: Progress | None = None) -> list[Motion]:
+        """Several dances as one batch where the model can; each is what ``generate`` alone would give.
+
+        ``InputError`` if they do not agree on sampler, steps and device.
+        """
+        prepared = [self.prepare(request) for request in requests]
+        if self.capabilities.batches:
+            made = self.generator.generate_all(prepared, progress)
+        else:
+            made = [self.generator.generate(each, progress) for each in prepared]
+        return [self.finish(each, generated) for each, generated in zip(prepared, made, strict=True)]
+
+    def stream(
+        self, song: str | os.PathLike | Song | DanceRequest, *, progress: Progress | None = None, **asked: Any
+    ) -> Iterator[Motion]:
+        """The dance in consecutive pieces, each given out as soon as it is finished; arguments as of ``generate``.
+
+        ``Motion.joined`` makes them one. The same inputs and seed give the same pieces; of models that hear the song
+        as they dance it is another dance than ``generate`` gives, since less of the song is known at its beginning.
+        The song is heard as it is danced, in memory that does not grow with its length, unless it is a ``Song``, or
+        the model plans ahead (Lodge), or there is a ``score``, whose times need the whole song's beats. The record of
+        each piece is its own: ``start`` and ``beat_times`` count from its first frame. ``progress`` is told frames
+        danced, of frames heard so far. A model that cannot stream gives its whole dance as one piece. ``InputError``
+        as of ``generate``: what can be told before anything is danced comes at once, damage further on in the song
+        when it is heard.
+        """
+        request = _request(song, asked)
+        if not self.capabilities.streams:
+            return iter([self.generate(request, progress=progress)])
+        self.expect_possible(request)
+        if isinstance(request.song, Song) or request.score is not None or self.capabilities.plans_ahead:
+            prepared = self.prepare(request)
+            parts = iter([Part.whole(prepared.song, self.fps)])
+        else:
+            given = {"bpm": request.bpm, "beat_offset": request.beat_offset}
+            heard = listen(request.song, fps=self.fps, start=request.start, seconds=request.seconds, **given)
+            first = next(heard)
+            alone = request.changed(song=first.song, start=0.0, seconds=None, bpm=None, beat_offset=None)
+            prepared, parts = self.prepare(alone), chain([first], heard)
+        music = Heard(parts, prepared.conditioner.encode, self.fps)
+        return self._streamed(prepared, music, progress)
+
+    def _streamed(self, prepared: Prepared, music: Heard, progress: Progress | None) -> Iterator[Motion]:
+        layout, first, given = self.checkpoint.layout, 0, 0
+        refinement, cleanup = self.refinement_for(prepared.request), self.cleanup_for(prepared.request).stream()
+        for piece in self.generator.stream(prepared, music, progress):
+            motion, beats = layout.decode(piece.features, self.fps), music.fresh_beats()
+            seams = (first,) if piece.seam else ()
+            passage = Passage(motion, contacts_of(piece.features, layout), beats, seams, first=first)
+            first = passage.stop
+            if refinement is not None:
+                passage = refinement.more(passage, last=piece.last)
+            motion = cleanup.more(passage, last=piece.last)
+            if motion.frames:
+                begin, end = given / self.fps, (given + motion.frames) / self.fps
+                yield replace(motion, meta=music.record(prepared.meta, begin, end))
+                given += motion.frames
+                music.forget_beats(end)
+
+    def prepare(self, request: DanceRequest) -> Prepared:
+        """What is asked for, understood and checked: words, song and timeline."""
+        sampling, device = self.expect_possible(request), device_of(request.device)
+        conditioner, words = self.conditioner, request.words
+        text, score = conditioner.words(words), request.score
+        if score is not None and not isinstance(score, Score):
+            score = Score.load(score)
+        prompts = score.prompts(conditioner.words) if score is not None else []
+        if score is not None and any(score.words):
+            words = score.words
+            text = conditioner.words(words)
+        song = request.load_song()
+        frames, notes = max(1, song.frames(self.fps)), text.notes
+        if score is None:
+            timeline = Timeline.whole(frames, text, sampling.guidance, prompt=words.text)
+        else:
+            timeline, left_out = score.on(
+                song, self.checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=sampling.guidance
+            )
+            said = [note for span in timeline.spans for note in span.text.notes]
+            notes = tuple(dict.fromkeys((*said, *left_out)))
+        if not sampling.guided and request.guidance(sampling.guidance) != sampling.guidance:
+            learnt = f"music {sampling.guidance.music:g}, text {sampling.guidance.text:g}"
+            notes = (*notes, f"{self.name} has learnt one guidance ({learnt}) and follows no other")
+        meta = {
+            "model": self.name,
+            "seed": request.seed,
+            "song": os.path.basename(str(song.name)),
+            "start": song.start,
+            "genre": text.genre,
+            "movements": list(text.movements),
+            "prompt": words.text,
+            "tempo_bpm": round(float(song.tempo_bpm), 3),
+            "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / self.fps],
+            "notes": list(notes),
+        }
+        if self.capabilities.guided:
+            meta |= {"sampler": sampling.sampler, "steps": sampling.steps}
+            meta["guidance"] = {"music": sampling.guidance.music, "text": sampling.guidance.text}
+        if score is not None:
+            meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}
+        return Prepared(request, song, frames, timeline, sampling, device, conditioner, meta)
+
+    def expect_possible(self, request: DanceRequest) -> Sampling:
+        """How to draw the dance, the model's own way where nothing is asked for.
+
+        ``InputError`` for what this model cannot do, before any song is opened.
+        """
+        own, able = self.sampling, self.capabilities
+        device_of(request.device)
+        self.conditioner.words(request.words)
+        if request.score is not None and not isinstance(request.score, Score):
+            Score.load(request.score)
+        if request.cues and not able.led:
+            asked = ", ".join("--" + name.replace("_", "-") for name in request.cues)
+            raise InputError(f"{self.name} has no soft primitives for {asked} to lead; try a lodge")
+        if not able.guided:
+            return replace(own, seed=request.seed)
+        steps, sampler = request.steps or own.steps, request.sampler or own.sampler
+        if sampler not in STEP_RULES:
+            raise InputError(f"expected a sampler among {', '.join(STEP_RULES)}, got {sampler!r}")
+        if steps > self.generator.most_steps:
+            raise InputError(f"expected 1 to {self.generator.most_steps} steps, got {steps}")
+        guidance = request.guidance(own.guidance) if own.guided else own.guidance
+        if able.hears == "music":  # with one weight for both, guidance takes two predictions and not three
+            guidance = guidance._replace(text=guidance.music)
+        return replace(own, seed=request.seed, steps=steps, sampler=sampler, guidance=guidance)
+
+    def finish(self, prepared: Prepared, made: Generated) -> Motion:
+        """The dance with its record, refined and cleaned as the request says."""
+        layout = self.checkpoint.layout
+        motion = layout.decode(made.features, self.fps, meta=prepared.meta | made.found)
+        beats = np.asarray(prepared.meta["beat_times"], dtype=np.float64)
+        passage = Passage(motion, contacts_of(made.features, layout), beats, tuple(made.seams))
+        refinement = self.refinement_for(prepared.request)
+        if refinement is not None:
+            passage = refinement.whole(passage)
+        return self.cleanup_for(prepared.request).whole(passage).motion
+
+    def cleanup_for(self, request: DanceRequest) -> Cleanup:
+        """The cleanup that a request wants of this model's dances."""
+        return self.cleanup if request.cleanup else NO_CLEANUP
+
+    def refinement_for(self, request: DanceRequest) -> Refinement | None:
+        """The model's second stage, where it has one and the request wants it."""
+        return Refinement(self.trm) if request.trm and self.trm is not None else None
+
+
+def contacts_of(features: Float[np.ndarray, "frames features"], layout: Layout) -> Float[np.ndarray, "frames 4"]:
+    """Predicted contacts in the order of ``CONTACT_ORDER``, whatever the layout's own order."""
+    order = [layout.contact_joints.index(name) for name in CONTACT_ORDER]
+    return features[:, layout["contact"]][:, order]
+
+
+def _request(song: str | os.PathLike | Song | DanceRequest, asked: dict[str, Any]) -> DanceRequest:
+    if not isinstance(song, DanceRequest):
+        return DanceRequest(song=song, **asked)
+    return song.changed(**asked) if asked else song

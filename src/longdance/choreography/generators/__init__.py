@@ -1,0 +1,1 @@
+"""What makes a dance of what was prepared: one module for each model."""

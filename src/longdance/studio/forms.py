@@ -1,0 +1,178 @@
+"""What a browser may say of a dance, checked on the way in. Settings are made of the fields of ``DanceRequest``."""
+
+import re
+from itertools import pairwise
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+
+from longdance.choreography.request import OPTIONS, DanceRequest
+from longdance.errors import InputError
+
+MOST_BLOCKS, MOST_MOVEMENTS, LONGEST_TEXT, LONGEST_NAME = 500, 20, 500, 120
+SHORTEST_BLOCK = 0.1
+"""Seconds."""
+LONGEST_SONG = 100_000
+"""Seconds."""
+LARGEST_SEED = 2**53 - 1
+"""A browser's numbers hold no more."""
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SONG)]
+Genre = Annotated[str, Field(min_length=1, max_length=80)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Movements = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(max_length=MOST_MOVEMENTS)]
+
+
+class Model(BaseModel):
+    """Checked on the way in; unknown fields are refused, so that slips of the pen do not pass unseen."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class WordsForm(Model):
+    """What a dance is asked to be; names are those of the catalogue."""
+
+    genre: Genre | None = None
+    movements: Movements = []
+    prompt: Text | None = None
+
+    def words(self) -> dict[str, Any]:
+        """Fields of a ``DanceRequest``."""
+        return {"genre": self.genre, "movement": tuple(self.movements), "prompt": self.prompt}
+
+    @field_validator("genre", "prompt")
+    @classmethod
+    def _nothing_is_none(cls, text: str | None) -> str | None:
+        return text if text is not None and text.strip() else None
+
+    @model_validator(mode="after")
+    def _known(self) -> "WordsForm":
+        from longdance.data.catalogue import find_genre
+
+        if self.genre is not None:
+            try:
+                find_genre(self.genre)
+            except InputError as error:
+                raise ValueError(f"genre: {error}") from error
+        return self
+
+
+class _Settings(WordsForm):
+    """How a dance is made."""
+
+    model: Annotated[str, Field(max_length=120)] = "edmg"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_stored_before(cls, given: Any) -> Any:
+        """Projects of earlier versions had one switch for everything after the sampler."""
+        if isinstance(given, dict) and "refine" in given:
+            given = dict(given)
+            refine = given.pop("refine")
+            given = {"trm": refine, "cleanup": refine} | given
+        return given
+
+    def request(self) -> dict[str, Any]:
+        """Fields of a ``DanceRequest``, but for the song."""
+        return {name: getattr(self, name) for name in ASKED} | self.words()
+
+
+ASKED = ("seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "trm", "cleanup")
+"""Fields of a request that a page may set."""
+
+
+def _asked(name: str) -> tuple[Any, Any]:
+    """The type, with its bounds, and the default of a field of a request."""
+    option, kind = OPTIONS[name], get_type_hints(DanceRequest)[name]
+    most = LARGEST_SEED if name == "seed" else option.most
+    bounds = {key: bound for key, bound in (("ge", option.least), ("le", most)) if bound is not None}
+    if name in ("seconds", "start"):
+        bounds["le"] = LONGEST_SONG
+    return Annotated[kind, Field(**bounds)], getattr(DanceRequest(), name)
+
+
+Settings = create_model("Settings", __base__=_Settings, **{name: _asked(name) for name in ASKED})
+
+
+class Block(WordsForm):
+    """A stretch of the timeline, in seconds of the song."""
+
+    id: Annotated[str, Field(max_length=40)] = ""
+    begin: Annotated[Seconds, Field(alias="from")]
+    end: Annotated[Seconds, Field(alias="to")]
+
+
+class Blocks(Model):
+    """What to dance when. Blocks do not overlap."""
+
+    blocks: Annotated[list[Block], Field(max_length=MOST_BLOCKS)] = []
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Blocks":
+        numbered = sorted(enumerate(self.blocks, 1), key=lambda item: item[1].begin)
+        for number, block in numbered:
+            if block.end < block.begin + SHORTEST_BLOCK:
+                raise ValueError(f"block {number}: expected to after from, got {block.begin:g} to {block.end:g} s")
+        for (number, block), (other, following) in pairwise(numbered):
+            if following.begin < block.end - 1e-6:
+                raise ValueError(f"blocks {number} and {other} overlap at {following.begin:g} s; move one of them")
+        return self
+
+
+class ProjectForm(Model):
+    """What can be changed of a project; settings that are not named stay."""
+
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    settings: dict[str, Any] | None = None
+    score: Blocks | None = None
+
+
+class GenerateForm(Model):
+    """What can be said when a dance is asked for."""
+
+    settings: dict[str, Any] | None = None
+    score: Blocks | None = None
+
+
+class NameForm(Model):
+    """A take's new name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+
+
+Ranges = Annotated[list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]], Field(max_length=200)]
+
+
+class EditForm(WordsForm):
+    """An edit of a take; times are seconds of the song."""
+
+    what: Annotated[str, Field(max_length=40)]
+    begin: Annotated[Seconds | None, Field(alias="from")] = None
+    end: Annotated[Seconds | None, Field(alias="to")] = None
+    keep: Ranges = Field(default_factory=list)
+    joints: Annotated[str, Field(max_length=500)] = "all"
+    keep_feet: bool = False
+    seconds: Annotated[float, Field(gt=0, le=7200)] | None = None
+    at: Seconds | None = None
+    other: Annotated[str, Field(max_length=40)] | None = None
+    bpm: Annotated[float, Field(ge=20, le=400)] | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
+    model: Annotated[str, Field(max_length=120)] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What the edits of the catalogue take, as they call it, in seconds of the song."""
+        given = self.begin is not None and self.end is not None
+        return {
+            "stretches": [(self.begin, self.end)] if given else [],
+            "keep": [tuple(each) for each in self.keep],
+            "joints": self.joints, "keep_feet": self.keep_feet, "at": self.at, "seconds": self.seconds,
+            "other": self.other, "bpm": self.bpm,
+        }  # fmt: skip
+
+
+def told_fault(error: ValidationError) -> str:
+    """One sentence about the first thing that is wrong."""
+    problem = error.errors()[0]
+    where = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in problem["loc"])
+    where = re.sub(r"blocks\.(\d+)\.?", r"block \1, ", where).removeprefix("score.").strip(", ")
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
