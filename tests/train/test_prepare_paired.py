@@ -222,7 +222,7 @@ def test_prepare_train_generate_measure(dataset, aist, tmp_path):
     done = run(app, ["train", "tiny", "--data", str(tmp_path / "store"), "-o", str(tmp_path / "run"), *small])
     assert done.exit_code == SUCCESS, done.output
     song = next((source / ("music" if dataset == "aistpp" else "music_wav")).glob("*.wav"))
-    dance = longdance.load(str(tmp_path / "run")).generate(song, genre="breaking", seconds=2, steps=2, refinement=None)
+    dance = longdance.load(str(tmp_path / "run")).generate(song, genre="breaking", seconds=2, steps=2, cleanup=False)
     assert dance.frames == 60
     measured = describe(dance.joints(), dance.fps, dance.meta["beat_times"])
     assert np.isfinite(measured["physical_foot_contact"])

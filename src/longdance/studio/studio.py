@@ -141,7 +141,7 @@ class Studio:
 
     def edit(self, number: str, parent: str, asked: EditForm) -> dict:
         """Put a change of a take in the queue; what comes of it is a new take."""
-        expect_complete(asked.what, asked.fields())
+        expect_complete(asked.what, asked.fields(), called={"stretches": "from and to"})
         begin, end = asked.begin or 0.0, asked.end or 0.0
         if asked.what == "redo" and not begin < end:
             raise InputError(f"expected to after from, got {begin:g} to {end:g} s")

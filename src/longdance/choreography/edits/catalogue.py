@@ -11,10 +11,14 @@ EDITS = Registry("edit", "choreography.edits")
 something anew."""
 
 
-def expect_complete(what: str, asked: Mapping[str, Any]) -> None:
-    """``InputError`` for an unknown edit, and where something that it needs is None, empty or missing."""
+def expect_complete(what: str, asked: Mapping[str, Any], *, called: Mapping[str, str] | None = None) -> None:
+    """``InputError`` for an unknown edit, and where something that it needs is None, empty or missing.
+
+    ``called`` are other names of fields, where people know them by others.
+    """
     if what not in EDITS:
-        raise InputError(f"expected an edit among {EDITS.names()}, got {what!r}")
-    missing = [name for name in EDITS.entry(what).facts.get("needs", ()) if asked.get(name) in (None, [], ())]
+        raise InputError(f"what: expected an edit among {EDITS.names()}, got {what!r}")
+    names, needs = called or {}, EDITS.entry(what).facts.get("needs", ())
+    missing = [names.get(name, name) for name in needs if asked.get(name) in (None, [], ())]
     if missing:
         raise InputError(f"expected {' and '.join(missing)} to {what.replace('_', ' ')}, got none")
