@@ -183,14 +183,14 @@ def dequantised(values: np.ndarray, accessor: dict) -> np.ndarray:
     return values
 
 
-def position_bounds(document: dict, chunk: bytes, accessor_index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest coordinates (3,) of an accessor of positions."""
+def read_positions(document: dict, chunk: bytes, accessor_index: int) -> np.ndarray:
+    """(points, 3) of an accessor of positions, or the corners of the box around them where they are sparse."""
     accessor = document["accessors"][accessor_index]
-    if "min" in accessor and "max" in accessor:
-        low, high = (dequantised(np.array(accessor[key], float), accessor) for key in ("min", "max"))
+    if accessor["type"] != "VEC3":
+        raise ValueError("positions that are no three numbers")
+    if "sparse" not in accessor and "bufferView" in accessor:
+        points = read_numbers(document, chunk, accessor_index)
     else:
-        values = read_numbers(document, chunk, accessor_index)
-        low, high = values.min(0), values.max(0)
-    if low.shape != (3,) or high.shape != (3,) or not np.isfinite((low, high)).all():
-        raise ValueError("bounds of positions that are no three numbers")
-    return low, high
+        low, high = (dequantised(np.array(accessor[key], float), accessor) for key in ("min", "max"))
+        points = np.array([[(low, high)[(corner >> axis) & 1][axis] for axis in range(3)] for corner in range(8)])
+    return points[np.isfinite(points).all(1)]

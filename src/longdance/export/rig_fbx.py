@@ -12,7 +12,7 @@ from longdance.export import fbx_nodes
 from longdance.export.fbx import Objects, continuous_euler, key_times, property_row, time_mode
 from longdance.export.fbx_nodes import CLASS_SEPARATOR, FbxFile, Node, PackedArray, double, integer, long, node, text
 from longdance.export.rig import dance_on_rig, find_bones
-from longdance.export.rig_rest import Rig, box_corners
+from longdance.export.rig_rest import Rig
 from longdance.motion import rotations as rot
 from longdance.motion.motion import Motion
 
@@ -149,17 +149,17 @@ def _rig(file: FbxFile, table: Mapping[str, str] | None) -> tuple[Rig, list[_Mod
         nodes = unscaled
     bind = np.full(nodes.shape, np.nan)
     geometries = {int(each.properties[0][1]): each for each in objects if each.name == "Geometry"}
-    corners = []
+    points = []
     for number, matrix, mesh in _bound(objects, links, geometries):
         if number in slots:
             bind[slots[number]] = matrix
-            corners += [mesh] if mesh is not None else []
+            points += [mesh] if mesh is not None else []
     bound = np.isfinite(bind).all((1, 2))
     skinned = _skinned(objects, links)
     parts: dict[int, np.ndarray] = {}
     for row in links:
         if row[0] == b"OO" and row[1] in geometries and row[2] in slots and row[1] not in skinned:
-            box = _geometry_corners(geometries[row[1]])
+            box = _geometry_points(geometries[row[1]])
             if box is not None:
                 parts[slots[row[2]]] = _moved(bones[slots[row[2]]].geometry, box)
     rig = Rig(
@@ -170,8 +170,8 @@ def _rig(file: FbxFile, table: Mapping[str, str] | None) -> tuple[Rig, list[_Mod
         jointed=np.array([bone.jointed for bone in bones]) | bound,
         bind=bind if bound[list(found.values())].any() else None,
         up=_up_axis(file),
-        mesh_corners=np.concatenate(corners) if corners else None,
-        part_corners=parts,
+        mesh_points=np.concatenate(points) if points else None,
+        part_points=parts,
     )
     return rig, bones
 
@@ -253,7 +253,7 @@ def _model(item: Node) -> _Model:
 def _bound(
     objects: list[Node], links: list[list], geometries: dict[int, Node]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Models, their world matrices (4, 4) as meshes were bound to them, and corners of that mesh, by the clusters."""
+    """Models, their world matrices (4, 4) as meshes were bound to them, and points of that mesh, by the clusters."""
     clusters = {int(each.properties[0][1]): each for each in objects if each.name == "Deformer"}
     above = {row[1]: row[2] for row in links if row[0] == b"OO" and row[1] in clusters}
     measured: set[int] = set()
@@ -266,7 +266,7 @@ def _bound(
         inside = clusters[row[2]].find("Transform")
         if geometry in geometries and geometry not in measured and inside is not None:
             measured.add(geometry)
-            box = _geometry_corners(geometries[geometry])
+            box = _geometry_points(geometries[geometry])
             mesh = None if box is None else _moved(matrix @ _matrix(inside), box)
         yield row[1], matrix, mesh
 
@@ -287,13 +287,14 @@ def _numbers(item: Node) -> np.ndarray:
     return values.values() if isinstance(values, PackedArray) else np.asarray(values)
 
 
-def _geometry_corners(geometry: Node) -> np.ndarray | None:
-    """Corners (8, 3) of the box around a mesh."""
+def _geometry_points(geometry: Node) -> np.ndarray | None:
+    """Points (points, 3) of a mesh."""
     vertices = geometry.find("Vertices")
     if vertices is None or not vertices.properties:
         return None
     points = _numbers(vertices).reshape(-1, 3)
-    return box_corners(points.min(0), points.max(0)) if len(points) else None
+    points = points[np.isfinite(points).all(1)]
+    return points if len(points) else None
 
 
 def _moved(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
 from longdance.export.glb import GlbBuilder, add_animation
-from longdance.export.gltf_file import position_bounds, read_glb, read_numbers
+from longdance.export.gltf_file import read_glb, read_numbers, read_positions
 from longdance.export.naming import NAMINGS
 from longdance.export.rig import dance_on_rig, find_bones
-from longdance.export.rig_rest import Rig, box_corners, upwards
+from longdance.export.rig_rest import Rig, upwards
 from longdance.files import atomic_write
 from longdance.motion.joint_names import REQUIRED
 from longdance.motion.motion import Motion
@@ -112,11 +112,11 @@ def _rig(document: dict, chunk: bytes, table: Mapping[str, str]) -> tuple[Rig, l
         raise InputError(f"expected a VRM humanoid with all its limbs, got one without {', '.join(missing)}")
 
     # 3. The pose that the mesh was bound in.
-    bind, corners = _bound(document, chunk, slots, matrices, found)
+    bind, points = _bound(document, chunk, slots, matrices, found)
     parts: dict[int, list[np.ndarray]] = {}
     for node, entry in enumerate(nodes):
         if "mesh" in entry and "skin" not in entry:
-            parts.setdefault(slots[node], []).extend(_mesh_corners(document, chunk, entry["mesh"]))
+            parts.setdefault(slots[node], []).extend(_mesh_points(document, chunk, entry["mesh"]))
     jointed = np.zeros(len(order), dtype=bool)
     jointed[joints] = True
     for slot, parent in enumerate(parents):
@@ -129,8 +129,8 @@ def _rig(document: dict, chunk: bytes, table: Mapping[str, str]) -> tuple[Rig, l
         jointed=jointed,
         bind=bind,
         up=1,
-        mesh_corners=corners,
-        part_corners={slot: np.concatenate(boxes) for slot, boxes in parts.items()},
+        mesh_points=points,
+        part_points={slot: np.concatenate(boxes) for slot, boxes in parts.items() if boxes},
     )
     return rig, order
 
@@ -138,7 +138,7 @@ def _rig(document: dict, chunk: bytes, table: Mapping[str, str]) -> tuple[Rig, l
 def _bound(
     document: dict, chunk: bytes, slots: dict[int, int], nodes: np.ndarray, found: dict[str, int]
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """World matrices (bones, 4, 4) as the skins were bound, and corners of what is bound; None where nothing is.
+    """World matrices (bones, 4, 4) as the skins were bound, and points of what is bound; None where nothing is.
 
     Every skin has a space of its own. All are led into that of the skin with most of our joints.
     """
@@ -150,14 +150,14 @@ def _bound(
             boxes: list[np.ndarray] = []
             for entry in document["nodes"]:
                 if entry.get("skin") == number and "mesh" in entry:
-                    boxes += _mesh_corners(document, chunk, entry["mesh"])
+                    boxes += _mesh_points(document, chunk, entry["mesh"])
             skins.append((dict(zip(own, np.linalg.inv(inverse[: len(own)]), strict=True)), boxes))
     ours = set(found.values())
     skins.sort(key=lambda skin: -len(ours & set(skin[0])))
     if not skins or not ours & set(skins[0][0]):
         return None, None
     bind = np.full(nodes.shape, np.nan)
-    corners: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     for own, boxes in skins:
         shared = [bone for bone in own if np.isfinite(bind[bone]).all()]
         if np.isnan(bind).all():
@@ -170,8 +170,8 @@ def _bound(
         for bone, matrix in own.items():
             if bone not in shared:
                 bind[bone] = lead @ matrix
-        corners += [box @ lead[:3, :3].T + lead[:3, 3] for box in boxes]
-    return bind, np.concatenate(corners) if corners else None
+        points += [box @ lead[:3, :3].T + lead[:3, 3] for box in boxes]
+    return bind, np.concatenate(points) if points else None
 
 
 def _local(node: dict) -> np.ndarray:
@@ -203,13 +203,10 @@ def _split_matrix(node: dict) -> None:
     node["scale"] = scale.tolist()
 
 
-def _mesh_corners(document: dict, chunk: bytes, mesh: int) -> list[np.ndarray]:
-    """Corners (8, 3) of the boxes around a mesh's parts."""
-    found = []
-    for primitive in document["meshes"][mesh]["primitives"]:
-        if "POSITION" in primitive["attributes"]:
-            found.append(box_corners(*position_bounds(document, chunk, primitive["attributes"]["POSITION"])))
-    return found
+def _mesh_points(document: dict, chunk: bytes, mesh: int) -> list[np.ndarray]:
+    """Points (points, 3) of a mesh's parts."""
+    attributes = [primitive["attributes"] for primitive in document["meshes"][mesh]["primitives"]]
+    return [read_positions(document, chunk, each["POSITION"]) for each in attributes if "POSITION" in each]
 
 
 def _vrm_bones(document: dict) -> dict[str, int]:

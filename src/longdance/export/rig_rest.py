@@ -31,8 +31,8 @@ class Rig:
     None for a file without such a mesh. ``found`` maps our
     joint names to bones. ``jointed`` (bones,) are bones, the others objects that were placed in a scene. ``up`` is the
     file's upward axis, 0 to 2, if it states one.
-    ``mesh_corners`` (points, 3) enclose the bound mesh in that space; ``part_corners`` maps bones to points in their
-    own space that enclose what hangs on them rigidly. ``floor`` is the height of the floor to dance on, None for the
+    ``mesh_points`` (points, 3) are those of the bound mesh in that space; ``part_points`` maps bones to points in their
+    own space of what hangs on them rigidly. ``floor`` is the height of the floor to dance on, None for the
     one that the character stands on.
     """
 
@@ -43,8 +43,8 @@ class Rig:
     jointed: np.ndarray
     bind: np.ndarray | None = None
     up: int | None = None
-    mesh_corners: np.ndarray | None = None
-    part_corners: dict[int, np.ndarray] | None = None
+    mesh_points: np.ndarray | None = None
+    part_points: dict[int, np.ndarray] | None = None
     floor: float | None = None
 
 
@@ -76,11 +76,6 @@ def upwards(parents: tuple[int, ...], bone: int) -> list[int]:
     while parents[chain[-1]] >= 0:
         chain.append(parents[chain[-1]])
     return chain
-
-
-def box_corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(8, 3) corners of the box between its lowest and highest (3,)."""
-    return np.array([[(low, high)[(corner >> axis) & 1][axis] for axis in range(3)] for corner in range(8)])
 
 
 def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
@@ -125,9 +120,9 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     # The pelvis is where it was bound, so that heights are those over the zero of the bind pose.
     places = places + scale * bind[pelvis, :3, 3]
     ours = places @ turn.T * size
-    corners = _corners(rig, rotations, places, scale)
+    points = _points(rig, rotations, places, scale)
     ankles = float(np.mean([ours[found[f"{side}_ankle"], 1] for side in ("left", "right")]))
-    floor = _floor(found, ours, None if corners is None else corners @ turn.T * size, ankles)
+    floor = _floor(found, ours, None if points is None else points @ turn.T * size, ankles)
     stand = _Stand.of(rig, bind, pelvis, up, leg)
     stage = stand.floor(rig, floor / size, up, ankles / size) if rig.floor is None else rig.floor
     return Anatomy(
@@ -209,19 +204,19 @@ def _posed_at_rest(
     return rotations, places
 
 
-def _corners(rig: Rig, rotations: np.ndarray, places: np.ndarray, scale: float) -> np.ndarray | None:
-    """(points, 3) that enclose the character at rest."""
-    boxes = [] if rig.mesh_corners is None else [rig.mesh_corners * scale]
-    for bone, corners in (rig.part_corners or {}).items():
+def _points(rig: Rig, rotations: np.ndarray, places: np.ndarray, scale: float) -> np.ndarray | None:
+    """(points, 3) of the character at rest."""
+    parts = [] if rig.mesh_points is None else [rig.mesh_points * scale]
+    for bone, points in (rig.part_points or {}).items():
         if places[bone].any():  # below the pelvis
             stretch = np.linalg.norm(rig.nodes[bone, :3, :3], axis=0)
-            boxes.append(places[bone] + (corners * stretch) @ rotations[bone].T)
-    return np.concatenate(boxes) if boxes else None
+            parts.append(places[bone] + (points * stretch) @ rotations[bone].T)
+    return np.concatenate(parts) if parts else None
 
 
-def _floor(found: dict[str, int], places: np.ndarray, corners: np.ndarray | None, ankle: float) -> float:
+def _floor(found: dict[str, int], places: np.ndarray, points: np.ndarray | None, ankle: float) -> float:
     """Height at which the rig stands: under its mesh, at zero, or a little below its toes or ankles."""
-    guesses = [0.0] if corners is None else [float(corners[:, 1].min()), 0.0]
+    guesses = [0.0] if points is None else [float(points[:, 1].min()), 0.0]
     toes = [places[found[name], 1] for name in ("left_foot", "right_foot") if name in found]
     if toes:
         guesses.append(float(np.mean(toes)) - BALL_HEIGHT)

@@ -24,6 +24,7 @@ USUAL_RATES += (24000 / 1001, 120000 / 1001, 1, 2, 5)
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GLUED = re.compile(rf"{_NUMBER}(?:[-+](?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)+")
+_COMMAS = re.compile(r"[-+]?\d+,\d+(?:[-+]\d+,\d+)*")
 _DECIMAL_COMMA = re.compile(r"^([-+]?\d+),(\d+)$")
 
 
@@ -233,17 +234,16 @@ def _mended(words: list[str]) -> list[str]:
         if any("." in word for word in words):
             words = " ".join(words).replace(",", " ").split()
         else:
-            words = [_DECIMAL_COMMA.sub(r"\1.\2", word) for word in words]
-    places = Counter(len(word) - word.index(".") - 1 for word in words if word.count(".") == 1)
+            words = [word.replace(",", ".") if _COMMAS.fullmatch(word) else word for word in words]
+    places = Counter(len(word) - word.rindex(".") - 1 for word in words if "." in word)
     decimals = places.most_common(1)[0][0] if places else 0
+    fixed = rf"[-+]?\d+\.\d{{{decimals}}}"
     mended: list[str] = []
     for word in words:
-        parts = re.findall(_NUMBER, word) if _GLUED.fullmatch(word) else [word]
-        for part in parts:
-            if part.count(".") > 1 and decimals and re.fullmatch(rf"[-+]?(?:\d+\.\d{{{decimals}}})+", part):
-                mended += re.findall(rf"[-+]?\d+\.\d{{{decimals}}}", part)
-            else:
-                mended.append(part)
+        if word.count(".") > 1 and decimals and re.fullmatch(rf"(?:{fixed})+", word):
+            mended += re.findall(fixed, word)
+        else:
+            mended += re.findall(_NUMBER, word) if _GLUED.fullmatch(word) else [word]
     return mended
 
 

@@ -15,9 +15,9 @@ _PREFIXES = re.compile(
     r"[ _.\-]*"
 )
 _MIDDLE = {
-    "pelvis": ("pelvis", "hips", "hip", "lowertorso", "root"),
+    "pelvis": ("pelvis", "hips", "hip", "lowertorso", "lowerbody", "center", "centre", "root"),
     "neck": ("neck", "neck1", "necktwist01", "lowerneck", "neck01", "uppperneck", "necklower", "spine004"),
-    "head": ("head", "spine006"),
+    "head": ("head", "head1", "spine006"),
 }
 _SIDED = {
     "hip": ("upleg", "thigh", "hip", "upperleg", "femur", "upperlegs", "thighbend", "hipjoint", "uleg"),
