@@ -15,22 +15,40 @@ from longdance.features.composer import MONO_SAMPLE_RATE as RATE
 SECONDS = 60.0
 KINDS = (
     "straight", "fast", "slow", "swing", "ramp", "drift", "silence first", "soft intro", "changes", "half time",
-    "waltz", "six eight", "off beat", "no drums",
+    "waltz", "six eight", "off beat", "no drums", "drums only",
 )  # fmt: skip
 _PATTERNS = {
-    "waltz": ({"kick": "X.....", "closed_hat": "..x.x.", "bass": "X.....", "chord": "..x.x."},
-              {"kick": "X.....", "snare": "..x.x.", "bass": "X...x.", "chord": "X.x.x."},
-              {"kick": "X..x..", "snare": "....X.", "closed_hat": "xxxxxx", "bass": "X.....", "chord": "X....."},
-              {"ride": "x.xxx.", "rim": "..x.x.", "bass": "X.x.x.", "chord": "..X..."}),
-    "six eight": ({"kick": "X.....", "snare": "...X..", "closed_hat": "xxxxxx", "bass": "X..x..", "chord": "X....."},
-                  {"kick": "X....x", "snare": "...X..", "ride": "x.xx.x", "bass": "X.....", "chord": "x.xx.x"},
-                  {"kick": "X.....", "rim": "...x..", "shaker": "xxxxxx", "bass": "X.....", "chord": "xxxxxx"}),
-    "off beat": ({"kick": "X...X...", "chord": "..X...X.", "open_hat": ".x.x.x.x", "bass": "X..x.x.."},
-                 {"kick": "X..x..x.", "snare": "..x..x.x", "closed_hat": "xxxxxxxx", "bass": "..x..xx.", "chord": ".x..X..."},
-                 {"kick": "X.X.X.X.", "open_hat": ".X.X.X.X", "bass": ".x.x.x.x", "snare": "..X...X.", "chord": "X......."},
-                 {"snare": "....X...", "kick": "X.......", "chord": ".X.X.X.X", "bass": "X...X...", "closed_hat": ".x.x.x.x"}),
-    "no drums": ({"bass": "X.......", "chord": "X.x.x.x."}, {"bass": "X.......", "chord": "xxxxxxxx"},
-                 {"bass": "X...X...", "chord": "x.xx.xx."}),
+    "waltz": (
+        {"kick": "X.....", "closed_hat": "..x.x.", "bass": "X.....", "chord": "..x.x."},
+        {"kick": "X.....", "snare": "..x.x.", "bass": "X...x.", "chord": "X.x.x."},
+        {"kick": "X..x..", "snare": "....X.", "closed_hat": "xxxxxx", "bass": "X.....", "chord": "X....."},
+        {"ride": "x.xxx.", "rim": "..x.x.", "bass": "X.x.x.", "chord": "..X..."},
+    ),
+    "six eight": (
+        {"kick": "X.....", "snare": "...X..", "closed_hat": "xxxxxx", "bass": "X..x..", "chord": "X....."},
+        {"kick": "X....x", "snare": "...X..", "ride": "x.xx.x", "bass": "X.....", "chord": "x.xx.x"},
+        {"kick": "X.....", "rim": "...x..", "shaker": "xxxxxx", "bass": "X.....", "chord": "xxxxxx"},
+    ),
+    "off beat": (
+        {"kick": "X...X...", "chord": "..X...X.", "open_hat": ".x.x.x.x", "bass": "X..x.x.."},
+        {
+            "kick": "X..x..x.", "snare": "..x..x.x", "closed_hat": "xxxxxxxx", "bass": "..x..xx.",
+            "chord": ".x..X...",
+        },
+        {
+            "kick": "X.X.X.X.", "open_hat": ".X.X.X.X", "bass": ".x.x.x.x", "snare": "..X...X.",
+            "chord": "X.......",
+        },
+        {
+            "snare": "....X...", "kick": "X.......", "chord": ".X.X.X.X", "bass": "X...X...",
+            "closed_hat": ".x.x.x.x",
+        },
+    ),
+    "no drums": (
+        {"bass": "X.......", "chord": "X.x.x.x."},
+        {"bass": "X.......", "chord": "xxxxxxxx"},
+        {"bass": "X...X...", "chord": "x.xx.xx."},
+    ),
 }  # fmt: skip
 """Drums, bass and chords in eighth notes, one bar each."""
 
@@ -103,6 +121,13 @@ def _composed(kind: str, beats: np.ndarray, rng: np.random.Generator) -> tuple[n
         factor = plan.beats_per_quarter / ratio
         longer = tuple(replace(part, bars=max(1, round(part.bars * factor))) for part in plan.sections)
         plan = replace(plan, beats_per_quarter=ratio, sections=longer)
+    if kind == "drums only":  # by hands that are not quite even
+        drums = {"kick", "snare", "hats", "percussion"}
+        parts = tuple(
+            replace(part, layers={name: level for name, level in part.layers.items() if name in drums} or {"hats": 1.0})
+            for part in plan.sections
+        )
+        plan = replace(plan, sections=parts, looseness=rng.uniform(0.006, 0.012))
     if kind == "swing":
         plan = replace(plan, swing_eighths=rng.uniform(0.1, 1 / 6))
     return composer.perform(plan, grid, seconds=SECONDS), beats[offset % int(4 * ratio) :: int(4 * ratio)]

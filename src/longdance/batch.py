@@ -48,13 +48,13 @@ class Order:
     def fingerprint(self) -> str:
         """Checksum of all that a dance depends on but the song: settings, score, the model's files, the version."""
         told = self.request.record() | {"fps": self.fps, "wav": self.wav}
-        score = told.pop("score")
+        score, beats = told.pop("score"), told.pop("beats")
         del told["device"]
         digest = hashlib.sha256(f"{__version__} {json.dumps(told, sort_keys=True)}".encode())
         folder = folder_of(self.model)
         patterns = ("*.json", "*.safetensors", "*/config.json", "*/model.safetensors")
         files = sorted(path for pattern in patterns for path in folder.glob(pattern))
-        for path in (*files, *([Path(score)] if score else [])):
+        for path in (*files, *(Path(read) for read in (score, beats) if read)):
             digest.update(f"{path.name} {checksum(path)}".encode())
         return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from longdance.errors import InputError
 from longdance.features import listening
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.listening import Part, listen
-from longdance.features.song import Song
+from longdance.features.song import Song, SongCorrections
 
 FPS = 30.0
 BEATS = np.cumsum(np.r_[0.4, 0.5 + 0.02 * np.sin(np.arange(90) / 9)])
@@ -44,7 +44,9 @@ def test_beats_and_bars_are_those_of_the_whole_song(file):
     whole = Song.load(file)
     parts = list(listen(file, fps=FPS))
     beats = np.concatenate([part.beat_times(FPS) for part in parts])
-    assert (np.abs(beats[:, None] - BEATS).min(1) < 0.05).all()
+    error = np.abs(beats[:, None] - BEATS).min(1)
+    assert error.max() < 0.07
+    assert np.median(error) < 0.02
     assert len(beats) == pytest.approx(len(whole.beat_times), abs=1)
     rhythm = np.concatenate([p.song.rhythm(FPS)[p.frames.start - p.origin :][: len(p.frames)] for p in parts])
     assert np.median(np.abs(rhythm[:, :2] - whole.rhythm(FPS)[:, :2])) < 0.05
@@ -76,9 +78,10 @@ def test_a_stretch_of_the_file_is_heard(file):
 
 
 def test_a_given_tempo_holds_for_all_parts(file):
-    beats = np.concatenate([part.beat_times(FPS) for part in listen(file, fps=FPS, bpm=100.0, beat_offset=0.3)])
+    corrections = SongCorrections(bpm=100.0, beat_offset=0.3)
+    beats = np.concatenate([part.beat_times(FPS) for part in listen(file, fps=FPS, corrections=corrections)])
     np.testing.assert_allclose(beats, 0.3 + 0.6 * np.arange(len(beats)), atol=1e-6)
-    parts = list(listen(file, fps=FPS, bpm=100.0, beat_offset=0.3))
+    parts = list(listen(file, fps=FPS, corrections=corrections))
     for part in parts:
         ones = part.song.downbeat_times + part.origin / FPS
         np.testing.assert_allclose((ones - 0.3) / 2.4, np.round((ones - 0.3) / 2.4), atol=1e-6)
@@ -104,4 +107,4 @@ def test_impossible_songs_and_tempos_are_input_errors(tmp_path, file):
     with pytest.raises(InputError, match=r"nothing\.wav"):
         next(listen(tmp_path / "nothing.wav", fps=FPS))
     with pytest.raises(InputError, match="BPM"):
-        next(listen(file, fps=FPS, bpm=5.0))
+        next(listen(file, fps=FPS, corrections=SongCorrections(bpm=5.0)))

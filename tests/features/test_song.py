@@ -5,7 +5,7 @@ import pytest
 
 from longdance.errors import InputError
 from longdance.features import audio
-from longdance.features.song import CHANNEL_NAMES, Song
+from longdance.features.song import CHANNEL_NAMES, Song, SongCorrections
 
 RATE = 22050
 
@@ -142,7 +142,7 @@ def test_bars_of_uneven_length_share_the_phase_of_their_beats():
 
 def test_given_tempo_and_offset_make_an_exact_grid(known_song):
     _, samples, _ = known_song
-    song = Song.from_samples(samples, RATE, bpm=97.5, beat_offset=1.0)
+    song = Song.from_samples(samples, RATE, corrections=SongCorrections(bpm=97.5, beat_offset=1.0))
     assert song.tempo_bpm == 97.5
     np.testing.assert_allclose(np.diff(song.beat_times), 60 / 97.5)
     assert np.abs(song.beat_times - 1.0).min() < 1e-9
@@ -154,20 +154,21 @@ def test_given_tempo_and_offset_make_an_exact_grid(known_song):
 
 def test_bars_of_given_beats_are_counted_from_a_given_offset():
     beats = 0.3 + 0.5 * np.arange(10)
-    song = Song.from_samples(np.ones(6 * RATE), RATE, beat_times=beats, beat_offset=beats[1])
+    corrections = SongCorrections(beat_offset=beats[1])
+    song = Song.from_samples(np.ones(6 * RATE), RATE, beat_times=beats, corrections=corrections)
     assert song.tempo_bpm == pytest.approx(120)
     np.testing.assert_allclose(song.downbeat_times, beats[1::4])
 
 
 def test_the_phase_of_a_given_tempo_is_found(known_song):
     _, samples, beats = known_song
-    song = Song.from_samples(samples, RATE, bpm=112.0)
+    song = Song.from_samples(samples, RATE, corrections=SongCorrections(bpm=112.0))
     assert (np.abs(beats[:, None] - song.beat_times).min(axis=1) < 0.025).all()
 
 
 def test_the_tempo_of_a_given_offset_is_found(known_song):
     _, samples, beats = known_song
-    song = Song.from_samples(samples, RATE, beat_offset=float(beats[4]))
+    song = Song.from_samples(samples, RATE, corrections=SongCorrections(beat_offset=float(beats[4])))
     assert song.tempo_bpm == pytest.approx(112.0, abs=0.2)
     assert (np.abs(beats[:, None] - song.beat_times).min(axis=1) < 0.03).all()
 
@@ -175,7 +176,7 @@ def test_the_tempo_of_a_given_offset_is_found(known_song):
 def test_an_offset_is_a_time_in_the_file(known_song, tmp_path):
     _, samples, _ = known_song
     audio.write_audio(tmp_path / "a.wav", samples, RATE)
-    song = Song.load(tmp_path / "a.wav", bpm=120.0, beat_offset=3.25, start=3.0)
+    song = Song.load(tmp_path / "a.wav", corrections=SongCorrections(bpm=120.0, beat_offset=3.25), start=3.0)
     assert song.downbeat_times[0] == pytest.approx(0.25)
 
 
@@ -199,9 +200,9 @@ def test_a_third_of_a_second_of_sound_works(rng):
 def test_impossible_requests_are_refused(rng):
     samples = rng.standard_normal(RATE)
     with pytest.raises(InputError, match="BPM"):
-        Song.from_samples(samples, RATE, bpm=-3.0)
+        SongCorrections(bpm=-3.0)
     with pytest.raises(InputError, match="offset"):
-        Song.from_samples(samples, RATE, beat_offset=float("nan"))
+        SongCorrections(beat_offset=float("nan"))
     with pytest.raises(InputError, match="finite"):
         Song.from_samples(np.full(100, np.nan), RATE)
     with pytest.raises(InputError, match="shape"):

@@ -55,19 +55,9 @@ def test_nothing_gives_nothing():
     assert (path.tempo_bpm == 100.0).all()
     assert len(tracking.follow_beats(np.zeros(500), RATE, path.tempo_bpm)) == 0
     assert len(tracking.pick_peaks(np.zeros(0), RATE, threshold=0.1)) == 0
-    assert len(tracking.choose_downbeats(np.zeros((0, 4)), change_cost=8.0)) == 0
 
 
-def test_grid_finds_tempo_and_phase():
-    novelty = pulses(np.arange(0.37, 30, 60 / 121.5), 30.0)
-    tempo, offset = tracking.fit_grid(novelty, RATE, np.linspace(118, 124, 61))
-    assert tempo == pytest.approx(121.5, abs=0.11)
-    assert offset == pytest.approx(0.37, abs=0.02)
-    tempo, offset = tracking.fit_grid(novelty, RATE, np.array([121.5]), offset=5.0)
-    assert (tempo, offset) == (121.5, 5.0)
-
-
-def test_best_path_equals_exhaustive_search(rng):
+def testbest_path_equals_exhaustive_search(rng):
     emission, change = rng.random((6, 3)), rng.random((3, 3))
     change -= np.diag(np.diag(change))
 
@@ -76,14 +66,7 @@ def test_best_path_equals_exhaustive_search(rng):
         return emission[np.arange(6), list(path)].sum() - steps
 
     best = max(itertools.product(range(3), repeat=6), key=total)
-    assert tuple(tracking._best_path(emission, change)) == best
-
-
-def test_downbeats_are_every_fourth_beat_in_spite_of_a_wrong_accent():
-    accent = np.zeros((32, 4))
-    accent[2::4, 0] = 1.0
-    accent[13, 0] = 3.0
-    np.testing.assert_array_equal(tracking.choose_downbeats(accent, change_cost=8.0), np.arange(2, 32, 4))
+    assert tuple(tracking.best_path(emission, change)) == best
 
 
 def test_peaks_are_local_and_above_their_surroundings():

@@ -118,10 +118,10 @@ class Dancer:
             prepared = self.prepare(request)
             parts = iter([Part.whole(prepared.song, self.fps)])
         else:
-            given = {"bpm": request.bpm, "beat_offset": request.beat_offset}
-            heard = listen(request.song, fps=self.fps, start=request.start, seconds=request.seconds, **given)
+            given = {"corrections": request.corrections, "start": request.start, "seconds": request.seconds}
+            heard = listen(request.song, fps=self.fps, **given)
             first = next(heard)
-            alone = request.changed(song=first.song, start=0.0, seconds=None, bpm=None, beat_offset=None)
+            alone = request.uncorrected().changed(song=first.song)
             prepared, parts = self.prepare(alone), chain([first], heard)
         music = Heard(parts, prepared.conditioner.encode, self.fps)
         return self._streamed(prepared, music, progress)

@@ -16,11 +16,13 @@ from longdance.errors import InputError
 if TYPE_CHECKING:
     from longdance.choreography.score import Score
     from longdance.diffusion.guidance import Guidance
+    from longdance.features.pulse import SongCorrections
     from longdance.features.song import Song
 
     AnySong, AnyScore = str | os.PathLike | Song | None, str | os.PathLike | Score | None
+    AnyFile = str | os.PathLike | None
 else:
-    AnySong = AnyScore = Any
+    AnySong = AnyScore = AnyFile = Any
 
 Names = str | Sequence[str] | None
 """One name, several or none; kept as a tuple."""
@@ -65,8 +67,12 @@ class DanceRequest:
     start: Annotated[float, Option("Second of the song to begin at.", 0, panel=None)] = 0.0
     seconds: Annotated[float | None, Option("Length; the rest of the song if not given.", 0.1, panel=None)] = None
     seed: Annotated[int, Option("Another seed, another dance.", 0, LARGEST_SEED, panel=None)] = 0
-    bpm: Annotated[float | None, Option("Tempo, if the tracker gets it wrong.", 20, 400)] = None
-    beat_offset: Annotated[float | None, Option("Second of a first beat, with --bpm.")] = None
+    bpm: Annotated[float | str | None, Option("Tempo, if it is heard wrong: beats per minute, half or double.", 20, 400)] = (
+        None
+    )
+    beat_offset: Annotated[float | None, Option("Second of a beat that begins a bar.")] = None
+    meter: Annotated[int | None, Option("Beats in a bar: 3 or 4.", 3, 4)] = None
+    beats: Annotated[AnyFile, Option("A file of your own beats: seconds, one a line.")] = None
     steps: Annotated[int | None, Option("Denoising steps; the model's own if not given.", 1, 1000)] = None
     sampler: Annotated[str | None, Option("How noise is taken off; the model's own if not given.")] = None
     music_guidance: Annotated[
@@ -88,6 +94,9 @@ class DanceRequest:
     def __post_init__(self):
         movement = self.movement
         object.__setattr__(self, "movement", (movement,) if isinstance(movement, str) else tuple(movement or ()))
+        object.__setattr__(self, "bpm", as_tempo(self.bpm))
+        if self.bpm is not None and self.beats is not None:
+            raise InputError("expected either beats or bpm, got both; try leaving out bpm")
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if value is not None and isinstance(value, Real) and not isinstance(value, bool):
@@ -114,6 +123,20 @@ class DanceRequest:
         """The weights asked for, those of the model where nothing is."""
         return own._replace(**self.guided)
 
+    @property
+    def corrections(self) -> "SongCorrections":
+        """What it says of the song's beats; ``InputError`` for a file without beats."""
+        from longdance.features.pulse import SongCorrections
+
+        said = {"beat_offset": self.beat_offset, "meter": self.meter}
+        if self.beats is not None:
+            return SongCorrections.from_file(self.beats, **said)
+        return SongCorrections(bpm=self.bpm, **said)  # pyright: ignore[reportArgumentType]: checked by as_tempo
+
+    def uncorrected(self) -> "DanceRequest":
+        """The same request, for a song whose stretch and beats are settled."""
+        return replace(self, start=0.0, seconds=None, bpm=None, beat_offset=None, meter=None, beats=None)
+
     def changed(self, **changes: Any) -> "DanceRequest":
         """The same request but for some fields."""
         return replace(self, **changes)
@@ -129,17 +152,26 @@ class DanceRequest:
         song = self.song
         if song is None:
             raise InputError("expected a song to dance to, got none")
-        given = {"start": self.start, "seconds": self.seconds, "bpm": self.bpm, "beat_offset": self.beat_offset}
         if not isinstance(song, Song):
-            return Song.load(song, **given)
-        if self.start or any(value is not None for name, value in given.items() if name != "start"):
-            raise InputError(f"expected {', '.join(given)} where the Song is loaded, not beside it")
+            return Song.load(song, corrections=self.corrections, start=self.start, seconds=self.seconds)
+        if self != self.uncorrected():
+            raise InputError("expected the stretch and its beats where the Song is loaded, not beside it")
         return song
 
     def record(self) -> dict[str, Any]:
         """All that was asked for as plain JSON values, but for the song; files by their names."""
         asked = {name: getattr(self, name) for name in OPTIONS}
         return {name: os.fspath(each) if isinstance(each, os.PathLike) else each for name, each in asked.items()}
+
+
+def as_tempo(written: float | str | None) -> float | str | None:
+    """Beats per minute, ``half``, ``double`` or nothing; ``InputError`` for other words."""
+    if not isinstance(written, str) or written in ("half", "double"):
+        return written
+    try:
+        return float(written)
+    except ValueError:
+        raise InputError(f"expected a number, half or double for bpm, got {written!r}") from None
 
 
 def expect_within(name: str, value: float, option: Option) -> None:

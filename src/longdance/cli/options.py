@@ -85,6 +85,8 @@ def _option(name: str, said: str | None) -> inspect.Parameter:
         kind = Path | None
     elif kind == Names:
         kind, default = list[str] | None, None
+    elif str in get_args(kind):  # a number or a word, told apart by the request
+        kind = str | None
     bounds = {}
     plain = next((part for part in get_args(kind) if part is not type(None)), kind) if _is_union(kind) else kind
     if plain in (int, float):

@@ -2,7 +2,7 @@
 
 Here belong the network of Heydari, Cwitkowitz and Duan, "BeatNet: CRNN and Particle Filtering for Online Joint Beat
 Downbeat and Meter Tracking" (ISMIR 2021), the spectra it looks at, and the loading of its weights. It looks back only,
-so that a song may come in pieces. What beats follow from its activations is decided in `decoding`.
+so that a song may come in pieces. What beats follow from its activations is decided in `decoding` and `pulse`.
 """
 
 from functools import cache, lru_cache
@@ -22,7 +22,9 @@ ACTIVATION_RATE = ANALYSIS_SAMPLE_RATE / HOP
 """Hertz: 50 frames a second."""
 BANDS = 136
 """Filters from 30 to 17,000 Hz, 24 an octave, those of one and the same Fourier bin counted once."""
-CREDIT = "BeatNet by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan, ISMIR 2021, CC BY 4.0, converted to half precision"
+CREDIT = (
+    "BeatNet by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan, ISMIR 2021, CC BY 4.0, converted to half precision"
+)
 WEIGHTS = Path(__file__).parents[1] / "assets" / "beatnet.safetensors"
 
 _WINDOW = 1411
@@ -103,7 +105,7 @@ class Activations:
 
 
 def log_bands(samples: np.ndarray) -> np.ndarray:
-    """(frames, 136) float32: log10(1 + x) of the magnitude in each band, of every whole window from the first sample on.
+    """(frames, 136) float32: log10(1 + x) of the magnitude in each band, of every whole window from the first sample.
 
     The middle of frame i is sample 705 + 441 i.
     """

@@ -1,6 +1,7 @@
-"""From activations to beats: the best chain, one even grid where there is one, and the level that dancers count.
+"""From evidence to beats: the best chain, an even grid where there is one, and the levels that may be counted.
 
-Everything happens on frames of `RATE`. Where the evidence comes from is told in `song`; bars are counted in `bars`.
+Everything happens on frames of `RATE`. Where the evidence comes from, and what becomes of the beats, is told in
+`pulse`; bars are counted in `bars`.
 """
 
 from fractions import Fraction
@@ -10,133 +11,199 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 from scipy.signal import savgol_filter
 
+from longdance.features.tracking import between_frames
+
 RATE = 100.0
 """Hertz. Twice the network's rate, so that the shortest beats are 27 frames and their tempo is told to 4 percent."""
 
 _TEMPI = (45.0, 220.0)
 _STEP = 0.015
 _PERIODS = 60.0 * RATE / np.geomspace(_TEMPI[1], _TEMPI[0], round(np.log(_TEMPI[1] / _TEMPI[0]) / np.log1p(_STEP)) + 1)
-_NEAR = 2  # steps of tempo from one beat to the next
-_CHANGE_COST = 2.0  # per step; the gain of a clear beat is about 2
-_JUMP_COST = 25.0  # for any change
+_NEAR = 2  # steps of tempo from one beat to the next: players speed up by 3 percent, not more
+_CHANGE_COST = 2.0  # per step; as much as one clear beat gains
+_JUMP_COST = 25.0  # for any change of tempo: what a dozen clear beats gain
+_MEAN_SECONDS = 6.0  # over which a frame is compared with its surroundings: a few bars
 _EVEN, _FEWEST = 0.75, 8  # concentration and number of beats from which on they become an even grid
-_COUNTED = (40.0, 240.0)  # BPM
-_USUAL_OCTAVES = 0.8
-_SAME_TEMPO = 0.06  # difference of logarithms
-_RELATED_OCTAVES = 0.5
-
-
-class Chain(NamedTuple):
-    """A chain of beats (beats,) in frames, and whether each was reached by a jump of tempo."""
-
-    frames: np.ndarray
-    jumps: np.ndarray
-
-
-def likelihood(curve: np.ndarray, floor: float, seconds: float = 6.0) -> np.ndarray:
-    """Logarithm of how many times higher each frame is than the mean of the ``seconds`` around it.
-
-    What is far below ``floor`` counts as equal, so that silence says nothing.
-    """
-    mean = uniform_filter1d(curve, round(seconds * RATE) | 1, mode="nearest")
-    return np.log((curve + floor) / (mean + floor))
-
-
-def best_chain(gain: np.ndarray) -> Chain:
-    """The chain of greatest total ``gain`` (frames,) less what its changes of tempo cost; it may begin and end anywhere.
-
-    State (t, p): a beat at frame t, the next one after a period p, that is after floor(p) or floor(p) + 1 frames,
-    whatever is better: whole frames only would make most tempi impossible. No beat depends on the 27 frames before it,
-    so that as many frames are computed at once.
-    """
-    frames, count = len(gain), len(_PERIODS)
-    whole = np.floor(_PERIODS).astype(int)
-    block, reach = int(whole.min()), int(whole.max()) + 1
-    # Best total of a chain up to a beat, after the choice of the period that follows it; as if the song had begun
-    # with some silence.
-    leaving = np.zeros((reach + frames, count), np.float32)
-    codes = np.zeros((frames, count), np.uint8)
-    sources = np.zeros(frames, np.uint8)
-    best, end = -np.inf, (0, 0)
-    columns = np.arange(count)
-    costs = _CHANGE_COST * np.abs(np.arange(-_NEAR, _NEAR + 1))
-    for begin in range(0, frames, block):
-        stop = min(begin + block, frames)
-        rows = np.arange(begin, stop)[:, None] + reach - whole
-        short, long = leaving[rows, columns], leaving[rows - 1, columns]
-        total = np.maximum(np.maximum(short, long), 0.0)
-        code = np.where(total <= 0, 0, np.where(short >= long, 1, 2)).astype(np.uint8)
-        total = total + gain[begin:stop, None]
-        top = total.argmax(axis=1)
-        heights = total[np.arange(stop - begin), top]
-        if heights.max() > best:
-            best = float(heights.max())
-            end = (begin + int(heights.argmax()), int(top[heights.argmax()]))
-        # The period after the beat: near the one before it, or any.
-        padded = np.pad(total, ((0, 0), (_NEAR, _NEAR)), constant_values=-np.inf)
-        options = np.stack([padded[:, k : k + count] - costs[k] for k in range(2 * _NEAR + 1)])
-        options = np.concatenate([options, np.broadcast_to(heights[:, None] - _JUMP_COST, (1, *total.shape))])
-        chosen = options.argmax(axis=0)
-        leaving[reach + begin : reach + stop] = np.take_along_axis(options, chosen[None], axis=0)[0]
-        codes[begin:stop] = code + 4 * chosen.astype(np.uint8)
-        sources[begin:stop] = top
-    return _followed(codes, sources, whole, end)
-
-
-def _followed(codes: np.ndarray, sources: np.ndarray, whole: np.ndarray, end: tuple[int, int]) -> Chain:
-    frame, period = end
-    frames, jumps = [frame], []
-    while True:
-        back = codes[frame, period] % 4
-        before = frame - whole[period] - (back == 2)
-        if back == 0 or before < 0:
-            jumps.append(False)
-            break
-        change = int(codes[before, period] // 4)
-        jump = change > 2 * _NEAR
-        period = int(sources[before]) if jump else period + change - _NEAR
-        jumps.append(jump)
-        frame = int(before)
-        frames.append(frame)
-    return Chain(np.array(frames[::-1]), np.array(jumps[::-1]))
+_BREATH = 0.03  # seconds that beats may be off their grid for a while: half of what is heard as late
+_COUNTED = (40.0, 240.0)  # BPM that anybody would count
+_USUAL = (75.0, 150.0)  # BPM that dances have
+_USUAL_OCTAVES = 0.35  # spread of the preference outside: 190 BPM stands against 95 with 0.6
+_SAME_TEMPO = 0.03  # difference of logarithms up to which neighbouring parts have one tempo
+_RELATED_OCTAVES = 0.7  # spread of the tempi in one song
+_BINARY = (Fraction(1, 2), Fraction(1), Fraction(2))
+_TERNARY_DOUBT = 0.6  # factor on the fit of levels that divide or gather by three
+FACTORS = (Fraction(1, 3), Fraction(2, 3), Fraction(3, 4), Fraction(4, 3), Fraction(3, 2), Fraction(3), *_BINARY)
 
 
 class Evidence(NamedTuple):
     """What speaks for beats in each frame, all (frames,)."""
 
     gain: np.ndarray
-    """How much a beat here adds to a chain: logarithms of likelihoods."""
-    activation: np.ndarray
-    """Probability of a beat of any kind, 0 to 1."""
+    """How much a beat here adds to a chain: logarithm of how many times likelier than around it."""
     accent: np.ndarray
     """What tells strong beats from weak ones, without a unit."""
     audible: tuple[int, int]
     """First frame with sound, and the frame after the last."""
 
+    @property
+    def strength(self) -> np.ndarray:
+        """The gain as a number from 0 to 1, a half where a beat is as much likelier as e to 1."""
+        return 1.0 / (1.0 + np.exp(1.0 - self.gain))
+
 
 class Stretch(NamedTuple):
-    """Consecutive beats of one tempo, or of one that drifts."""
+    """Consecutive beats of one tempo, which may drift."""
 
     beats: np.ndarray
     """(beats,) fractional frames."""
     concentration: float
+    """How evenly they lay before they were put right, 0 to 1."""
     even: bool
 
 
+class Level(NamedTuple):
+    """The beats counted at a tempo ``factor`` times that of the chain."""
+
+    factor: Fraction
+    tempo_bpm: float
+    """Of the longest stretch."""
+    fit: float
+    """How well it explains the song, 0 to 1, times how usual the tempo is."""
+    beats: list[np.ndarray]
+    """Fractional frames, per stretch."""
+
+
+def likelihood(curve: np.ndarray, floor: float) -> np.ndarray:
+    """Logarithm of how many times higher each frame of a curve (frames,) is than the mean of the seconds around it.
+
+    Values far below ``floor`` count as equal, so that silence says nothing.
+    """
+    mean = uniform_filter1d(curve, round(_MEAN_SECONDS * RATE) | 1, mode="nearest")
+    return np.log((curve + floor) / (mean + floor))
+
+
+class Chain(NamedTuple):
+    """Beats (beats,) in frames, and whether each was reached by a jump of tempo."""
+
+    frames: np.ndarray
+    jumps: np.ndarray
+
+
+def best_chain(gain: np.ndarray) -> Chain:
+    """The chain of greatest total ``gain`` (frames,) less what its changes of tempo cost; it begins and ends anywhere.
+
+    State (t, p): a beat at frame t, the next one after a period p, that is after floor(p) or floor(p) + 1 frames,
+    whatever is better: whole frames only would make most tempi impossible. No beat depends on the 26 frames before it,
+    so that as many frames are computed at once. Memory: one byte per frame and period, 40 MB for an hour.
+    """
+    frames, count = len(gain), len(_PERIODS)
+    whole = np.floor(_PERIODS).astype(int)
+    block, reach = int(whole.min()), int(whole.max()) + 1
+    columns = np.arange(count)
+    costs = _CHANGE_COST * np.abs(np.arange(-_NEAR, _NEAR + 1))
+    # Totals of chains up to a beat after the choice of what follows, of the last frames only; zeros before the song.
+    leaving = np.zeros((reach, count), np.float32)
+    codes = np.zeros((frames, count), np.uint8)
+    sources = np.zeros(frames, np.uint8)
+    best, end = -np.inf, (0, 0)
+    for begin in range(0, frames, block):
+        size = min(block, frames - begin)
+        rows = np.arange(size)[:, None] + reach - whole
+        short, long = leaving[rows, columns], leaving[rows - 1, columns]
+        total = np.maximum(np.maximum(short, long), 0.0)
+        came = np.where(total <= 0, 0, np.where(short >= long, 1, 2)).astype(np.uint8)
+        total = total + gain[begin : begin + size, None]
+        top = total.argmax(axis=1)
+        heights = total[np.arange(size), top]
+        if heights.max() > best:
+            best, last = float(heights.max()), int(heights.argmax())
+            end = (begin + last, int(top[last]))
+        padded = np.pad(total, ((0, 0), (_NEAR, _NEAR)), constant_values=-np.inf)
+        options = np.stack(
+            [padded[:, k : k + count] - costs[k] for k in range(2 * _NEAR + 1)]
+            + [np.broadcast_to(heights[:, None] - _JUMP_COST, total.shape)]
+        )
+        chosen = options.argmax(axis=0)
+        leaving = np.concatenate([leaving, np.take_along_axis(options, chosen[None], axis=0)[0]])[-reach:]
+        codes[begin : begin + size] = came + 4 * chosen.astype(np.uint8)
+        sources[begin : begin + size] = top
+    return _followed(codes, sources, whole, end)
+
+
+def _followed(codes: np.ndarray, sources: np.ndarray, whole: np.ndarray, end: tuple[int, int]) -> Chain:
+    """The chain that ends in a state, found backwards."""
+    frame, period = end
+    frames, jumps = [], []
+    while True:
+        frames.append(frame)
+        came = codes[frame, period] % 4 if len(codes) else 0
+        before = frame - int(whole[period]) - (came == 2)
+        if came == 0 or before < 0:
+            jumps.append(False)
+            return Chain(np.array(frames[::-1]), np.array(jumps[::-1]))
+        change = int(codes[before, period] // 4)
+        jumps.append(change > 2 * _NEAR)
+        period = int(sources[before]) if jumps[-1] else period + change - _NEAR
+        frame = before
+
+
 def stretches(evidence: Evidence) -> list[Stretch]:
-    """The best chain, cut where its tempo changes; what lies evenly becomes an even grid, the rest is smoothed."""
+    """The best chain, cut where its tempo changes; what lies evenly becomes an even grid, the rest is smoothed.
+
+    An even grid cures chains that change to the off-beat somewhere, and goes on through soft passages.
+    """
     chain = best_chain(evidence.gain)
     parts = _joined([part for part in np.split(chain.frames, np.flatnonzero(chain.jumps)) if len(part) > 1])
     found = []
     for number, part in enumerate(parts):
-        begin = evidence.audible[0] if number == 0 else part[0]
-        end = evidence.audible[1] if number == len(parts) - 1 else parts[number + 1][0]
-        found.append(_stretch(evidence.gain, part, float(begin), float(end)))
-    return found
+        begin = float(evidence.audible[0] if number == 0 else part[0])
+        end = float(evidence.audible[1] if number == len(parts) - 1 else parts[number + 1][0])
+        period, concentration, even = _evenness(evidence.gain, part)
+        if even:
+            beats = fitted_grid(evidence.gain, period, (float(part[0]), float(part[-1])), (begin, end))
+        else:
+            beats = _extended(savgol_filter(part * 1.0, 7, 2) if len(part) >= 7 else part * 1.0, begin, end)
+        found.append(Stretch(beats, concentration, even))
+    return _absorbed(evidence.gain, [stretch for stretch in found if len(stretch.beats) > 1])
+
+
+def _evenness(gain: np.ndarray, part: np.ndarray) -> tuple[float, float, bool]:
+    """Period (frames) and concentration of a part of the chain, and whether it should be an even grid."""
+    period, concentration = fitted_period(part, gain[part])
+    return period, concentration, concentration > _EVEN and len(part) >= _FEWEST and not breathes(part, period)
+
+
+def _absorbed(gain: np.ndarray, found: list[Stretch]) -> list[Stretch]:
+    """The stretches without those that a longer neighbour's even grid explains, which goes on through them.
+
+    The grid of another tempo loses, because most of its beats fall between those that are played.
+    """
+
+    def gained(beats: np.ndarray) -> float:
+        return float(np.interp(beats, np.arange(len(gain)), gain, left=0.0, right=0.0).sum())
+
+    found = list(found)
+    while True:
+        for one, other in sorted(
+            ((a, b) for a in range(len(found)) for b in (a - 1, a + 1) if 0 <= b < len(found)),
+            key=lambda pair: -np.ptp(found[pair[0]].beats),
+        ):
+            grid, beats = found[one].beats, found[other].beats
+            if not found[one].even or np.ptp(beats) > np.ptp(grid):
+                continue
+            period = float(grid[1] - grid[0])
+            count = round((beats[-1] - grid[-1] if other > one else grid[0] - beats[0]) / period)
+            more = grid[-1] + period * np.arange(1, count + 1) if other > one else grid[0] - period * np.arange(count, 0, -1)
+            if len(more) and gained(more) > 0:
+                found[one] = found[one]._replace(beats=np.sort(np.concatenate([grid, more])))
+                del found[other]
+                break
+        else:
+            return found
 
 
 def _joined(parts: list[np.ndarray]) -> list[np.ndarray]:
-    """Parts of a chain, those joined whose tempi are the same but for a factor of two: a level is no tempo."""
+    """Parts of a chain, those joined whose tempi are the same but for a factor of two: the level is chosen later."""
     parts = list(parts)
     number = 0
     while number + 1 < len(parts):
@@ -146,25 +213,17 @@ def _joined(parts: list[np.ndarray]) -> list[np.ndarray]:
         if factor is None:
             number += 1
             continue
-        if factor != 1.0 and (np.ptp(one) < np.ptp(other)):
-            one = one[::-1][::2][::-1] if factor == 0.5 else _doubled(one)
-        elif factor != 1.0:
-            other = other[1::2] if factor == 2.0 else _doubled(other)
+        longer = np.ptp(one) >= np.ptp(other)
+        if factor == 2.0:
+            one, other = (one, other[1::2]) if longer else (_doubled(one), other)
+        elif factor == 0.5:
+            one, other = (one, _doubled(other)) if longer else (one[::-1][::2][::-1], other)
         parts[number : number + 2] = [np.concatenate([one, other])]
     return parts
 
 
 def _doubled(beats: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([beats, (beats[1:] + beats[:-1]) // 2]))
-
-
-def _stretch(gain: np.ndarray, part: np.ndarray, begin: float, end: float) -> Stretch:
-    period, concentration = fitted_period(part, gain[part])
-    if concentration > _EVEN and len(part) >= _FEWEST:
-        beats = _grid(gain, part, period, begin, end)
-        return Stretch(beats, concentration, True)
-    smooth = savgol_filter(part.astype(float), 7, 2) if len(part) >= 7 else part.astype(float)
-    return Stretch(_extended(smooth, begin, end), concentration, False)
 
 
 def fitted_period(beats: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -174,33 +233,64 @@ def fitted_period(beats: np.ndarray, weights: np.ndarray) -> tuple[float, float]
     somewhere counts as even.
     """
     middle = float(np.median(np.diff(beats)))
-    # Over the length of the chain, neighbouring candidates differ by a fifth of half a beat.
-    count = int(np.clip(np.ceil(0.04 * len(beats) * 10), 3, 20001))
-    periods = middle * np.linspace(0.98, 1.02, count | 1)
+    # From one candidate to the next, the last beat moves by a tenth of a beat.
+    periods = middle * np.linspace(0.98, 1.02, int(np.clip(0.4 * len(beats), 3, 20000)) | 1)
     weights = np.maximum(weights, 0.1)
     best, period = -1.0, middle
-    for some in np.array_split(periods, max(1, len(periods) * len(beats) // 1_000_000)):
-        turns = np.exp(4j * np.pi * beats / some[:, None])
-        evenness = np.abs(turns @ weights) / weights.sum()
+    for some in np.array_split(periods, len(periods) * len(beats) // 1_000_000 + 1):
+        evenness = np.abs(np.exp(4j * np.pi * beats / some[:, None]) @ weights) / weights.sum()
         if evenness.max() > best:
             best, period = float(evenness.max()), float(some[evenness.argmax()])
     return period, best
 
 
-def _grid(gain: np.ndarray, part: np.ndarray, period: float, begin: float, end: float) -> np.ndarray:
-    """The even grid about ``period`` that gathers most gain between the first and the last beat of the chain."""
-    inside = max(1, round((part[-1] - part[0]) / period))
+def breathes(beats: np.ndarray, period: float) -> bool:
+    """Whether the beats (beats,), in frames, leave every even grid for a while, all in one direction.
+
+    Beats that jump about the grid, or to the off-beat, do not.
+    """
+    turns = np.exp(4j * np.pi * beats / period)
+    local = np.convolve(turns, np.ones(5) / 5, mode="valid") if len(turns) >= 5 else turns.mean(keepdims=True)
+    shift = np.angle(local * np.conj(turns.mean())) / (4 * np.pi) * period
+    return float(((np.abs(shift) > _BREATH * RATE) & (np.abs(local) > 0.7)).mean()) > 0.1
+
+
+def fitted_grid(
+    gain: np.ndarray, period: float, span: tuple[float, float], whole: tuple[float, float], *, exact: bool = False
+) -> np.ndarray:
+    """The even grid about a ``period`` (frames), or of exactly that one, that gathers most gain between two frames.
+
+    ``span`` is what is compared, ``whole`` what is filled with the grid.
+    """
+    count = max(1, int((span[1] - span[0]) / period + 1.5))
     smooth = gaussian_filter1d(gain, 1.0)
-    best, grid = -np.inf, (0.0, period)
-    for some in period * (1 + np.linspace(-0.4, 0.4, 9) / inside):
+    best, first = -np.inf, 0.0
+    for some in [period] if exact else period * (1 + np.linspace(-0.4, 0.4, 17) / count):
         phases = np.arange(0.0, some, 0.5)
-        times = part[0] + phases[:, None] + some * np.arange(inside)
-        sums = np.interp(times, np.arange(len(gain)), smooth).sum(axis=1)
+        sums = np.zeros(len(phases))
+        for some_beats in np.array_split(np.arange(count), count // 2000 + 1):
+            times = span[0] + phases[:, None] + some * some_beats
+            sums += np.interp(times, np.arange(len(gain)), smooth, right=0.0).sum(axis=1)
         if sums.max() > best:
-            best, grid = float(sums.max()), (part[0] + float(phases[sums.argmax()]), float(some))
-    first, period = grid
-    first -= np.floor((first - begin) / period) * period
-    return np.arange(first, end, period)
+            best, first, period = float(sums.max()), span[0] + float(phases[sums.argmax()]), float(some)
+    if not exact:
+        first, period = _refined(smooth, first, period, count)
+    first -= np.floor((first - whole[0]) / period) * period
+    return np.arange(first, whole[1], period)
+
+
+def _refined(smooth: np.ndarray, first: float, period: float, count: int) -> tuple[float, float]:
+    """The line through the highest gain within 40 ms of each beat, by weighted least squares."""
+    index = np.arange(count)
+    near = np.round(first + period * index)[:, None].astype(int) + np.arange(-4, 5)
+    heights = smooth[np.clip(near, 0, len(smooth) - 1)]
+    top = heights.argmax(axis=1)
+    weights = np.maximum(heights.max(axis=1), 0.0) * ((top > 0) & (top < 8))
+    if (weights > 0).sum() < 4:
+        return first, period
+    times = between_frames(smooth, np.clip(near[index, top], 0, len(smooth) - 1))
+    slope, start = np.polyfit(index, times, 1, w=np.sqrt(weights))
+    return float(start), float(slope)
 
 
 def _extended(beats: np.ndarray, begin: float, end: float) -> np.ndarray:
@@ -212,94 +302,81 @@ def _extended(beats: np.ndarray, begin: float, end: float) -> np.ndarray:
     return np.concatenate([head, beats, tail])
 
 
-class Level(NamedTuple):
-    """Beats counted at a tempo that is ``factor`` times that of the chain."""
-
-    factor: Fraction
-    tempo_bpm: float
-    fit: float
-    """How well it explains the song, 0 to 1, times how usual the tempo is."""
-    beats: list[np.ndarray]
-    """Fractional frames, per stretch."""
-
-
-FACTORS = tuple(Fraction(*pair) for pair in ((1, 3), (1, 2), (2, 3), (3, 4), (1, 1), (4, 3), (3, 2), (2, 1), (3, 1)))
-
-_BINARY = (Fraction(1, 2), Fraction(1), Fraction(2))
-_TERNARY_DOUBT = 0.6
-
-
 def levels(evidence: Evidence, found: list[Stretch]) -> list[Level]:
-    """The tempi that the beats may be counted at, the best first.
+    """The tempi that the beats may be counted at, the best first; at least that of the chain.
 
     The longest stretch decides; the others are counted at the level that fits them and comes nearest to its tempo.
     """
-    peaks = _peaks(evidence.activation)
-    near = maximum_filter1d(evidence.activation, 5)
+    strength = evidence.strength
+    near = maximum_filter1d(strength, 5)
+    peaks = np.flatnonzero(strength >= maximum_filter1d(strength, 7))
 
     def fit(beats: np.ndarray) -> float:
         mean = near[np.clip(np.round(beats).astype(int), 0, len(near) - 1)].mean()
-        return float(mean) * _explained(peaks, evidence.activation, beats)
+        return float(mean) * _explained(peaks, strength, beats)
 
-    def tempo(beats: np.ndarray) -> float:
-        return 60.0 * RATE / float(np.median(np.diff(beats)))
+    def related(one_bpm: float, other_bpm: float) -> float:
+        return usual(one_bpm) * float(np.exp(-0.5 * (np.log2(one_bpm / other_bpm) / _RELATED_OCTAVES) ** 2))
 
-    def options(stretch: Stretch) -> dict[Fraction, np.ndarray]:
-        counted = {factor: _at_level(evidence, stretch.beats, factor) for factor in FACTORS}
-        return {f: b for f, b in counted.items() if len(b) > 1 and _COUNTED[0] <= tempo(b) <= _COUNTED[1]}
-
+    counted = [_counted(evidence, stretch) for stretch in found]
+    fits = [{factor: fit(beats) for factor, beats in options.items()} for options in counted]
     longest = max(range(len(found)), key=lambda number: np.ptp(found[number].beats))
-    counted = [options(stretch) for stretch in found]
-    fits = [{factor: fit(beats) for factor, beats in some.items()} for some in counted]
     result = []
     for factor, leading in counted[longest].items():
-        bpm, beats = tempo(leading), []
-        for number, stretch in enumerate(found):
-            if number == longest:
-                beats.append(leading)
-                continue
-            related = {
-                f: fits[number][f] * np.exp(-0.5 * (np.log2(tempo(b) / bpm) / _RELATED_OCTAVES) ** 2)
-                for f, b in counted[number].items()
-                if f in _BINARY
+        bpm, beats = tempo_of(leading), []
+        for number, options in enumerate(counted):
+            fitting = {
+                f: fits[number][f] * related(tempo_of(options[f]), bpm)
+                for f in _BINARY
+                if f in options
             }
-            beats.append(counted[number][max(related, key=related.__getitem__)] if related else stretch.beats)
+            best = factor if number == longest else max(fitting, key=fitting.__getitem__)
+            beats.append(options[best])
         doubt = 1.0 if factor in _BINARY else _TERNARY_DOUBT
         result.append(Level(factor, bpm, fits[longest][factor] * usual(bpm) * doubt, beats))
     return sorted(result, key=lambda level: -level.fit)
 
 
+def tempo_of(beats: np.ndarray) -> float:
+    """Beats per minute over the median interval of (beats,) frames."""
+    return 60.0 * RATE / float(np.median(np.diff(beats)))
+
+
 def usual(tempo_bpm: float) -> float:
     """How usual a tempo is for dancing, at most 1, which holds from 75 to 150 BPM."""
-    outside = max(0.0, np.log2(75.0 / tempo_bpm), np.log2(tempo_bpm / 150.0))
+    outside = max(0.0, np.log2(_USUAL[0] / tempo_bpm), np.log2(tempo_bpm / _USUAL[1]))
     return float(np.exp(-0.5 * (outside / _USUAL_OCTAVES) ** 2))
 
 
-def _at_level(evidence: Evidence, beats: np.ndarray, factor: Fraction) -> np.ndarray:
-    """The beats at another level; of the ways to begin, the one with the strongest accents."""
+def _counted(evidence: Evidence, stretch: Stretch) -> dict[Fraction, np.ndarray]:
+    """The beats of a stretch at every level of a tempo that anybody would count, and at its own."""
+    counted = {factor: at_level(evidence, stretch.beats, factor) for factor in FACTORS}
+    return {
+        factor: beats
+        for factor, beats in counted.items()
+        if factor == 1 or (len(beats) > 1 and _COUNTED[0] <= tempo_of(beats) <= _COUNTED[1])
+    }
+
+
+def at_level(evidence: Evidence, beats: np.ndarray, factor: Fraction) -> np.ndarray:
+    """The beats (beats,) at another level; of the ways to begin, the one with the strongest accents."""
     if factor == 1:
         return beats
-    starts = np.arange(factor.denominator) / factor.numerator
     options = []
-    for start in starts:
+    for start in np.arange(factor.denominator) / factor.numerator:
         positions = np.arange(float(start), len(beats) - 1 + 1e-9, float(1 / factor))
         options.append(np.interp(positions, np.arange(len(beats)), beats))
-    strength = [np.interp(option, np.arange(len(evidence.accent)), evidence.accent).mean() for option in options]
-    return options[int(np.argmax(strength))]
+    accents = np.arange(len(evidence.accent))
+    strongest = max(options, key=lambda o: np.interp(o, accents, evidence.accent).mean() if len(o) else -np.inf)
+    return strongest
 
 
-def _peaks(activation: np.ndarray) -> np.ndarray:
-    highest = maximum_filter1d(activation, 7)
-    return np.flatnonzero((activation >= highest) & (activation > 0.05))
-
-
-def _explained(peaks: np.ndarray, activation: np.ndarray, beats: np.ndarray) -> float:
-    """Share of the activation's peaks, by height, that lie within 50 ms of a beat."""
+def _explained(peaks: np.ndarray, strength: np.ndarray, beats: np.ndarray) -> float:
+    """Share of the peaks among the beats, by height, that lie within 50 ms of one."""
     margin = np.median(np.diff(beats)) / 2
     peaks = peaks[(peaks > beats[0] - margin) & (peaks < beats[-1] + margin)]
     if not len(peaks):
         return 0.0
     after = np.clip(np.searchsorted(beats, peaks), 1, len(beats) - 1)
     distance = np.minimum(np.abs(peaks - beats[after - 1]), np.abs(beats[after] - peaks))
-    heights = activation[peaks]
-    return float(heights[distance <= 0.05 * RATE].sum() / heights.sum())
+    return float(strength[peaks][distance <= 0.05 * RATE].sum() / strength[peaks].sum())

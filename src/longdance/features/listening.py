@@ -6,13 +6,14 @@ whole song would give; beats that were settled stay, and later ones go on from t
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from longdance.features import audio
-from longdance.features.song import KnownBeats, Song, check_beat_options, gain_of, measure_part
+from longdance.features.pulse import KnownBeats, SongCorrections
+from longdance.features.song import NO_CORRECTIONS, Song, gain_of, measure_part
 
 FIRST_SECONDS = 12.0
 """Length of the first part: so much is measured before the first frame of a dance."""
@@ -55,8 +56,7 @@ def listen(
     path: str | os.PathLike,
     *,
     fps: float,
-    bpm: float | None = None,
-    beat_offset: float | None = None,
+    corrections: SongCorrections = NO_CORRECTIONS,
     start: float = 0.0,
     seconds: float | None = None,
 ) -> Iterator[Part]:
@@ -65,7 +65,6 @@ def listen(
     Loudness is that of what was heard so far. A given tempo, or the one found with a given beat, holds for all parts.
     Memory: a part and what lies around it. ``InputError`` as ``Song.load`` has it, with the part where it is noticed.
     """
-    check_beat_options(bpm, beat_offset)
     rate = audio.ANALYSIS_SAMPLE_RATE
     blocks = audio.stream_blocks(path, block_seconds=BLOCK_SECONDS, start=start, seconds=seconds)
     sound, origin, first = np.zeros(0, np.float32), 0, 0  # of the samples kept; of the part
@@ -101,20 +100,19 @@ def listen(
         heard = sound[: min(wanted, len(sound))]
         at = start + begin / rate
         song = measure_part(
-            heard,
+            [heard],
             gain_of(np.concatenate(loudness)),
             str(Path(path)),
             _decoder(path, at, len(heard) / rate),
             start=at,
-            bpm=bpm,
-            beat_offset=None if beat_offset is None else beat_offset - at,
+            corrections=corrections,
             known=known,
         )
         yield Part(song, origin, range(first, stop), last)
-        if bpm is not None or beat_offset is not None:
-            bpm = song.tempo_bpm
-            if len(song.downbeat_times):
-                beat_offset = float(song.downbeat_times[0]) + at
+        if isinstance(corrections.bpm, int | float):
+            # The phase that was found holds, and with it the bars.
+            first = song.downbeat_times[0] if len(song.downbeat_times) else song.beat_times[0]
+            corrections = replace(corrections, beat_offset=float(first) + at, meter=song.meter)
         # 3. What the next part needs is kept.
         following = max(0, stop - round(BEFORE_SECONDS * fps))
         cut = _sample(following, fps) - begin
@@ -122,7 +120,7 @@ def listen(
             settled = (song.beat_times >= cut / rate) & (song.beat_times < _sample(stop, fps) / rate - begin / rate)
             beats = song.beat_times[settled]
             downbeats = song.downbeat_times[np.isin(song.downbeat_times, beats)]
-            known = KnownBeats(beats - cut / rate, downbeats - cut / rate)
+            known = KnownBeats(beats - cut / rate, downbeats - cut / rate, song.meter)
         else:
             known = None
         sound, origin, first = sound[cut:], following, stop

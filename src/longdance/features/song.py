@@ -1,18 +1,19 @@
 """Songs: what a dance needs to know of a piece of music, measured once and served at any frame rate.
 
-Here belong the beat, bar and feature tracks of a whole song. Decoding is in `audio`, spectra in `spectrum`,
-the beat tracker in `tracking`.
+Here belong the beat, bar and feature tracks of a whole song. Decoding is in `audio`, spectra in `spectrum`, the
+network that hears beats in `beatnet`, and what becomes of it in `pulse`.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from longdance.errors import InputError
-from longdance.features import audio, spectrum, tracking
+from longdance.features import audio, beatnet, spectrum, tracking
+from longdance.features.pulse import Alternative, Heard, KnownBeats, Pulse, SongCorrections, find_pulse
 
 CHANNEL_NAMES = (
     "onset_strength",
@@ -26,13 +27,12 @@ CHANNEL_NAMES = (
 _BLOCK_SECONDS = 30.0
 _BLOCKS_KEPT = 20
 _TARGET_RMS = 0.1
+_NETWORK_RMS = 0.14  # what the network hears: the loudness of the records it was trained on
 _GREATEST_GAIN = 1000.0  # what is softer than -80 dB of full scale stays silence
 _PEAK_THRESHOLD = 0.07  # of the 99th percentile of the song's onset strength
-_FALLBACK_BPM = 120.0
-_BPM_RANGE = (20.0, 400.0)
-_FURTHEST_BEAT = 1e6  # seconds; counting beats from further away overflows
-_SETTLED = 100.0  # accent of a beat that is known to be a downbeat
 _DECIBEL_PER_LOG = 20.0 / np.log(10.0)
+
+NO_CORRECTIONS = SongCorrections()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,38 +45,71 @@ class Song:
     """Path of the file, or a name given to generated samples."""
     seconds: float
     """Length of the stretch."""
-    tempo_bpm: float
-    """The prevailing tempo: 60 over the median time between beats, or the tempo that was given."""
-    beat_times: np.ndarray
-    """(beats,) seconds, increasing."""
-    downbeat_times: np.ndarray
-    """(downbeats,) seconds: those of `beat_times` that start a bar."""
+    pulse: Pulse = field(repr=False)
+    """Beats and bars, and how sure they are."""
     spectra: spectrum.Spectra = field(repr=False)
+    activations: np.ndarray | None = field(default=None, repr=False)
+    """(frames, 3) at `beatnet.ACTIVATION_RATE`: probabilities of beat, downbeat, neither; None for given beats."""
     start: float = 0.0
     """Where the stretch begins in the file, in seconds."""
-    tempo_is_guess: bool = False
-    """True where no beat was found, as in silence: the beats are then an even grid of 120 BPM."""
     sample_rate: int = audio.ANALYSIS_SAMPLE_RATE
     """Hertz, the rate of analysis, whatever the rate of the file."""
     decode: Callable[[int], np.ndarray] = field(kw_only=True, repr=False)
     """Mono samples `(samples,)` at a sample rate, decoded anew: for encoders that listen at a rate of their own."""
+
+    @property
+    def tempo_bpm(self) -> float:
+        """The prevailing tempo: 60 over the median time between beats, or the tempo that was given."""
+        return self.pulse.tempo_bpm
+
+    @property
+    def beat_times(self) -> np.ndarray:
+        """(beats,) seconds, increasing."""
+        return self.pulse.beats
+
+    @property
+    def downbeat_times(self) -> np.ndarray:
+        """(downbeats,) seconds: those of `beat_times` that start a bar."""
+        return self.pulse.downbeats
+
+    @property
+    def meter(self) -> int:
+        """Beats in a bar, 3 or 4."""
+        return self.pulse.meter
+
+    @property
+    def kind(self) -> str:
+        """`even`, `drifting`, or `guessed` where no beat was found, as in silence: then an even grid of 120 BPM."""
+        return self.pulse.kind
+
+    @property
+    def confidence(self) -> float:
+        """How evenly the beats lay where they were heard, 0 to 1; 1 where they were given."""
+        return self.pulse.confidence
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """Other tempi at which the beats might be counted, the likeliest first."""
+        return self.pulse.alternatives
+
+    @property
+    def tempo_is_guess(self) -> bool:
+        """Whether no beat was found."""
+        return self.pulse.kind == "guessed"
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike,
         *,
-        bpm: float | None = None,
-        beat_offset: float | None = None,
+        corrections: SongCorrections = NO_CORRECTIONS,
         start: float = 0.0,
         seconds: float | None = None,
     ) -> "Song":
         """Decode and measure a song of any common format and any length, in bounded memory.
 
-        `start` and `seconds` cut out a stretch. With `bpm` the beats are an exactly even grid; with
-        `beat_offset` (seconds in the file, the time of a "one") the grid runs through that time and bars
-        are counted from it. What is not given is estimated. Raises InputError for files without usable
-        sound and impossible values.
+        `start` and `seconds` cut out a stretch. What the `corrections` say of the beats (in seconds of the file) is
+        taken, the rest is heard. Raises InputError for files without usable sound and impossible values.
         """
 
         def blocks() -> Iterable[np.ndarray]:
@@ -85,8 +118,7 @@ class Song:
         def decode(sample_rate: int) -> np.ndarray:
             return audio.decode(path, sample_rate=sample_rate, start=start, seconds=seconds)
 
-        offset = None if beat_offset is None else beat_offset - start
-        return _measure(blocks, str(Path(path)), decode, bpm=bpm, beat_offset=offset, start=float(start))
+        return _measure(blocks, str(Path(path)), decode, corrections=corrections, start=float(start))
 
     @classmethod
     def from_samples(
@@ -95,16 +127,14 @@ class Song:
         sample_rate: int,
         *,
         name: str = "samples",
-        bpm: float | None = None,
-        beat_offset: float | None = None,
+        corrections: SongCorrections = NO_CORRECTIONS,
         beat_times: np.ndarray | None = None,
         downbeat_times: np.ndarray | None = None,
     ) -> "Song":
         """Measure a song from samples in memory, `(samples,)` or `(samples, channels)`.
 
-        `beat_times` (seconds, increasing) are taken as they are instead of being tracked; so are
-        `downbeat_times`, which need `beat_times` with them. `bpm` and `beat_offset` are as in `load`.
-        Raises InputError for empty or non-finite samples, and for beats that are not increasing.
+        `beat_times` and `downbeat_times` (seconds, increasing) stand for those of the `corrections`. Raises InputError
+        for empty or non-finite samples, and for beats that are not increasing.
         """
         samples = np.asarray(samples, dtype=np.float32)
         if samples.ndim not in (1, 2) or not samples.size:
@@ -113,6 +143,8 @@ class Song:
             )
         if not np.isfinite(samples).all():
             raise InputError(f"expected finite samples of {name}, got NaN or infinity; try another file")
+        if beat_times is not None or downbeat_times is not None:
+            corrections = replace(corrections, beats=_times(beat_times), downbeats=_times(downbeat_times))
         given = audio.mix_down(samples, sample_rate)
         mono = audio.resample(given, sample_rate, audio.ANALYSIS_SAMPLE_RATE)
         block = round(_BLOCK_SECONDS * audio.ANALYSIS_SAMPLE_RATE)
@@ -121,14 +153,18 @@ class Song:
             return (mono[begin : begin + block] for begin in range(0, len(mono), block))
 
         return _measure(
-            blocks,
-            name,
-            lambda rate: audio.resample(given, sample_rate, rate),
-            bpm=bpm,
-            beat_offset=beat_offset,
-            beat_times=beat_times,
-            downbeat_times=downbeat_times,
+            blocks, name, lambda rate: audio.resample(given, sample_rate, rate), corrections=corrections
         )
+
+    def corrected(self, corrections: SongCorrections) -> "Song":
+        """The same song with its beats and bars laid anew, without being heard again.
+
+        Song files whose beats were given need to be loaded anew for others to be heard: `InputError`.
+        """
+        if corrections.beats is None and self.activations is None:
+            raise InputError(f"{self.name}: expected a song whose beats were heard; try loading it without given beats")
+        heard = Heard(self.spectra, self.activations, self.seconds)
+        return replace(self, pulse=find_pulse(heard, corrections.since(self.start)))
 
     def frames(self, fps: float) -> int:
         """Number of motion frames of the song."""
@@ -178,11 +214,11 @@ class Song:
         """
         times = np.arange(self.frames(fps)) / fps
         beat = self.beat_position(times)
-        bar = (beat - self._first_downbeat_index()) / tracking.BEATS_PER_BAR
+        bar = (beat - self._first_downbeat_index()) / self.meter
         if len(self.downbeat_times) > 1:
             inside = _positions(self.downbeat_times, times, None)
             within = (times >= self.downbeat_times[0]) & (times <= self.downbeat_times[-1])
-            after = (beat - self.beat_position(self.downbeat_times[-1:])) / tracking.BEATS_PER_BAR
+            after = (beat - self.beat_position(self.downbeat_times[-1:])) / self.meter
             bar = np.where(within, inside, np.where(times > self.downbeat_times[-1], after, bar))
         phases = 2 * np.pi * np.stack([beat, bar], axis=1)
         return np.stack(
@@ -197,130 +233,55 @@ class Song:
         return float(self.beat_position(self.downbeat_times[:1])[0]) if len(self.downbeat_times) else 0.0
 
 
-@dataclass(frozen=True)
-class KnownBeats:
-    """Settled before more of the song was heard: beats (beats,) and downbeats (downbeats,), increasing seconds."""
-
-    beats: np.ndarray
-    downbeats: np.ndarray
-
-
 def _measure(
     blocks: Callable[[], Iterable[np.ndarray]],
     name: str,
     decode: Callable[[int], np.ndarray],
     *,
-    bpm: float | None = None,
-    beat_offset: float | None = None,
-    beat_times: np.ndarray | None = None,
-    downbeat_times: np.ndarray | None = None,
+    corrections: SongCorrections,
     start: float = 0.0,
 ) -> Song:
     """Two passes over the samples: one for the loudness, one for everything else.
 
     Songs of up to ten minutes stay in memory in between, longer ones are decoded twice.
     """
-    check_beat_options(bpm, beat_offset)
-    if downbeat_times is not None and beat_times is None:
-        raise InputError(
-            "expected beat_times together with downbeat_times, got downbeats alone; try giving both"
-        )
     kept: list[np.ndarray] = []
-    samples, gain = _loudness(_keeping(blocks(), kept))
-    return _described(
-        spectrum.measure_spectra(kept or blocks(), gain),
-        samples / audio.ANALYSIS_SAMPLE_RATE,
-        name,
-        decode,
-        bpm=bpm,
-        beat_offset=beat_offset,
-        beat_times=beat_times,
-        downbeat_times=downbeat_times,
-        start=start,
-    )
+    _, gain = _loudness(_keeping(blocks(), kept))
+    return measure_part(kept or blocks(), gain, name, decode, start=start, corrections=corrections)
 
 
 def measure_part(
-    samples: np.ndarray,
+    blocks: Iterable[np.ndarray],
     gain: float,
     name: str,
     decode: Callable[[int], np.ndarray],
     *,
     start: float,
-    bpm: float | None = None,
-    beat_offset: float | None = None,
+    corrections: SongCorrections,
     known: KnownBeats | None = None,
 ) -> Song:
-    """A part of a song that is heard bit by bit, from mono (samples,) at the analysis rate.
+    """A song, or a part of one that is heard bit by bit, from mono blocks (samples,) at the analysis rate.
 
     ``gain`` is the factor that brings the song to one loudness. Beats and downbeats that are ``known`` (seconds from
     the part's beginning) stay where they are, and those that follow go on from them.
     """
-    spectra = spectrum.measure_spectra([samples], gain)
-    seconds = len(samples) / audio.ANALYSIS_SAMPLE_RATE
-    return _described(
-        spectra, seconds, name, decode, bpm=bpm, beat_offset=beat_offset, start=start, known=known
-    )
+    hear = beatnet.Activations() if corrections.beats is None else None
+    parts: list[np.ndarray] = []
+    samples = 0
 
+    def heard() -> Iterator[np.ndarray]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            if hear is not None:
+                parts.append(hear(block * np.float32(gain * _NETWORK_RMS / _TARGET_RMS)))
+            yield block
 
-def check_beat_options(bpm: float | None, beat_offset: float | None) -> None:
-    """``InputError`` for a tempo or a beat that no song has."""
-    if bpm is not None and not _BPM_RANGE[0] <= bpm <= _BPM_RANGE[1]:
-        raise InputError(
-            f"expected a tempo from {_BPM_RANGE[0]:g} to {_BPM_RANGE[1]:g} BPM, got {bpm}; try 120"
-        )
-    if beat_offset is not None and not abs(beat_offset) < _FURTHEST_BEAT:
-        raise InputError(f"expected a finite beat offset in seconds, got {beat_offset}; try 0")
-
-
-def _described(
-    spectra: spectrum.Spectra,
-    seconds: float,
-    name: str,
-    decode: Callable[[int], np.ndarray],
-    *,
-    bpm: float | None,
-    beat_offset: float | None,
-    beat_times: np.ndarray | None = None,
-    downbeat_times: np.ndarray | None = None,
-    start: float = 0.0,
-    known: KnownBeats | None = None,
-) -> Song:
-    """The song whose spectra were measured: beats and bars found, or taken as given."""
-    guess = False
-    if beat_times is not None:
-        beats = _checked_times(beat_times, "beat_times")
-    elif bpm is not None or beat_offset is not None:
-        bpm, beats = _even_beats(spectra, seconds, bpm, beat_offset)
-    else:
-        beats = _tracked_beats(spectra, known)
-        beats = beats[beats < seconds - 0.02]  # the cut at the end of a file sounds like an onset
-    if len(beats) < 2 and bpm is None:
-        guess = True
-        bpm = _FALLBACK_BPM
-        if beat_times is None or not len(beats):
-            beats = np.arange(0.0, seconds, 60.0 / bpm)
-    tempo = float(bpm if bpm is not None else 60.0 / np.median(np.diff(beats)))
-    if downbeat_times is not None:
-        downbeats = _checked_times(downbeat_times, "downbeat_times")
-    elif beat_offset is not None:
-        count = np.round((beats - beat_offset) * tempo / 60.0).astype(int)
-        downbeats = beats[count % tracking.BEATS_PER_BAR == 0]
-    elif guess:
-        downbeats = beats[:: tracking.BEATS_PER_BAR]
-    else:
-        downbeats = beats[_downbeat_indices(spectra, beats, known)]
-    return Song(
-        name=name,
-        seconds=seconds,
-        tempo_bpm=tempo,
-        beat_times=beats,
-        downbeat_times=downbeats,
-        spectra=spectra,
-        start=start,
-        tempo_is_guess=guess,
-        decode=decode,
-    )
+    spectra = spectrum.measure_spectra(heard(), gain)
+    activations = None if hear is None else np.concatenate([*parts, hear.rest()])
+    seconds = samples / audio.ANALYSIS_SAMPLE_RATE
+    pulse = find_pulse(Heard(spectra, activations, seconds), corrections.since(start), known)
+    return Song(name, seconds, pulse, spectra, activations, start, decode=decode)
 
 
 def _keeping(blocks: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -362,90 +323,8 @@ def gain_of(power: np.ndarray) -> float:
     return min(_TARGET_RMS / max(rms, 1e-12), _GREATEST_GAIN)
 
 
-def _tracked_beats(spectra: spectrum.Spectra, known: KnownBeats | None) -> np.ndarray:
-    novelty = _beat_novelty(spectra)
-    if known is not None and len(known.beats):
-        # What was settled sounds louder than anything: tempo and phase go on from there.
-        cells = np.round(known.beats * spectrum.ONSET_RATE).astype(int)
-        novelty[cells[cells < len(novelty)]] += 2 * novelty.max()
-    audible = np.flatnonzero(spectra.onset > 0.1 * np.percentile(spectra.onset, 98))
-    if len(novelty) < spectrum.ONSET_RATE or not np.percentile(spectra.onset, 98) > 1e-3 or not len(audible):
-        return np.zeros(0)
-    tempo = tracking.follow_tempo(novelty, spectrum.ONSET_RATE)
-    beats = tracking.follow_beats(novelty, spectrum.ONSET_RATE, tempo.tempo_bpm)
-    # Beats before the first and after the last sound would be made up.
-    slack = 0.1 * spectrum.ONSET_RATE
-    beats = beats[(beats >= audible[0] - slack) & (beats <= audible[-1] + slack)]
-    beats = np.maximum(beats / spectrum.ONSET_RATE, 0.0)
-    if known is None or not len(known.beats):
-        return beats
-    period = np.median(np.diff(beats)) if len(beats) > 1 else 0.0
-    return np.concatenate((known.beats, beats[beats > known.beats[-1] + period / 2]))
-
-
-def _beat_novelty(spectra: spectrum.Spectra) -> np.ndarray:
-    """Onset strength with the low band weighed up: kick and bass carry the beat more often than hats do."""
-    return spectra.onset + 0.3 * spectra.onset_low
-
-
-def _even_beats(
-    spectra: spectrum.Spectra, seconds: float, bpm: float | None, offset: float | None
-) -> tuple[float, np.ndarray]:
-    novelty = _beat_novelty(spectra)
-    if bpm is None:
-        path = tracking.follow_tempo(novelty, spectrum.ONSET_RATE)
-        middle = float(np.median(path.tempo_bpm))
-        candidates = middle * np.linspace(0.98, 1.02, 81)
-    else:
-        candidates = np.array([bpm])
-    tempo, phase = tracking.fit_grid(novelty, spectrum.ONSET_RATE, candidates, offset=offset)
-    period = 60.0 / tempo
-    first = phase - np.floor(phase / period + 1e-9) * period
-    return tempo, first + period * np.arange(max(1, np.ceil((seconds - first) / period - 1e-9)))
-
-
-def _downbeat_indices(spectra: spectrum.Spectra, beats: np.ndarray, known: KnownBeats | None) -> np.ndarray:
-    """Downbeats have low-frequency onsets and new harmony; beats two and four have the snare."""
-    frames = beats * spectrum.ONSET_RATE
-    reach = np.arange(-3, 4)
-    near = np.clip(np.round(frames)[:, None].astype(int) + reach, 0, len(spectra.onset) - 1)
-    low = _standard(spectra.onset_low[near].max(axis=1))
-    high = _standard(spectra.onset_high[near].max(axis=1))
-    change = _standard(_harmonic_change(spectra.chroma, beats))
-    downbeat = 0.7 * low + 2.5 * change
-    backbeat = 0.4 * (high - low)
-    accent = np.stack([downbeat, backbeat, 0.25 * (low + change), backbeat], axis=1)
-    if known is not None and len(known.beats):
-        settled = beats <= known.beats[-1]
-        accent[settled, 0] = np.where(np.isin(beats[settled], known.downbeats), _SETTLED, -_SETTLED)
-    return tracking.choose_downbeats(accent, change_cost=16.0)
-
-
-def _harmonic_change(chroma: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """One minus the cosine between the mean chroma of the two beats before and after each beat: (beats,)."""
-    span = 2 * float(np.median(np.diff(beats))) if len(beats) > 1 else 1.0
-    sums = np.concatenate([np.zeros((1, chroma.shape[1])), np.cumsum(chroma, axis=0, dtype=np.float64)])
-
-    def total(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-        cells = np.clip(np.round(np.stack([begin, end]) * spectrum.TIMBRE_RATE).astype(int), 0, len(chroma))
-        return sums[cells[1]] - sums[cells[0]]
-
-    before, after = total(beats - span, beats), total(beats, beats + span)
-    scale = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
-    product = (before * after).sum(axis=1)
-    return 1.0 - np.divide(product, scale, out=np.ones(len(product)), where=scale > 0)
-
-
-def _standard(values: np.ndarray) -> np.ndarray:
-    spread = values.std()
-    return np.clip((values - values.mean()) / spread, -2.0, 2.0) if spread > 1e-9 else np.zeros(len(values))
-
-
-def _checked_times(times: np.ndarray, name: str) -> np.ndarray:
-    times = np.array(times, dtype=np.float64)
-    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise InputError(f"expected {name} as increasing seconds of shape (beats,), got shape {times.shape}")
-    return times
+def _times(times: np.ndarray | None) -> tuple[float, ...] | None:
+    return None if times is None else tuple(np.asarray(times, dtype=np.float64).tolist())
 
 
 def _positions(beats: np.ndarray, times: np.ndarray, period: float | None) -> np.ndarray:

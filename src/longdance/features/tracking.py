@@ -1,9 +1,9 @@
 """Tempo and beats from a novelty curve, whatever it was measured from.
 
 A novelty curve is a sequence of numbers at a fixed rate that rises where something happens: the onset
-strength of a song (`song`), or the kinematic accents of a dance (`beats`). Here belongs what both share: a
-tempo that may drift, a chain of beats that follows it, a grid of exactly even beats, the choice of
-downbeats.
+strength of a song (`song`), or the kinematic accents of a dance (`beats`). Here belong peaks, a tempo that may
+drift, and a chain of beats that follows it. Songs, whose beats a network hears, have a decoder of their own
+(`decoding`).
 """
 
 from typing import NamedTuple
@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
-
-BEATS_PER_BAR = 4
 
 _TEMPO_STEPS_PER_OCTAVE = 60
 _TEMPO_WINDOW = 8.0  # seconds
@@ -73,7 +71,7 @@ def follow_tempo(
         return TempoPath(np.full(len(novelty), likely_bpm), 0.0)
     octaves = np.log2(tempi)
     change = _TEMPO_CHANGE_COST * np.abs(octaves[:, None] - octaves[None, :])
-    path = _best_path(emission, change)
+    path = best_path(emission, change)
     smooth = gaussian_filter1d(octaves[path], 1.0, mode="nearest") if len(path) > 2 else octaves[path]
     frames = np.arange(len(novelty))
     clarity = float(np.clip((score[np.arange(len(path)), path] / preference[path]).mean(), 0.0, 1.0))
@@ -119,44 +117,7 @@ def follow_beats(
     beats = [last + int(score[last:].argmax())]
     while before[beats[-1]] >= 0:
         beats.append(int(before[beats[-1]]))
-    return _between_frames(strength, np.array(beats[::-1]))
-
-
-def fit_grid(
-    novelty: np.ndarray, rate: float, tempi_bpm: np.ndarray, *, offset: float | None = None
-) -> tuple[float, float]:
-    """The steady tempo among `tempi_bpm`, and the time of a beat in seconds, whose even grid meets most
-    novelty.
-
-    With `offset` (seconds), only grids through that time are tried. Returns (tempo_bpm, offset), the offset
-    within one period of 0 if it was searched for.
-    """
-    strength = gaussian_filter1d(level_novelty(novelty, rate), 0.01 * rate)
-    duration = (len(novelty) - 1) / rate
-    times = np.arange(len(novelty)) / rate
-    best = (-np.inf, float(tempi_bpm[0]), offset or 0.0)
-    for tempo in tempi_bpm:
-        period = 60.0 / tempo
-        phases = np.arange(0.0, period, 0.005) if offset is None else np.array([offset % period])
-        grid = phases[:, None] + period * np.arange(max(1, int(duration / period)))
-        mean = np.interp(grid, times, strength).mean(axis=1)
-        index = int(mean.argmax())
-        if mean[index] > best[0]:
-            best = (float(mean[index]), float(tempo), float(phases[index]))
-    return best[1], best[2] if offset is None else offset
-
-
-def choose_downbeats(accent: np.ndarray, *, change_cost: float) -> np.ndarray:
-    """Indices of the beats that start a bar of four, from the `accent` (beats, 4) of each beat in each role.
-
-    `accent[i, r]` says how well beat i fits the role r = 0 (downbeat), 1, 2, 3. Roles follow each other;
-    skipping or repeating one costs `change_cost`. No beats give no downbeats.
-    """
-    if not len(accent):
-        return np.zeros(0, dtype=int)
-    follows = np.full((BEATS_PER_BAR, BEATS_PER_BAR), change_cost)
-    follows[np.arange(BEATS_PER_BAR), (np.arange(BEATS_PER_BAR) + 1) % BEATS_PER_BAR] = 0.0
-    return np.flatnonzero(_best_path(accent, follows) == 0)
+    return between_frames(strength, np.array(beats[::-1]))
 
 
 def pick_peaks(novelty: np.ndarray, rate: float, *, threshold: float) -> np.ndarray:
@@ -217,7 +178,7 @@ def _autocorrelation(window: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(scipy.fft.irfft(np.real(spectrum) ** 2 + np.imag(spectrum) ** 2, size))
 
 
-def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
+def best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
     """States (steps,) of greatest total `emission` (steps, states) less the `change` (states, states) they
     cost.
     """
@@ -234,7 +195,7 @@ def _best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
     return path
 
 
-def _between_frames(curve: np.ndarray, frames: np.ndarray) -> np.ndarray:
+def between_frames(curve: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Move each frame to the top of the parabola through it and its neighbours, at most half a frame."""
     inner = np.clip(frames, 1, len(curve) - 2) if len(curve) > 2 else None
     if inner is None:

@@ -28,7 +28,7 @@ from longdance.cleanup.pipeline import Cleanup
 from longdance.cleanup.root import RootLed
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
-from longdance.features.song import Song
+from longdance.features.song import Song, SongCorrections
 from longdance.motion import filters
 from longdance.motion.ik import reach_ankles
 from longdance.motion.layout import Layout
@@ -78,7 +78,8 @@ def song_of(dance: Motion, path: str | os.PathLike) -> Song:
     tempo, beats = dance.meta.get("tempo_bpm"), beats_of(dance)
     if isinstance(tempo, float) and tempo > 0 and beats and abs(song.tempo_bpm / tempo - 1) > 0.01:
         # Whoever made the dance set the tracker right.
-        song = Song.load(path, start=float(start), bpm=tempo, beat_offset=float(start) + beats[0])
+        corrections = SongCorrections(bpm=tempo, beat_offset=float(start) + beats[0])
+        song = Song.load(path, start=float(start), corrections=corrections)
     return song
 
 
