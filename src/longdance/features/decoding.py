@@ -193,7 +193,8 @@ def _absorbed(gain: np.ndarray, found: list[Stretch]) -> list[Stretch]:
                 continue
             period = float(grid[1] - grid[0])
             count = round((beats[-1] - grid[-1] if other > one else grid[0] - beats[0]) / period)
-            more = grid[-1] + period * np.arange(1, count + 1) if other > one else grid[0] - period * np.arange(count, 0, -1)
+            steps = period * np.arange(1, count + 1)
+            more = grid[-1] + steps if other > one else grid[0] - steps
             if len(more) and gained(more) > 0:
                 found[one] = found[one]._replace(beats=np.sort(np.concatenate([grid, more])))
                 del found[other]
