@@ -67,9 +67,7 @@ class DanceRequest:
     start: Annotated[float, Option("Second of the song to begin at.", 0, panel=None)] = 0.0
     seconds: Annotated[float | None, Option("Length; the rest of the song if not given.", 0.1, panel=None)] = None
     seed: Annotated[int, Option("Another seed, another dance.", 0, LARGEST_SEED, panel=None)] = 0
-    bpm: Annotated[float | str | None, Option("Tempo, if it is heard wrong: beats per minute, half or double.", 20, 400)] = (
-        None
-    )
+    bpm: Annotated[float | str | None, Option("Beats per minute, or half or double of those heard.", 20, 400)] = None
     beat_offset: Annotated[float | None, Option("Second of a beat that begins a bar.")] = None
     meter: Annotated[int | None, Option("Beats in a bar: 3 or 4.", 3, 4)] = None
     beats: Annotated[AnyFile, Option("A file of your own beats: seconds, one a line.")] = None
