@@ -8,9 +8,8 @@ import pytest
 import typer
 
 from longdance.cli import app
+from longdance.registry import DATASETS, RECIPES
 from longdance.train.overrides import override
-from longdance.train.prepare import DATASETS
-from longdance.train.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("README.md"), *ROOT.glob("docs/**/*.md")])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from longdance.metrics.tables import PAPERS, paper_tables
-from longdance.train.recipes import RECIPES
+from longdance.registry import RECIPES
 
 PAGE = Path(__file__).parents[1] / "docs" / "reproduce.md"
 

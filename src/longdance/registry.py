@@ -4,6 +4,7 @@ A module offers something by a literal at its top level:
 
     REGISTER = {"sampler": {"ddim": {"make": "DDIM", "about": "deterministic, first order"}}}
 
+or, where names follow from attributes, ``REGISTER = {"recipe": ("edmg_open",)}``, which is called edmg-open.
 Registries read such literals without importing the modules, so that ``--help`` and menus know every name and what it is
 without waiting for torch. What is asked for is imported then.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent
-_LITERAL = re.compile(r"^REGISTER = (\{.*?^\}|\{.*\}$)", re.MULTILINE | re.DOTALL)
+_LITERAL = re.compile(r"^REGISTER = (\{[^\n]+\}$|\{\n.*?^\})", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,32 @@ class Registry(Mapping[str, Any]):
 
     @cached_property
     def _found(self) -> dict[str, Entry]:
-        folder = ROOT.joinpath(*self.package.split("."))
         found: list[Entry] = []
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted(ROOT.joinpath(*self.package.split(".")).glob("*.py")):
             if literal := _LITERAL.search(path.read_text(encoding="utf-8")):
                 module = f"longdance.{self.package}.{path.stem}"
-                for name, facts in ast.literal_eval(literal[1]).get(self.kind, {}).items():
+                offered = ast.literal_eval(literal[1]).get(self.kind, {})
+                if isinstance(offered, tuple):
+                    offered = {make.replace("_", "-"): {"make": make} for make in offered}
+                for name, facts in offered.items():
                     known = dict(facts)
                     found.append(Entry(name, module, known.pop("make"), known.pop("about", ""), known))
         found.sort(key=lambda entry: (entry.facts.get("order", 100), entry.name))
         return {entry.name: entry for entry in found}
+
+
+SAMPLERS = Registry("sampler", "diffusion")
+"""Step rules of the sampling loop; each call makes a fresh one."""
+DENOISERS = Registry("denoiser", "models")
+"""Networks that take (noisy, step, conditions) and return clean motion; ``config`` names their configuration."""
+FORWARD_NETWORKS = Registry("forward", "models")
+"""Networks that make a dance forward in time; ``config`` names their configuration."""
+DANCERS = Registry("dancer", "choreography.generators")
+"""Kinds of networks that dance to what makes a ``Dancer`` of their checkpoint."""
+EDITS = Registry("edit", "choreography.edits")
+"""Names of edits; ``needs`` and ``takes`` are fields they cannot and can do without, ``model`` whether one makes
+something anew."""
+DATASETS = Registry("dataset", "train")
+"""Data sets that can be prepared."""
+RECIPES = Registry("recipe", "train")
+"""Functions that return a training's configuration."""

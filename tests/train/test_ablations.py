@@ -4,10 +4,9 @@ import pytest
 
 from longdance.data.store import Store
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
-from longdance.train.ablations import ABLATIONS
+from longdance.registry import RECIPES
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 
 PART = {
     "without-lim": {"local": False},
@@ -17,6 +16,8 @@ PART = {
     "ablation-without-pmm": {"mixer": "sequential"},
     "ablation-forward-only": {"direction": "forward"},
 }
+
+ABLATIONS = {entry.name: RECIPES[entry.name] for entry in RECIPES.entries() if entry.module.endswith("ablations")}
 
 
 def test_every_recipe_goes_by_its_own_name():

@@ -13,6 +13,7 @@ from longdance.features.song import Song
 from longdance.models.bailando import codes_before
 from longdance.models.generators import GeneratorCheckpoint
 from longdance.motion.layout import LAYOUTS
+from longdance.registry import RECIPES
 from longdance.train.bailando import (
     CRITIC,
     BailandoStages,
@@ -23,7 +24,6 @@ from longdance.train.bailando import (
     temporal_errors,
 )
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 from longdance.train.stages import train_recipe
 from longdance.train.task import KEPT
 

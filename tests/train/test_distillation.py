@@ -15,10 +15,10 @@ from longdance.diffusion.guidance import guided
 from longdance.diffusion.sampler import DDIM, DPMSolver2M, sample
 from longdance.errors import InputError
 from longdance.features.song import Song
+from longdance.registry import RECIPES
 from longdance.train.distillation import DistillationConfig, DistillationTask
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 from longdance.train.task import KEPT
 
 # Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.

@@ -8,9 +8,9 @@ from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.song import Song
+from longdance.registry import RECIPES
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 
 # Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.
 pytestmark = [

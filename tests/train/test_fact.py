@@ -11,10 +11,10 @@ from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.models.generators import GeneratorCheckpoint
 from longdance.motion.layout import LAYOUTS
+from longdance.registry import RECIPES
 from longdance.train.generation import seed_pool
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 from longdance.train.task import KEPT
 
 # Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.

@@ -17,11 +17,11 @@ from longdance.models.pmd import PMDConfig
 from longdance.models.primitives import PRIMITIVE_FRAMES
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.skeleton import SMPL22
+from longdance.registry import RECIPES
 from longdance.train.batches import BatchConfig, Statistics
 from longdance.train.lodge import DISCRIMINATOR, LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 from longdance.train.stages import LodgeStages, train_recipe
 from longdance.train.task import KEPT
 

@@ -9,10 +9,10 @@ from longdance.choreography.pretrained import load
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features.song import Song
+from longdance.registry import RECIPES
 from longdance.train.lodge import DISCRIMINATOR
 from longdance.train.loop import train
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES
 from longdance.train.task import KEPT
 
 # Lightning and TensorBoard warn about their own use of other libraries; nothing of ours is at fault.

@@ -3,8 +3,9 @@
 import pytest
 
 from longdance.errors import InputError
+from longdance.registry import RECIPES
 from longdance.train.overrides import override
-from longdance.train.recipes import RECIPES, tiny
+from longdance.train.recipes import tiny
 
 
 def test_nested_fields_are_set_and_others_kept():

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from longdance.registry import Registry
-
-DANCERS = Registry("dancer", "choreography.generators")
-"""Kinds of networks that dance to what makes a ``Dancer`` of their checkpoint."""
+from longdance.registry import DANCERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from longdance.choreography.request import MORE, OPTIONS, DanceRequest, Names
 from longdance.errors import InputError
+from longdance.registry import SAMPLERS
 
 REPLACED = (
     "--refine has become three options: --cleanup/--no-cleanup (everything after the model), --trm/--no-trm (EDMG's "
@@ -81,6 +82,8 @@ DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(Dan
 def _option(name: str, said: str | None) -> inspect.Parameter:
     """The option for a field of a request."""
     option, kind, default = OPTIONS[name], HINTS[name], DEFAULTS[name]
+    if name == "sampler":
+        said = f"{SAMPLERS.names()}; the model's own if not given."
     if kind is Any:  # a file, which Python may have read already
         kind = Path | None
     elif kind == Names:

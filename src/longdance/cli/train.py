@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
+from longdance.registry import DATASETS, RECIPES
 
 
 @app.command()
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="open, aistpp, finedance or bvh.")],
+    dataset: Annotated[str, typer.Argument(help=f"{DATASETS.names()}.")],
     source: Annotated[Path, typer.Option(help="Folder of the data set as published, or of your own BVH files.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared store.")],
     settings: Annotated[list[str] | None, typer.Argument(help="key=value, such as fps=30 layout=smpl22.")] = None,
@@ -21,7 +22,6 @@ def prepare(
 ) -> None:
     """Read a data set into a prepared store for training."""
     from longdance.train.overrides import override
-    from longdance.train.prepare import DATASETS
 
     if dataset not in DATASETS:
         raise typer.BadParameter(f"expected a data set among {', '.join(DATASETS)}, got {dataset!r}")
@@ -56,7 +56,6 @@ def train(
     """Train a recipe; the folder can then be given to `generate --model`."""
     from longdance.data.store import Store
     from longdance.train.overrides import override
-    from longdance.train.recipes import RECIPES
 
     if recipe not in RECIPES:
         raise typer.BadParameter(f"expected a recipe among {', '.join(RECIPES)}, got {recipe!r}")

@@ -16,6 +16,15 @@ from torch import Tensor
 from longdance.diffusion.constraints import Constraint, apply_constraints
 from longdance.diffusion.energies import Energies
 from longdance.diffusion.noise import NoiseSchedule
+from longdance.registry import SAMPLERS
+
+REGISTER = {
+    "sampler": {
+        "dpm2m": {"make": "DPMSolver2M", "about": "DPM-Solver++(2M): second order, good from 10 steps on", "order": 1},
+        "ddim": {"make": "DDIM", "about": "first order, without fresh noise", "order": 2},
+        "ddpm": {"make": "DDPM", "about": "ancestral sampling, as in training; for hundreds of steps", "order": 3},
+    },
+}
 
 Predictor = Callable[[Tensor, int], Tensor]
 """(noisy (batch, frames, features), step) -> predicted clean motion, guidance included."""
@@ -96,7 +105,7 @@ class DPMSolver2M:
         return next_noise / noise * noisy - next_signal * math.expm1(-width) * direction
 
 
-STEP_RULES: dict[str, Callable[[], StepRule]] = {"ddim": DDIM, "ddpm": DDPM, "dpm2m": DPMSolver2M}
+STEP_RULES = SAMPLERS
 """Names for users; each call makes a fresh rule."""
 
 

@@ -17,6 +17,13 @@ from longdance.models.conditions import Count
 from longdance.models.film import FeedForward
 from longdance.motion.layout import LAYOUTS, Layout
 
+REGISTER = {
+    "forward": {
+        "bailando-memory": {"make": "ChoreographicMemory", "config": "MemoryConfig"},
+        "bailando": {"make": "Bailando", "config": "BailandoConfig"},
+    },
+}
+
 HALVES = ("upper", "lower")
 """The order of the two halves of the body on the axis ``halves``."""
 LEG = ("hip", "knee", "ankle", "foot")

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -26,31 +27,31 @@ from longdance.features.music import MUSIC_CHANNELS
 from longdance.features.text import ENCODER_WIDTHS
 from longdance.files import atomic_write
 from longdance.models.conditions import Count
-from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
-from longdance.models.lodge_global import GlobalDenoiser, GlobalDenoiserConfig
-from longdance.models.lodge_local import LocalDenoiser, LocalDenoiserConfig
-from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
+from longdance.registry import DENOISERS, Registry
 
 FORMAT = 1
 
-DENOISERS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
-    "pmd": (PMDConfig, ParallelMambaDenoiser),
-    "lodge-global": (GlobalDenoiserConfig, GlobalDenoiser),
-    "lodge-local": (LocalDenoiserConfig, LocalDenoiser),
-    "edge": (EDGEDenoiserConfig, EDGEDenoiser),
-}
-"""Kind of network to its configuration and class. All take (noisy, step, conditions) and return clean motion."""
+def config_class(registry: Registry, kind: str) -> type[BaseModel]:
+    """The class of the configuration of a kind of network."""
+    entry = registry.entry(kind)
+    return getattr(import_module(entry.module), entry.facts["config"])
+
+
+def kind_of_network(registry: Registry, network: BaseModel) -> str:
+    """The key of a network's configuration in a registry."""
+    told = (type(network).__module__, type(network).__name__)
+    return next(entry.name for entry in registry.entries() if (entry.module, entry.facts["config"]) == told)
 
 
 def denoiser_name(network: BaseModel) -> str:
     """Key in ``DENOISERS`` of a network's configuration."""
-    return next(name for name, (config, _) in DENOISERS.items() if type(network) is config)
+    return kind_of_network(DENOISERS, network)
 
 
 def build(network: BaseModel) -> nn.Module:
     """A new network with random weights from its configuration."""
-    return DENOISERS[denoiser_name(network)][1](network)
+    return DENOISERS[denoiser_name(network)](network)
 
 
 CHECKSUM = "tensors_sha256"
@@ -144,7 +145,7 @@ class CheckpointConfig(NetworkRecord):
     @property
     def network_config(self) -> Any:
         """``network``, checked."""
-        return DENOISERS[self.denoiser][0].model_validate(self.network)
+        return config_class(DENOISERS, self.denoiser).model_validate(self.network)
 
 
 Config = TypeVar("Config", bound=NetworkRecord, covariant=True)

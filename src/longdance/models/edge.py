@@ -12,6 +12,8 @@ from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
 from longdance.models.conditions import Conditions, Count, MusicTokens
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
 
+REGISTER = {"denoiser": {"edge": {"make": "EDGEDenoiser", "config": "EDGEDenoiserConfig"}}}
+
 
 class EDGEDenoiserConfig(TransformerConfig):
     """Sizes of the denoiser. Defaults are the paper's; words are not heard."""

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from longdance.models.conditions import Count
 from longdance.models.film import EncoderLayer
 
+REGISTER = {"forward": {"fact": {"make": "FACTNetwork", "config": "FACTConfig"}}}
+
 
 class FACTConfig(BaseModel):
     """Sizes. Defaults are the paper's (section 5.2)."""

@@ -11,28 +11,18 @@ from typing import cast
 from pydantic import BaseModel, model_validator
 from torch import nn
 
-from longdance.models.bailando import Bailando, BailandoConfig, ChoreographicMemory, MemoryConfig
-from longdance.models.checkpoint import Checkpoint, NetworkRecord, expect_known, says
-from longdance.models.fact import FACTConfig, FACTNetwork
-from longdance.models.mnet import MNETConfig, MNETGenerator
-
-GENERATORS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
-    "fact": (FACTConfig, FACTNetwork),
-    "mnet": (MNETConfig, MNETGenerator),
-    "bailando-memory": (MemoryConfig, ChoreographicMemory),
-    "bailando": (BailandoConfig, Bailando),
-}
-"""Kind of network to its configuration and class."""
+from longdance.models.checkpoint import Checkpoint, NetworkRecord, config_class, expect_known, kind_of_network, says
+from longdance.registry import FORWARD_NETWORKS
 
 
 def generator_name(network: BaseModel) -> str:
-    """Key in ``GENERATORS`` of a network's configuration."""
-    return next(name for name, (config, _) in GENERATORS.items() if type(network) is config)
+    """Key in ``FORWARD_NETWORKS`` of a network's configuration."""
+    return kind_of_network(FORWARD_NETWORKS, network)
 
 
 def build(network: BaseModel) -> nn.Module:
     """A new network with random weights from its configuration."""
-    return GENERATORS[generator_name(network)][1](network)
+    return FORWARD_NETWORKS[generator_name(network)](network)
 
 
 class GeneratorConfig(NetworkRecord):
@@ -41,18 +31,18 @@ class GeneratorConfig(NetworkRecord):
     """
 
     generator: str
-    """Kind of network, a key of ``GENERATORS``."""
+    """Kind of network, a key of ``FORWARD_NETWORKS``."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "GeneratorConfig":
-        expect_known("generator", self.generator, GENERATORS)
+        expect_known("generator", self.generator, FORWARD_NETWORKS)
         self.check_sizes(self.network_config)
         return self
 
     @property
     def network_config(self) -> BaseModel:
         """``network``, checked."""
-        return GENERATORS[self.generator][0].model_validate(self.network)
+        return config_class(FORWARD_NETWORKS, self.generator).model_validate(self.network)
 
 
 def holds_generator(folder: Path) -> bool:

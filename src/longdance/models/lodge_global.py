@@ -15,6 +15,8 @@ from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 
+REGISTER = {"denoiser": {"lodge-global": {"make": "GlobalDenoiser", "config": "GlobalDenoiserConfig"}}}
+
 
 class GlobalDenoiserConfig(LodgeDenoiserConfig):
     """The global network. Primitives come in this order: the hard ones in time, then the soft ones in time."""

@@ -16,6 +16,8 @@ from longdance.models.film import DecoderLayer, MusicTransformer, TransformerCon
 from longdance.models.foot_refine import FootRefineBlock
 from longdance.motion.layout import LAYOUTS, Normaliser
 
+REGISTER = {"denoiser": {"lodge-local": {"make": "LocalDenoiser", "config": "LocalDenoiserConfig"}}}
+
 LAYOUT = LAYOUTS["smpl22"]
 """Lodge's motion features (section 3.1)."""
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from longdance.models.conditions import Count
 from longdance.models.film import DecoderLayer, MusicTransformer
 
+REGISTER = {"forward": {"mnet": {"make": "MNETGenerator", "config": "MNETConfig"}}}
+
 
 class MNETConfig(BaseModel):
     """Sizes; where the paper's are not known to us, EDGE's take their place."""

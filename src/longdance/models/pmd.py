@@ -18,6 +18,8 @@ from longdance.models.conditions import Conditions, Count, GenreAndMovements, Mu
 from longdance.models.selective import SelectiveParameters
 from longdance.models.ssd import ssd, ssd_bidirectional
 
+REGISTER = {"denoiser": {"pmd": {"make": "ParallelMambaDenoiser", "config": "PMDConfig"}}}
+
 
 class PMDConfig(BaseModel):
     """Sizes of the denoiser. Defaults are the paper's (EDMG section 4.1) unless said otherwise."""

@@ -5,13 +5,19 @@ nothing differs but the named part. The row without TRM needs no recipe: it is t
 training (see docs/reproduce.md).
 """
 
-from collections.abc import Callable
 
 from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS
 from longdance.models.checkpoint import OwnSampling
 from longdance.models.pmd import PMDConfig
 from longdance.train.batches import BatchConfig
 from longdance.train.edmg import EDMGConfig
+
+REGISTER = {
+    "recipe": (
+        "edmg_aistpp", "edmg_finedance", "without_lim", "without_pmm", "both_directions", "ablation_full",
+        "ablation_without_lim", "ablation_without_pmm", "ablation_forward_only",
+    ),
+}  # fmt: skip
 
 PAPER_STEPS = 130_000
 
@@ -126,19 +132,3 @@ def ablation_forward_only() -> EDMGConfig:
 def _ablated(config: EDMGConfig, recipe: str, **network: object) -> EDMGConfig:
     changed = PMDConfig.model_validate(config.network.model_dump() | network)
     return config.model_copy(update={"recipe": recipe, "network": changed})
-
-
-ABLATIONS: dict[str, Callable[[], EDMGConfig]] = {
-    recipe().recipe: recipe
-    for recipe in (
-        edmg_aistpp,
-        edmg_finedance,
-        without_lim,
-        without_pmm,
-        both_directions,
-        ablation_full,
-        ablation_without_lim,
-        ablation_without_pmm,
-        ablation_forward_only,
-    )
-}

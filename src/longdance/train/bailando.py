@@ -35,6 +35,12 @@ from longdance.train.generation import GenerationConfig, GenerationTask
 from longdance.train.stages import Stages
 from longdance.train.task import KEPT, Losses, TrainingConfig
 
+REGISTER = {
+    "recipe": (
+        "bailando_memory_open", "bailando_gpt_open", "bailando_actor_critic_open", "bailando_open",
+    ),
+}  # fmt: skip
+
 CRITIC = "critic"
 SMOOTHING_SECONDS = 1 / 12
 """Standard deviation of the smoothing of a dance's speed before its pauses are looked for, as in beat alignment."""

@@ -24,7 +24,7 @@ class DenoisingConfig(TrainingConfig):
     """Settings of every training of a denoiser."""
 
     network: Any
-    """Sizes of one of ``models.checkpoint.DENOISERS``; every kind of training names its own."""
+    """Sizes of one of ``registry.DENOISERS``; every kind of training names its own."""
     batch: BatchConfig = BatchConfig()
     layout: str = "smpl24"
     """Motion features that the network sees; the store's may have more joints."""

@@ -29,6 +29,12 @@ from longdance.models.conditions import Conditions
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 
+REGISTER = {
+    "recipe": (
+        "edmg_fewstep_open",
+    ),
+}  # fmt: skip
+
 
 class DistillationConfig(TrainingConfig):
     """A few-step student of a trained denoiser."""

@@ -14,6 +14,12 @@ from longdance.train.adan import Adan
 from longdance.train.batches import Batch, BatchConfig
 from longdance.train.denoising import DenoisingConfig, DenoisingTask
 
+REGISTER = {
+    "recipe": (
+        "edge_open", "edge_aistpp",
+    ),
+}  # fmt: skip
+
 
 class EDGEConfig(DenoisingConfig):
     """A denoiser trained as EDGE is. Defaults are the published ones."""

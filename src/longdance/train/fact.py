@@ -16,6 +16,12 @@ from longdance.train.batches import Batch, BatchConfig, Statistics
 from longdance.train.generation import GenerationConfig, GenerationTask, seed_pool
 from longdance.train.task import KEPT, Losses
 
+REGISTER = {
+    "recipe": (
+        "fact_open",
+    ),
+}  # fmt: skip
+
 L2 = EDMGLossWeights(reconstruction=1.0, velocity=0.0, joints=0.0, contact=0.0)
 """The paper's loss alone."""
 

@@ -21,7 +21,7 @@ class GenerationConfig(TrainingConfig):
     """Settings of every training of a generator. ``batch.window`` follows from the network where it is not given."""
 
     network: Any
-    """Sizes of one of ``models.generators.GENERATORS``; every kind of training names its own."""
+    """Sizes of one of ``registry.FORWARD_NETWORKS``; every kind of training names its own."""
     batch: BatchConfig = BatchConfig()
     layout: str = "smpl24"
     """Motion features that the network sees; the store's may have more joints."""

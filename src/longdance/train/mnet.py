@@ -19,6 +19,12 @@ from longdance.train.generation import GenerationConfig, GenerationTask, seed_po
 from longdance.train.lodge import DISCRIMINATOR
 from longdance.train.task import KEPT, Losses
 
+REGISTER = {
+    "recipe": (
+        "mnet_open",
+    ),
+}  # fmt: skip
+
 
 class MNETTraining(GenerationConfig):
     """Settings. ``batch.window`` is seed and future of the network together."""

@@ -34,6 +34,15 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.workers import sole_writer, work
 
+REGISTER = {
+    "dataset": {
+        "open": {"make": "OPEN", "about": "CMU motion capture and G1 Moves, openly licensed", "order": 1},
+        "aistpp": {"make": "AISTPP", "about": "AIST++ as published", "order": 2},
+        "finedance": {"make": "FINEDANCE", "about": "FineDance as published", "order": 3},
+        "bvh": {"make": "BVH", "about": "a folder of BVH files of your own", "order": 4},
+    },
+}
+
 VERSION = 3
 """Raised whenever prepared numbers change, so that old stores are made again."""
 
@@ -273,12 +282,10 @@ class Dataset(NamedTuple):
     prepare: Callable[..., Outcome]
 
 
-DATASETS = {
-    "open": Dataset(PrepareSettings, prepare_open),
-    "aistpp": Dataset(AISTPPSettings, prepare_aistpp),
-    "finedance": Dataset(FineDanceSettings, prepare_finedance),
-    "bvh": Dataset(BVHSettings, prepare_bvh),
-}
+OPEN = Dataset(PrepareSettings, prepare_open)
+AISTPP = Dataset(AISTPPSettings, prepare_aistpp)
+FINEDANCE = Dataset(FineDanceSettings, prepare_finedance)
+BVH = Dataset(BVHSettings, prepare_bvh)
 
 
 def _check(settings: StoreSettings) -> None:

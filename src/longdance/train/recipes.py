@@ -3,7 +3,6 @@
 Every recipe's docstring tells the command, hardware, duration and what to expect.
 """
 
-from collections.abc import Callable
 
 from longdance.diffusion.lodge_losses import LodgeLossWeights
 from longdance.diffusion.losses import OPEN_LOSS_WEIGHTS
@@ -12,23 +11,19 @@ from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
-from longdance.train.ablations import ABLATIONS
-from longdance.train.bailando import (
-    bailando_actor_critic_open,
-    bailando_gpt_open,
-    bailando_memory_open,
-    bailando_open,
-)
 from longdance.train.batches import BatchConfig
-from longdance.train.distillation import edmg_fewstep_open
-from longdance.train.edge import edge_aistpp, edge_open
 from longdance.train.edmg import EDMGConfig
-from longdance.train.fact import fact_open
 from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
-from longdance.train.mnet import mnet_open
-from longdance.train.refinement import edmg_trm_aistpp, edmg_trm_open
-from longdance.train.stages import LodgeStages, Stages
-from longdance.train.task import TrainingConfig
+from longdance.train.stages import LodgeStages
+
+REGISTER = {
+    "recipe": (
+        "tiny", "edmg_open", "lodge_open", "lodge_global_open", "lodge_local_open", "lodge_finetune_open",
+        "lodge_local_pmd_open", "lodge_finedance", "lodge_global_finedance", "lodge_local_finedance",
+        "lodge_finetune_finedance", "lodge_aistpp", "lodge_global_aistpp", "lodge_local_aistpp",
+        "lodge_finetune_aistpp",
+    ),
+}  # fmt: skip
 
 
 def tiny() -> EDMGConfig:
@@ -276,34 +271,3 @@ def lodge_aistpp() -> LodgeStages:
         local_stage=lodge_local_aistpp(),
         finetuning=lodge_finetune_aistpp(),
     )
-
-
-RECIPES: dict[str, Callable[[], TrainingConfig | Stages]] = {
-    "tiny": tiny,
-    "edmg-open": edmg_open,
-    "edmg-fewstep-open": edmg_fewstep_open,
-    "edmg-trm-open": edmg_trm_open,
-    "edmg-trm-aistpp": edmg_trm_aistpp,
-    **ABLATIONS,
-    "edge-open": edge_open,
-    "edge-aistpp": edge_aistpp,
-    "fact-open": fact_open,
-    "mnet-open": mnet_open,
-    "bailando-memory-open": bailando_memory_open,
-    "bailando-gpt-open": bailando_gpt_open,
-    "bailando-actor-critic-open": bailando_actor_critic_open,
-    "bailando-open": bailando_open,
-    "lodge-open": lodge_open,
-    "lodge-global-open": lodge_global_open,
-    "lodge-local-open": lodge_local_open,
-    "lodge-finetune-open": lodge_finetune_open,
-    "lodge-local-pmd-open": lodge_local_pmd_open,
-    "lodge-finedance": lodge_finedance,
-    "lodge-global-finedance": lodge_global_finedance,
-    "lodge-local-finedance": lodge_local_finedance,
-    "lodge-finetune-finedance": lodge_finetune_finedance,
-    "lodge-aistpp": lodge_aistpp,
-    "lodge-global-aistpp": lodge_global_aistpp,
-    "lodge-local-aistpp": lodge_local_aistpp,
-    "lodge-finetune-aistpp": lodge_finetune_aistpp,
-}

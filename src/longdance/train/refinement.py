@@ -40,6 +40,12 @@ from longdance.train.batches import Batch as DenoiserBatch
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 
+REGISTER = {
+    "recipe": (
+        "edmg_trm_open", "edmg_trm_aistpp",
+    ),
+}  # fmt: skip
+
 Progress = Callable[[int, int, str], None]
 
 

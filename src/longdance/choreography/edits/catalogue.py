@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from longdance.errors import InputError
-from longdance.registry import Registry
-
-EDITS = Registry("edit", "choreography.edits")
-"""Names of edits; ``needs`` and ``takes`` are fields they cannot and can do without, ``model`` whether one makes
-something anew."""
+from longdance.registry import EDITS
 
 
 def expect_complete(what: str, asked: Mapping[str, Any], *, called: Mapping[str, str] | None = None) -> None:
