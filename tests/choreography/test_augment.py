@@ -18,6 +18,7 @@ from longdance.choreography.augment import (
     meet_in_identical_measures,
     mirror,
     place_soft_cues,
+    smooth,
 )
 from longdance.features.song import Song
 from longdance.motion.layout import LAYOUTS
@@ -170,3 +171,18 @@ def test_the_beats_of_a_song_and_of_a_part_of_it():
     assert not beats.identical.diagonal().any()
     part = beats_within(beats, 70, 60)
     assert (part.frames.tolist(), part.measure.tolist()) == ([5, 20, 35, 50], [1, 1, 1, 1])
+
+
+def test_smoothing_is_the_parabola_of_least_squares(rng):
+    """Against numpy's own fit, one feature at a time."""
+    layout = LAYOUTS["smpl22"]
+    features = torch.from_numpy(rng.normal(size=(2, 8, layout.width)).astype(np.float32))
+    found, time = smooth(features, layout), np.arange(8)
+    for row in range(2):
+        for column in range(layout.width):
+            track = features[row, :, column].double().numpy()
+            if column in range(*layout["contact"].indices(layout.width)):
+                wanted = track
+            else:
+                wanted = np.polyval(np.polyfit(time, track, 2), time)
+            np.testing.assert_allclose(found[row, :, column], wanted, atol=1e-5)

@@ -359,5 +359,7 @@ def test_beside_words_that_training_did_not_have_the_genre_weighs_more(model):
     genre = words(Words("breaking")).embeddings
     seen = words(Words("breaking", ("upright sequence",))).embeddings
     unseen = words(Words("breaking", ("six-step",))).embeddings
-    assert [len(rows) for rows in (genre, seen, unseen)] == [1, 2, 2 + UNSEEN_GENRE_WEIGHT]
+    assert UNSEEN_GENRE_WEIGHT == 3  # of four rows of the pooled mean, three more are the genre's
+    assert [len(rows) for rows in (genre, seen, unseen)] == [1, 2, 2 + 3]
+    np.testing.assert_array_equal(seen[0], genre[0])
     assert np.array_equal(unseen[:-1], np.repeat(genre, 1 + UNSEEN_GENRE_WEIGHT, axis=0))

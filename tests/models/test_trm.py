@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longdance.errors import InputError
-from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig
+from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig, cosine_basis
 
 SMALL = TRMConfig(joints=3, fps=30, window=20, width=16)
 
@@ -130,3 +130,68 @@ def test_the_names_of_the_tensors_stay():
         "motion_stream.blocks.0.0.weight",
         "correction.weight",
     } <= names
+
+
+def as_the_paper_writes_it(network: TemporalRefinementModule, positions: torch.Tensor) -> torch.Tensor:
+    """EDMG section 3.4 one track and one number at a time: layers along time are sums over frames."""
+    config, weights = network.config, {name: w.double() for name, w in network.state_dict().items()}
+    frames = range(config.window)
+
+    def layer(name: str, values: list) -> list:
+        rows, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        return [sum(w * v for w, v in zip(row, values, strict=True)) + b for row, b in zip(rows, bias, strict=True)]
+
+    def leaky(values: list) -> list:
+        return [v if v > 0 else config.negative_slope * v for v in values]
+
+    def stream(name: str, values: list, identity: torch.Tensor) -> list:
+        features = leaky([v + i for v, i in zip(layer(f"{name}.encode", values), identity, strict=True)])
+        for block in range(config.blocks):
+            inner = leaky(layer(f"{name}.blocks.{block}.0", features))
+            change = leaky(layer(f"{name}.blocks.{block}.2", inner))
+            features = [f + c for f, c in zip(features, change, strict=True)]
+        return features
+
+    result = positions.double().clone()
+    for batch in range(len(positions)):
+        for joint in range(config.joints):
+            for axis in range(3):
+                track = positions[batch, :, joint, axis].double()
+                place = [track[t] - track.mean() for t in frames]
+                # Metres per second and per second squared, brought to a common size by a tenth of a second each.
+                velocity = [(place[t] - place[max(t - 1, 0)]) * config.fps * 0.1 for t in frames]
+                acceleration = [(velocity[t] - velocity[max(t - 1, 0)]) * config.fps * 0.1 for t in frames]
+                identity = weights["identity"][joint, 1 if axis == 1 else 0]
+                heard = stream("position_stream", place, identity)
+                heard = heard + stream("motion_stream", velocity + acceleration, identity)
+                correction = layer("correction", heard + place)
+                result[batch, :, joint, axis] += torch.stack(correction)
+    return result
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_the_module_is_what_the_paper_writes(fps, generator):
+    config = TRMConfig(joints=3, fps=fps, window=9, width=5, blocks=2)
+    network, tracks = module(config), 0.1 * torch.randn(2, 9, 3, 3, generator=generator)
+    torch.testing.assert_close(network(tracks).double(), as_the_paper_writes_it(network, tracks), rtol=1e-5, atol=1e-6)
+
+
+def test_tracks_seen_as_cosines_are_the_same_tracks(generator):
+    """The transform is orthonormal: what is taken apart comes together again, and a constant is its first row alone."""
+    basis = cosine_basis(9).double()
+    torch.testing.assert_close(basis @ basis.T, torch.eye(9).double(), rtol=0, atol=1e-6)
+    assert (basis[1:].sum(1).abs() < 1e-6).all()
+    network = module(TRMConfig(joints=3, fps=30, window=9, width=5, blocks=2, domain="cosine"))
+    tracks = 0.1 * torch.randn(1, 9, 3, 3, generator=generator)
+    plain = module(TRMConfig(joints=3, fps=30, window=9, width=5, blocks=2))
+    # The same network in time has its layers along time turned by the basis.
+    state = network.state_dict()
+    turn = cosine_basis(9)
+    for name in ("position_stream", "motion_stream"):
+        parts = state[f"{name}.encode.weight"].split(9, 1)
+        state[f"{name}.encode.weight"] = torch.cat([part @ turn for part in parts], 1)
+    correction = state["correction.weight"]
+    correction = torch.cat((correction[:, :10], correction[:, 10:] @ turn), 1)
+    state["correction.weight"], state["correction.bias"] = turn.T @ correction, turn.T @ state["correction.bias"]
+    plain.load_state_dict(state)
+    torch.testing.assert_close(network(tracks), plain(tracks), rtol=1e-4, atol=1e-6)

@@ -130,3 +130,30 @@ def test_labels_that_the_catalogue_does_not_know_are_said_where_an_encoder_is_at
     assert np.array_equal(without, known)
     assert "half step hop on a moon" in caplog.text
     assert embeddings_of_labels("zorba", (), encoder_name=ENCODER)[0].shape == (1, 384)
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["drawn", "fixed"])
+def test_every_frame_of_a_batch_has_the_music_and_the_words_of_its_own_take_and_time(small_store, drawn):
+    """Windows found again in the store by their movement: their music is that of the same frames, not of the next."""
+    batches, store = source(small_store, size=8), Store.open(small_store)
+    batch = batches.draw(4) if drawn else batches.fixed()[0]
+    real = batches.normaliser.denormalise(batch.motion).numpy()
+    sound = batch.conditions.music.numpy() * batches.music_scale + batches.music_mean
+    rotations = store.layout["rotations"]
+    for row in range(len(real)):
+        frames, found = int(batch.valid[row].sum()), []
+        for take in batches.takes:
+            track = np.array(store.motion_of(take))[:, rotations]
+            for start in range(len(track) - frames + 1):
+                if np.abs(track[start : start + frames] - real[row, :frames, rotations]).max() < 1e-3:
+                    found.append((take, start))  # an even sway comes again
+        assert found
+
+        def apart(take, start, row=row, frames=frames):
+            music = np.array(store.music_of(take))[start : start + frames]
+            inside = np.abs((music - batches.music_mean) / batches.music_scale) < 4  # beyond, music is cut
+            return np.abs(sound[row, :frames] - music)[inside].max()
+
+        take, start = min(found, key=lambda place: apart(*place))
+        assert apart(take, start) < 1e-3
+        assert batches.genres[int(batch.genre[row])] == take.genre

@@ -19,7 +19,13 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.skeleton import SMPL22
 from longdance.registry import RECIPES
 from longdance.train.batches import BatchConfig, Statistics
-from longdance.train.lodge import DISCRIMINATOR, LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
+from longdance.train.lodge import (
+    DISCRIMINATOR,
+    LodgeGlobalConfig,
+    LodgeGlobalTask,
+    LodgeLocalConfig,
+    LodgeLocalPMDConfig,
+)
 from longdance.train.loop import train
 from longdance.train.overrides import override
 from longdance.train.stages import LodgeStages, train_recipe
@@ -316,3 +322,22 @@ def test_both_local_stages_differ_in_the_network_alone():
     assert isinstance(mamba.network, PMDConfig)
     differing = {"recipe", "network"}
     assert transformer.model_dump(exclude=differing) == mamba.model_dump(exclude=differing)
+
+
+def test_discrete_primitives_are_compared_at_their_own_rate(store):
+    """Frames of a soft primitive lie four apart: its velocity loss is a sixteenth of what the same features a frame
+    apart would give, that of a hard one is unchanged."""
+    def compared(spacing: int, soft: bool) -> float:
+        config = override(RECIPES["lodge-global-open"](), [f"network.soft_spacing={spacing}", "batch.size=2"])
+        task = LodgeGlobalTask(config, store)
+        batch = task.source("train").draw(0)
+        batch = batch._replace(motion=torch.zeros_like(batch.motion), valid=torch.ones_like(batch.valid))
+        predicted = torch.zeros_like(batch.motion)
+        begin = task.plan.hard * PRIMITIVE_FRAMES if soft else 0
+        places = slice(begin, begin + PRIMITIVE_FRAMES)
+        root = task.layout["root_position"]
+        predicted[:, places, root.start] = torch.arange(PRIMITIVE_FRAMES) * 0.1  # glides: nothing but speed
+        return float(task.compare(predicted, batch, torch.ones(2))["joint_velocity"])
+
+    assert compared(4, soft=True) == pytest.approx(compared(1, soft=True) / 16, rel=1e-3)
+    assert compared(4, soft=False) == pytest.approx(compared(1, soft=False), rel=1e-6)

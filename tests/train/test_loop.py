@@ -12,7 +12,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.errors import InputError
 from longdance.models.pmd import ParallelMambaDenoiser
 from longdance.train.batches import BatchConfig, BatchSource
-from longdance.train.loop import learning_rate_factor, train
+from longdance.train.loop import learning_rate_factor, running_average, train
 from longdance.train.overrides import override
 from longdance.train.recipes import tiny
 
@@ -129,3 +129,21 @@ def test_the_noisiest_third_gets_its_share_of_the_examples(small_store):
         assert steps.max() == 999
         low = steps[steps < 666]
         assert low.float().mean().item() == pytest.approx(333, abs=8)
+
+
+def test_the_running_average_is_the_weighted_sum_of_all_weights_there_were(rng):
+    """Weight k counts 1 - d_k, times all later decays d, where d_k is the least of the decay and (1 + k) / (10 + k)."""
+    decay, steps = 0.6, 16
+    values = [torch.from_numpy(rng.normal(size=3)) for _ in range(steps)]
+    mean = values[0].clone()
+    for count, value in enumerate(values[1:], start=1):
+        running_average(decay)([mean], [value], count)
+    decays = [min(decay, (1 + k) / (10 + k)) for k in range(steps)]
+    wanted = torch.zeros(3, dtype=torch.float64)
+    for k, value in enumerate(values):
+        share = 1.0 if k == 0 else 1 - decays[k]
+        for later in range(k + 1, steps):
+            share *= decays[later]
+        wanted += share * value
+    torch.testing.assert_close(mean, wanted)
+    assert decays[-1] == decay > decays[1]  # forgets faster at first, then at the decay

@@ -180,3 +180,22 @@ def test_the_paper_s_recipe_has_the_paper_s_numbers():
     config = edmg_trm_aistpp()
     assert (config.network.blocks, config.network.fps, config.batch_size, config.learning_rate) == (5, 60, 32, 2e-4)
     assert (config.losses.position, config.losses.acceleration, config.losses.reference_fps) == (1, 1, 60)
+
+
+def test_every_pair_is_turned_about_the_vertical_by_an_angle_of_its_own(store, denoiser):
+    """Horizontal distances between joints keep their length and change their direction, another way in every row."""
+    task = RefinementTask(config_of(denoiser), store)
+    pairs, angles = task.pairs["train"], []
+    for step in range(6):
+        batch = task.draw(step, rank=0)
+        for track in batch.target.numpy():
+            cuts = np.lib.stride_tricks.sliding_window_view(pairs.target, 16, axis=1)
+            cuts = cuts.transpose(0, 1, 4, 2, 3).reshape(-1, 16, 24, 3)
+            own = cuts[np.abs(cuts[..., 1] - track[..., 1]).max((1, 2)).argmin()]
+            went, goes = (each[0, 16] - each[0, 17] for each in (own, track))  # from shoulder to shoulder
+            assert np.hypot(went[0], went[2]) == pytest.approx(np.hypot(goes[0], goes[2]), abs=1e-4)
+            angles.append(np.arctan2(went[2], went[0]) - np.arctan2(goes[2], goes[0]))
+    angles = np.mod(angles, 2 * np.pi)
+    assert len(np.unique(np.round(angles, 3))) > 0.8 * len(angles)
+    quarters = np.histogram(angles, bins=4, range=(0, 2 * np.pi))[0]
+    assert (quarters > 0).all()

@@ -98,7 +98,7 @@ class DanceRequest:
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if value is not None and isinstance(value, Real) and not isinstance(value, bool):
-                expect_within(name, float(value), option)
+                expect_within(name, value, option)
 
     @property
     def words(self) -> Words:
@@ -172,7 +172,7 @@ def as_tempo(written: float | str | None) -> float | str | None:
         raise InputError(f"expected a number, half or double for bpm, got {written!r}") from None
 
 
-def expect_within(name: str, value: float, option: Option) -> None:
+def expect_within(name: str, value: Any, option: Option) -> None:
     """``InputError`` for a number outside of an option's bounds."""
     low, high = option.least, option.most
     if math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high):

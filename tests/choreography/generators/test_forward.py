@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from longdance.choreography import pretrained
+from choreography.test_dancer import song_of
+from longdance.choreography import edit, pretrained
 from longdance.choreography.generators.bailando import BailandoGenerator
 from longdance.choreography.generators.fact import FACT, fact
 from longdance.choreography.generators.forward import rolled, with_prelude
 from longdance.choreography.generators.mnet import MNET
+from longdance.choreography.request import DanceRequest
 from longdance.choreography.timeline import Timeline
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
@@ -199,3 +201,16 @@ def test_seeds_out_of_range_are_refused():
     with pytest.raises(InputError, match="seed"):
         model.generate("song.wav", seed=-1)
     assert np.isscalar(model.generator.lookahead)
+
+
+def test_what_goes_forward_alone_edits_nothing_and_streams_one_piece(tmp_path):
+    model, song = fact(checkpoint_of(network_of(FACT_SIZES))), song_of(2.0)
+    able = model.capabilities
+    assert (able.edits, able.streams, able.guided, able.hears) == (False, False, False, "music")
+    (dance,) = model.stream(song)
+    assert np.array_equal(dance.joints(), model.generate(song).joints())
+    assert not {"steps", "sampler", "guidance"} & set(dance.meta)
+    with pytest.raises(InputError, match="try edmg or lodge"):
+        edit.redo(dance, model, DanceRequest(song=song), stretches=[(0.5, 1.0)])
+    with pytest.raises(InputError, match="--soft-level"):
+        model.generate(song, soft_level=0.5)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import longdance
 from conftest import swaying
 from dancers import drawn, made
+from longdance.choreography import edit
 from longdance.choreography.augment import mirror, smooth, tidy
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators import lodge as lodge_module
@@ -527,3 +528,82 @@ def test_settings_of_cues_hold_for_streams_as_well(model):
     song, options = song_of(6.0), {"steps": 2, "cleanup": False}
     plain, free = (Motion.joined(list(model.stream(song, soft_level=level, **options))) for level in (None, 0.0))
     assert not np.array_equal(plain.rotations, free.rotations)
+
+
+# Edits by the local stage.
+
+
+def test_a_lodge_s_dance_is_edited_by_its_local_stage(model):
+    song = song_of(8.0)
+    whole = model.generate(song, genre="salsa", steps=2)
+    asked = DanceRequest(song=song, steps=2, seed=9, genre="disco")
+    for edited, free in (
+        (edit.redo(whole, model, asked, stretches=[(3, 5)]), slice(60, 100)),
+        (edit.redo(whole, model, asked, stretches=[(3, 5)], joints="upper"), slice(60, 100)),
+        (edit.in_between(whole, model, asked, keep=[(0, 2), (7, 8)]), slice(40, 140)),
+        (edit.from_here_on(whole, model, asked, at=5.0), slice(100, 160)),
+    ):
+        kept = np.r_[0 : free.start, free.stop : whole.frames]
+        assert np.array_equal(edited.rotations[kept], whole.rotations[kept])
+        assert np.array_equal(edited.root_position[kept], whole.root_position[kept])
+        assert not np.array_equal(edited.rotations[free], whole.rotations[free])
+        assert edited.meta["model"] == "lodge"
+    longer = edit.go_on(whole.slice(0, 120), model, asked, seconds=2.0)
+    assert longer.frames == 160
+    other = model.generate(song, genre="disco", steps=2, seed=3)
+    both = edit.blend(whole, model, asked, other=other, at=4.0)
+    assert np.array_equal(both.rotations[:60], whole.rotations[:60])
+
+
+def test_an_edit_shows_the_local_stage_what_is_kept_at_its_edges_without_noise(model):
+    seen = []
+
+    class Look(Trained):
+        def forward(self, noisy, step, conditions, heard=None):
+            seen.append(noisy.clone())
+            return super().forward(noisy, step, conditions)
+
+    network = Look(model.checkpoint.network.config)
+    looking = made(model, checkpoint=replace(local_of(clean_edges=4), network=network))
+    song = song_of(8.0)
+    whole = model.generate(song, steps=1)
+    edit.redo(whole, looking, DanceRequest(song=song, steps=2), stretches=[(4.0, 4.5)])
+    layout, normaliser = looking.checkpoint.layout, looking.checkpoint.normaliser
+    track = torch.from_numpy(layout.encode(whole))
+    rotations = layout["rotations"]
+    for noisy in seen:
+        real = normaliser.denormalise(noisy[0])
+        starts = [k for k in range(len(track) - len(real) + 1)
+                  if torch.allclose(real[:4, rotations], track[k : k + 4, rotations], atol=1e-4)]  # fmt: skip
+        assert starts
+        end = track[starts[0] + len(real) - 4 : starts[0] + len(real)]
+        assert torch.allclose(real[-4:, rotations], end[:, rotations], atol=1e-4)
+        # Places on the floor are counted from the window's own first frame, and not known at its end.
+        horizontal = layout.horizontal
+        wanted = track[starts[0] : starts[0] + 4, horizontal] - track[starts[0], horizontal]
+        assert torch.allclose(real[:4, horizontal], wanted, atol=1e-4)
+        assert not torch.allclose(real[-4:, horizontal], end[:, horizontal] - track[starts[0], horizontal], atol=1e-3)
+
+
+def test_the_dance_knows_the_model_that_edits_it(model, tmp_path, monkeypatch):
+    model.generator.choreographer.save(tmp_path / "mine" / "global")
+    model.checkpoint.save(tmp_path / "mine" / "local")
+    samples = np.random.default_rng(0).normal(size=3 * SAMPLE_RATE).astype(np.float32) * 0.1
+    write_audio(tmp_path / "song.wav", samples, SAMPLE_RATE)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    made_by = run("generate", "song.wav", "--model", "mine", "--steps", 1, "--seed", 4, "-o", "dance.npz")
+    assert made_by.exit_code == 0, made_by.output
+    edited = run("edit", "dance.npz", "--redo", "1:2", "--steps", 1, "-o", "new.npz")
+    assert edited.exit_code == 0, edited.output
+    assert Motion.load("new.npz").meta["model"] == "mine"
+    assert len(Motion.load("new.npz").skeleton) == 22
+    (tmp_path / "mine").rename(tmp_path / "theirs")
+    gone = run("edit", "dance.npz", "--redo", "1:2", "--steps", 1, "-o", "new.npz")
+    assert isinstance(gone.exception, InputError)
+    assert "--model" in str(gone.exception)
+    again = run("edit", "dance.npz", "--redo", "1:2", "--steps", 1, "--model", "theirs", "-o", "new.npz")
+    assert again.exit_code == 0, again.output
