@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from longdance.errors import InputError
+from longdance.errors import InputError, by_likeness
 from longdance.export.amass import save_amass
 from longdance.export.endings import format_of, stem_of
 from longdance.export.fbx import save_fbx
@@ -200,7 +200,8 @@ def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
             raise InputError(f"{path}: expected the {what} {' or '.join(possible)}, as {form} has it, got {wanted}")
         chosen.append(wanted or possible[0])
     if options.naming not in NAMINGS:
-        raise InputError(f"expected a naming among {', '.join(NAMINGS)}, got {options.naming!r}")
+        known = ", ".join(by_likeness(options.naming, NAMINGS))
+        raise InputError(f"expected a naming among {known}, got {options.naming!r}")
     if form in PLAIN and (options.naming != "smpl" or options.root_bone):
         raise InputError(f"{path}: expected plain joints, as {form} has them; leave out naming and root bone")
     return chosen[0], chosen[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from longdance.errors import InputError
+from longdance.errors import InputError, by_likeness
 from longdance.files import atomic_write
 from longdance.motion.joint_names import REQUIRED
 from longdance.motion.skeleton import SMPL24
@@ -29,7 +29,9 @@ def read_bone_table(path: str | os.PathLike) -> dict[str, str]:
         raise InputError(f"{path}: expected a table of bones, one `left_knee: their name` a line")
     unknown = [str(joint) for joint in table if joint not in KNOWN]
     if unknown:
-        raise InputError(f"{path}: expected our joints, {', '.join(KNOWN)}; got {', '.join(unknown)}")
+        raise InputError(
+            f"{path}: expected our joints, got {', '.join(unknown)}; try {', '.join(by_likeness(unknown[0], KNOWN))}"
+        )
     given = {str(joint): str(bone) for joint, bone in table.items() if bone is not None}
     twice = sorted({bone for bone in given.values() if list(given.values()).count(bone) > 1})
     if twice:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from longdance.errors import InputError
+from longdance.errors import InputError, by_likeness
 from longdance.motion.joint_tree import joints_by_tree, lies_below
 
 _PREFIXES = re.compile(
@@ -112,7 +112,7 @@ def guess_names(
 def _of_table(names: tuple[str, ...], table: Mapping[str, str]) -> dict[str, int]:
     wrong = [name for name in table.values() if name not in names]
     if wrong:
-        shown = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
+        shown = ", ".join(by_likeness(wrong[0], names[:MOST_SHOWN])[:60]) + (", ..." if len(names) > 60 else "")
         raise InputError(f"expected bones of the file in the table, got {', '.join(wrong)}; the file has {shown}")
     return {joint: names.index(name) for joint, name in table.items()}
 
@@ -123,6 +123,8 @@ def _fits(found: dict[str, int], parents: tuple[int, ...]) -> bool:
     return all(lies_below(parents, found[b], found[a]) for a, b in chains if a in found and b in found)
 
 
+MOST_SHOWN = 1000
+"""Names of a file among which one is looked for that is like another."""
 CHAINS = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 _SIDES = re.compile(r"(?:^|[^a-z])(left|right|lft|rgt|l|r)(?=$|[^a-z])|^(l|r)(?=[A-Z])|(左|右)|(Left|Right)(?=[A-Z]|$)")
 

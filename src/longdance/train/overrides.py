@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from longdance.errors import InputError
+from longdance.errors import InputError, by_likeness
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -28,7 +28,7 @@ def override(config: Config, settings: Sequence[str]) -> Config:
             if not isinstance(place, dict):
                 raise InputError(f"{setting}: expected an existing group, got {name!r}")
         if last not in place:
-            raise InputError(f"{setting}: unknown key; expected one of {', '.join(place)}")
+            raise InputError(f"{setting}: unknown key; expected one of {', '.join(by_likeness(last, place))}")
         try:
             place[last] = json.loads(text)
         except json.JSONDecodeError:

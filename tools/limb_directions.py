@@ -1,0 +1,72 @@
+"""Measures how well limbs of characters saved in any pose follow a dance, over a grid made at random.
+
+    python tools/limb_directions.py --seed 1 --count 200
+
+Prints a Markdown table: degrees between the directions of the written file's bones and the dance's, median and worst,
+by the pose at save and by what is above the hips. Legs differ by what feet and hips of other sizes ask for.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from tools.export_readers import Fbx, Glb  # noqa: E402
+
+from export.test_rig_poses import ARMS, LEGS, directions, trunk  # noqa: E402
+from longdance.export.formats import export  # noqa: E402
+from longdance.export.takes import ExportOptions  # noqa: E402
+from longdance.motion.ik import lock_feet  # noqa: E402
+from posed_rigs import some_rig, write_posed_fbx, write_posed_glb  # noqa: E402
+from sample_motions import wandering  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=200)
+    options = parser.parse_args()
+    rows: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
+    dance = lock_feet(wandering(np.random.default_rng(8), frames=20, fps=30.0))
+    with tempfile.TemporaryDirectory() as temporary:
+        for number in range(options.count):
+            form = ("glb", "fbx")[number % 2]
+            rng = np.random.default_rng((options.seed, number))
+            rig = some_rig(rng, form)
+            path, out = Path(temporary) / f"rig.{form}", Path(temporary) / f"out.{form}"
+            if form == "glb":
+                write_posed_glb(rig, path, skins=int(rng.integers(1, 4)))
+            else:
+                write_posed_fbx(rig, path)
+            export(dance, out, options=ExportOptions(rig=path))
+            places = (Glb if form == "glb" else Fbx)(out).joints()[0]
+            found = {joint: places[rig.bones[bone].name] @ rig.heading for joint, bone in rig.joints.items()}
+            arms, legs = directions(found, dance, ARMS), directions(found, dance, LEGS)
+            ankles = min(found[f"{side}_ankle"][:, 1].min() for side in ("left", "right"))
+            row = (arms.max(), np.median(legs), legs.max(), trunk(found, dance).max(), 100 * (ankles - rig.ankle))
+            for key in (
+                ("all", ""),
+                ("pose", str(rig.described["pose"])),
+                ("above the hips", str(rig.described["parents"])),
+                ("mesh space", str(rig.described["space"])),
+                ("form", form),
+            ):
+                rows[key].append(row)
+    print("| grid | rigs | arms worst | legs median | legs worst | shoulder line worst | ankles over rest, worst cm |")
+    print("|---|---|---|---|---|---|---|")
+    for (what, which), values in sorted(rows.items()):
+        table = np.array(values)
+        print(
+            f"| {what} {which} | {len(table)} | {table[:, 0].max():.2f} | {np.median(table[:, 1]):.1f} | "
+            f"{table[:, 2].max():.1f} | {table[:, 3].max():.2f} | {np.abs(table[:, 4]).max():.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
