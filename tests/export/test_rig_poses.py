@@ -91,6 +91,7 @@ def test_maya_joints_that_do_not_inherit_scale(dance, shared_cases, tmp_path):
     # The pelvis is as high as Blender has it over its legs, bound 0.97 m high; it was at 0.01 of that.
     ours = dance.joints()[:, 0, 1]
     np.testing.assert_allclose(places["mixamorig:Hips"][:, 1], ours, atol=0.01)
+    assert 0.7 < np.linalg.norm(found["left_hip"] - found["left_ankle"], axis=-1).max() < 0.9  # metres
 
 
 def test_a_thumbnail_in_an_fbx_is_kept_as_it_is(dance, shared_cases, tmp_path):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +56,7 @@ def save_on_fbx(
             objects.add_track(layer, model.number, "Lcl Rotation", np.degrees(angles[:, columns]), times)
     except InputError as error:
         raise InputError(f"{rig_path}: {error}") from error
+    _rescale(file, models)
     roots = _with_animation(file, objects, name, motion)
     fbx_nodes.save(roots, path, version=file.version, footer_id=file.footer_id)
 
@@ -107,6 +108,21 @@ def _euler(degrees: np.ndarray, order: int) -> np.ndarray:
 DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, np.linalg.LinAlgError)
 
 
+def _rescale(file: FbxFile, models: list[_Model]) -> None:
+    """Put the models' scales into the file where they are read as others than it has.
+
+    Bones of some files have scales that shrink the body to nothing by the format's rules and that no mesh follows.
+    """
+    scales = {model.number: model.scale for model in models}
+    for each in file.find("Objects").children:
+        rows = each.find("Properties70") if each.name == "Model" else None
+        for row in rows.children if rows is not None else ():
+            if row.properties and row.properties[0][1] == b"Lcl Scaling":
+                own = scales[int(each.properties[0][1])]
+                if not np.array_equal(row.values()[4:7], own):
+                    row.properties[4:7] = [double(value) for value in own]
+
+
 def fbx_rig(file: FbxFile, table: Mapping[str, str] | None = None) -> tuple[Rig, list[_Model]]:
     """The bones of a file, and its models. ``table`` maps our joint names to models where these are not found."""
     try:
@@ -144,9 +160,9 @@ def _rig(file: FbxFile, table: Mapping[str, str] | None) -> tuple[Rig, list[_Mod
     slots = {bone.number: slot for slot, bone in enumerate(bones)}
     nodes = _world(bones, parents)
     found = find_bones(names, parents, nodes[:, :3, 3], table)
-    unscaled = _world(bones, parents, scaled=False)
-    if not _plausible(nodes, found) and _plausible(unscaled, found):
-        nodes = unscaled
+    plain = [replace(bone, scale=np.ones(3)) if bone.jointed else bone for bone in bones]
+    if not _plausible(nodes, found) and _plausible(_world(plain, parents), found):
+        bones, nodes = plain, _world(plain, parents)
     bind = np.full(nodes.shape, np.nan)
     geometries = {int(each.properties[0][1]): each for each in objects if each.name == "Geometry"}
     points = []
@@ -176,25 +192,20 @@ def _rig(file: FbxFile, table: Mapping[str, str] | None) -> tuple[Rig, list[_Mod
     return rig, bones
 
 
-def _world(bones: list[_Model], parents: tuple[int, ...], *, scaled: bool = True) -> np.ndarray:
-    """World matrices (bones, 4, 4), each inheriting the scale of what is above it in its own way.
-
-    Unless ``scaled``, a bone's own scale is left out, as Blender has it.
-    """
-    scales = [bone.scale if scaled or not bone.jointed else np.ones(3) for bone in bones]
+def _world(bones: list[_Model], parents: tuple[int, ...]) -> np.ndarray:
+    """World matrices (bones, 4, 4), each inheriting the scale of what is above it in its own way."""
     world = np.stack([bone.matrix() for bone in bones])
     turns = [bone.turn() for bone in bones]
     for slot, parent in enumerate(parents):
-        world[slot, :3, :3] = turns[slot] * scales[slot]
         if parent < 0:
             continue
         world[slot] = world[parent] @ world[slot]
         turns[slot] = turns[parent] @ turns[slot]
         above = np.linalg.norm(world[parent, :3, :3], axis=0)
         if bones[slot].inherits == 2:  # the parent's own scale reaches the place alone
-            world[slot, :3, :3] = turns[slot] * (above / scales[parent] * scales[slot])
+            world[slot, :3, :3] = turns[slot] * (above / bones[parent].scale * bones[slot].scale)
         elif bones[slot].inherits == 0:  # it comes after the turn
-            world[slot, :3, :3] = turns[slot] * (above * scales[slot])
+            world[slot, :3, :3] = turns[slot] * (above * bones[slot].scale)
     return world
 
 
