@@ -256,6 +256,8 @@ def edmg_fewstep_open() -> DistillationConfig:
     """
     return DistillationConfig(
         recipe="edmg-fewstep-open",
+        music_guidance=2.5,
+        text_guidance=2.5,
         batch=BatchConfig(size=16, window=150, drop_all=0.0, drop_text=0.1, other_share=0.05),
         losses=EDMGLossWeights(
             reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
