@@ -22,6 +22,7 @@ import longdance
 from longdance.choreography.request import DanceRequest
 from longdance.data.store import Store
 from longdance.features.song import Song
+from longdance.features.spectrum import MFCC_BANDS, TIMBRE_RATE
 from longdance.metrics.exchange import exchange, exchange_in_beats, pose_distance
 from longdance.metrics.physical import airborne, below_floor, foot_skating, mean_jerk, mean_joint_speed
 from longdance.metrics.response import loudness_response, movement_beat_test
@@ -116,13 +117,14 @@ def of_model(name: str, folder: Path, seconds: float, pieces: tuple[str, ...], g
                 "loudness_ratio": float(np.nanmedian(loud)) if np.isfinite(loud).any() else None,
                 **mean([physical(joints, fps) for joints in made.values()]),
             }
-            print(name, row, genre, json.dumps({k: v for k, v in found[row][genre].items() if k != "p_values"}), flush=True)
+            print(name, row, genre, json.dumps(found[row][genre]), flush=True)
     return found
 
 
 def loudness_of(song: Song, fps: float, frames: int) -> np.ndarray:
-    """(frames,) decibel of a song at the dance's frames."""
-    return np.interp(np.arange(frames) / fps, np.arange(len(song.loudness)) / song.loudness_rate, song.loudness)
+    """(frames,) decibel of a song at the dance's frames: the mean of its mel bands."""
+    level = song.spectra.mfcc[:, 0] / np.sqrt(MFCC_BANDS)
+    return np.interp(np.arange(frames) / fps, np.arange(len(level)) / TIMBRE_RATE, level)
 
 
 def main() -> None:

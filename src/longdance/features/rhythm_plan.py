@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from longdance.features.beats import NOVELTY_RATE, MotionBeats, movement_novelty
 from longdance.features.song import Song
-from longdance.features.spectrum import ONSET_RATE, TIMBRE_RATE
+from longdance.features.spectrum import MFCC_BANDS, ONSET_RATE, TIMBRE_RATE
 from longdance.motion.motion import Motion
 
 CHANNELS = (
@@ -91,11 +91,9 @@ def plan_of_song(song: Song, fps: float) -> Float[np.ndarray, "frames channels"]
     beats = song.beat_times
     level = np.array([_peak(song.spectra.onset, ONSET_RATE, time, ACCENT_SECONDS) for time in beats])
     one = int(np.argmin(np.abs(beats - song.downbeat_times[0]))) if len(song.downbeat_times) and len(beats) else 0
-    bars = np.diff(song.downbeat_times)
-    beat = 60.0 / song.tempo_bpm
-    in_four = not len(bars) or round(float(np.median(bars)) / beat) % 4 == 0
-    counts = Counts(beats, standardised(level, least=0.1 * float(level.max(initial=0.0)) + 1e-9), -one % 8, in_four)
-    loudness, tilt = song.spectra.mfcc[:, 0] / np.sqrt(song.spectra.mfcc.shape[1]), -song.spectra.mfcc[:, 1]
+    accents = standardised(level, least=0.1 * float(level.max(initial=0.0)) + 1e-9)
+    counts = Counts(beats, accents, -one % 8, in_four=song.meter % 4 == 0)
+    loudness, tilt = song.spectra.mfcc[:, 0] / np.sqrt(MFCC_BANDS), -song.spectra.mfcc[:, 1]
     onset = gaussian_filter1d(song.spectra.onset.astype(float), BUSY_SECONDS * ONSET_RATE, mode="nearest")
     smooth = lambda curve: gaussian_filter1d(curve.astype(float), ENERGY_SECONDS * TIMBRE_RATE, mode="nearest")  # noqa: E731
     curves = Curves(

@@ -26,7 +26,7 @@ _ONSET_WINDOW = 1024
 _MFCC_WINDOW = 2048
 _CHROMA_WINDOW = 4096
 _ONSET_BANDS = 64
-_MFCC_BANDS = 128
+MFCC_BANDS = 128
 _ONSET_LAG = (
     2  # frames; as long as half the onset window, so that compared windows share only half their samples
 )
@@ -215,7 +215,7 @@ def _flux(bands: np.ndarray) -> np.ndarray:
 
 
 def _mfcc(chunk: np.ndarray) -> np.ndarray:
-    bands = _power(chunk, _MFCC_WINDOW, TIMBRE_HOP) @ mel_filters(_MFCC_WINDOW, _MFCC_BANDS).T
+    bands = _power(chunk, _MFCC_WINDOW, TIMBRE_HOP) @ mel_filters(_MFCC_WINDOW, MFCC_BANDS).T
     decibel = 10.0 * np.log10(np.maximum(bands, _POWER_FLOOR))
     cepstrum = np.asarray(scipy.fft.dct(decibel, type=2, norm="ortho", axis=1))
     return cepstrum[:, :MFCC_COUNT].astype(np.float32)
