@@ -38,9 +38,9 @@ def song_of(seconds: float) -> Song:
     return Song.from_samples(clicks(seconds), SAMPLE_RATE, name="folder/clicks.wav", beat_times=beats)
 
 
-def checkpoint_of(layout_name: str = "smpl24", encoder: str = "librosa35", **changes) -> Checkpoint:
+def checkpoint_of(layout_name: str = "smpl24", encoder: str = "light35", **changes) -> Checkpoint:
     layout = LAYOUTS[layout_name]
-    channels = {"librosa35": 35, "librosa35+phase": 39}[encoder]
+    channels = {"light35": 35, "light35+phase": 39}[encoder]
     network = PMDConfig(
         features=layout.width, music_channels=channels, fps=FPS, width=16, depth=1, heads=4, state=4,
         attention_heads=2, dropout=0.0, chunk=8,
@@ -322,7 +322,7 @@ def test_an_unknown_music_encoder_is_an_input_error(song):
 
 
 def test_beat_phases_are_features_too():
-    model = edmg(checkpoint_of(encoder="librosa35+phase"))
+    model = edmg(checkpoint_of(encoder="light35+phase"))
     assert dance(model, song_of(1.0), steps=1).frames == 20
 
 

@@ -129,7 +129,7 @@ class Swayer(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def swayer() -> Dancer:
-    checkpoint = checkpoint_of(encoder="librosa35+phase")
+    checkpoint = checkpoint_of(encoder="light35+phase")
     network = Swayer(checkpoint.network.config, checkpoint.layout, checkpoint.normaliser)
     return drawn(edmg(replace(checkpoint, network=network)), stretch=2)
 

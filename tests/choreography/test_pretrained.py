@@ -21,7 +21,7 @@ def folder(tmp_path):
     Checkpoint(
         CheckpointConfig(
             denoiser="pmd", network=network.model_dump(), layout="smpl24", fps=60.0, window=30,
-            diffusion_steps=1000, music_encoder="librosa35", text_encoder="all-MiniLM-L6-v2",
+            diffusion_steps=1000, music_encoder="light35", text_encoder="all-MiniLM-L6-v2",
         ),
         ParallelMambaDenoiser(network),
         Normaliser(torch.zeros(151), torch.ones(151)),

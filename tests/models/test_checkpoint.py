@@ -195,7 +195,7 @@ CONFIGS = {
     "no diffusion steps": {"diffusion_steps": 0},
     "attention heads that do not divide": {"network": {"attention_heads": 3}},
     "unknown music encoder": {"music_encoder": "jukebox"},
-    "music encoder of another width": {"music_encoder": "librosa35+phase"},
+    "music encoder of another width": {"music_encoder": "light35+phase"},
 }
 
 

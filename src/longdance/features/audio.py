@@ -109,6 +109,12 @@ def decode(
     return np.concatenate(list(blocks))
 
 
+def sample_rate_of(path: str | os.PathLike) -> int:
+    """Hertz of a file's first audio track. Raises InputError as `stream_blocks` does."""
+    with _opened(Path(path)) as container:
+        return container.streams.audio[0].rate or ANALYSIS_SAMPLE_RATE
+
+
 def write_audio(
     path: str | os.PathLike, samples: np.ndarray, sample_rate: int, *, vorbis_quality: float = 0.4
 ) -> None:
@@ -170,7 +176,8 @@ def expect_file(path: Path) -> None:
         raise InputError(f"expected an audio file, got {path}, which is a pipe or device; try saving it first")
 
 
-def _decoded_pieces(path: Path, sample_rate: int, channels: int | None) -> Iterator[np.ndarray]:
+def _opened(path: Path):
+    """The container of a file that has sound; ``InputError`` for others."""
     import av
     from av.error import FFmpegError
 
@@ -184,9 +191,16 @@ def _decoded_pieces(path: Path, sample_rate: int, channels: int | None) -> Itera
             f"expected an audio file, got {path}, which cannot be read ({error.strerror}); try wav, mp3, "
             "ogg, flac or m4a"
         ) from error
-    with container:
-        if not container.streams.audio:
-            raise InputError(f"expected sound in {path}, got no audio track; try another file")
+    if not container.streams.audio:
+        container.close()
+        raise InputError(f"expected sound in {path}, got no audio track; try another file")
+    return container
+
+
+def _decoded_pieces(path: Path, sample_rate: int, channels: int | None) -> Iterator[np.ndarray]:
+    from av.error import FFmpegError
+
+    with _opened(path) as container:
         stream = container.streams.audio[0]
         try:
             if 0 < stream.rate < LOWEST_SAMPLE_RATE:

@@ -67,6 +67,7 @@ def listen(
     """
     rate = audio.ANALYSIS_SAMPLE_RATE
     blocks = audio.stream_blocks(path, block_seconds=BLOCK_SECONDS, start=start, seconds=seconds)
+    source_rate = audio.sample_rate_of(path)
     sound, origin, first = np.zeros(0, np.float32), 0, 0  # of the samples kept; of the part
     loudness: list[np.ndarray] = []
     measured_until = 0  # samples whose loudness is known
@@ -104,6 +105,7 @@ def listen(
             gain_of(np.concatenate(loudness)),
             str(Path(path)),
             _decoder(path, at, len(heard) / rate),
+            source_rate,
             start=at,
             corrections=corrections,
             known=known,

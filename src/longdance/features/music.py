@@ -15,6 +15,9 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.features.audio import ANALYSIS_SAMPLE_RATE
 from longdance.features.frames import cached, identity
+from longdance.features.librosa35 import CHANNELS as LIBROSA_CHANNELS
+from longdance.features.librosa35 import check as check_librosa
+from longdance.features.librosa35 import librosa35
 from longdance.features.rhythm_plan import CHANNELS, plan_of_song
 from longdance.features.song import CHANNEL_NAMES, Song
 
@@ -49,15 +52,16 @@ class MusicEncoder(Protocol):
         ...
 
 
-def librosa35(song: Song, fps: float) -> np.ndarray:
-    """(frames, 35): onset envelope, MFCC, chroma, onset peaks, beats. Source: Lodge, section 3.1."""
+def light35(song: Song, fps: float) -> np.ndarray:
+    """(frames, 35): the channels of ``librosa35`` as the project measures them: quicker, louder files alike."""
     return song.features(fps)
 
 
-def librosa35_phase(song: Song, fps: float) -> np.ndarray:
-    """(frames, 39): ``librosa35`` and the phases of beat and bar as sine and cosine.
+def light35_phase(song: Song, fps: float) -> np.ndarray:
+    """(frames, 39): the channels of ``librosa35`` as the project measures them, and the phases of beat and bar.
 
-    A one-hot beat tells a frame nothing unless it is on the beat; the phase tells every frame how far it is from one.
+    A one-hot beat tells a frame nothing unless it is on the beat; the phase, as sine and cosine, tells every frame how
+    far it is from one.
     """
     return np.concatenate((song.features(fps), song.rhythm(fps)), axis=1).astype(np.float32)
 
@@ -79,9 +83,13 @@ class MeasuredEncoder:
     channels: int
     measure: Callable[[Song, float], np.ndarray]
     heavy: bool = False
+    needs: Callable[[], None] | None = None
+    """``InputError`` if something is missing."""
 
     def check(self) -> None:
-        """Nothing can be missing."""
+        """``InputError`` if something is missing."""
+        if self.needs is not None:
+            self.needs()
 
     def __call__(self, song: Song, fps: float) -> np.ndarray:
         """(frames, channels) float32 features of a song."""
@@ -161,8 +169,9 @@ def _load_mert(folder: Path) -> Callable[[Song, float], np.ndarray]:
 MUSIC_ENCODERS: dict[str, MusicEncoder] = {
     encoder.name: encoder
     for encoder in (
-        MeasuredEncoder("librosa35", len(CHANNEL_NAMES), librosa35),
-        MeasuredEncoder("librosa35+phase", len(CHANNEL_NAMES) + 4, librosa35_phase),
+        MeasuredEncoder("librosa35", LIBROSA_CHANNELS, librosa35, needs=check_librosa),
+        MeasuredEncoder("light35", len(CHANNEL_NAMES), light35),
+        MeasuredEncoder("light35+phase", len(CHANNEL_NAMES) + 4, light35_phase),
         MeasuredEncoder("rhythm", 3 + 4, rhythm),
         MeasuredEncoder(PLAN, len(CHANNELS), plan_of_song),
         PretrainedEncoder("jukebox", 4800, _find_jukebox, _load_jukebox),

@@ -54,6 +54,8 @@ class Song:
     """Where the stretch begins in the file, in seconds."""
     sample_rate: int = audio.ANALYSIS_SAMPLE_RATE
     """Hertz, the rate of analysis, whatever the rate of the file."""
+    source_rate: int = field(kw_only=True)
+    """Hertz, the rate of the file or of the samples that were given."""
     decode: Callable[[int], np.ndarray] = field(kw_only=True, repr=False)
     """Mono samples `(samples,)` at a sample rate, decoded anew: for encoders that listen at a rate of their own."""
 
@@ -118,7 +120,8 @@ class Song:
         def decode(sample_rate: int) -> np.ndarray:
             return audio.decode(path, sample_rate=sample_rate, start=start, seconds=seconds)
 
-        return _measure(blocks, str(Path(path)), decode, corrections=corrections, start=float(start))
+        rate = audio.sample_rate_of(path)
+        return _measure(blocks, str(Path(path)), decode, rate, corrections=corrections, start=float(start))
 
     @classmethod
     def from_samples(
@@ -153,7 +156,7 @@ class Song:
             return (mono[begin : begin + block] for begin in range(0, len(mono), block))
 
         return _measure(
-            blocks, name, lambda rate: audio.resample(given, sample_rate, rate), corrections=corrections
+            blocks, name, lambda rate: audio.resample(given, sample_rate, rate), sample_rate, corrections=corrections
         )
 
     def corrected(self, corrections: SongCorrections) -> "Song":
@@ -237,6 +240,7 @@ def _measure(
     blocks: Callable[[], Iterable[np.ndarray]],
     name: str,
     decode: Callable[[int], np.ndarray],
+    source_rate: int,
     *,
     corrections: SongCorrections,
     start: float = 0.0,
@@ -247,7 +251,7 @@ def _measure(
     """
     kept: list[np.ndarray] = []
     _, gain = _loudness(_keeping(blocks(), kept))
-    return measure_part(kept or blocks(), gain, name, decode, start=start, corrections=corrections)
+    return measure_part(kept or blocks(), gain, name, decode, source_rate, start=start, corrections=corrections)
 
 
 def measure_part(
@@ -255,6 +259,7 @@ def measure_part(
     gain: float,
     name: str,
     decode: Callable[[int], np.ndarray],
+    source_rate: int,
     *,
     start: float,
     corrections: SongCorrections,
@@ -281,7 +286,7 @@ def measure_part(
     activations = None if hear is None else np.concatenate([*parts, hear.rest()])
     seconds = samples / audio.ANALYSIS_SAMPLE_RATE
     pulse = find_pulse(Heard(spectra, activations, seconds), corrections.since(start), known)
-    return Song(name, seconds, pulse, spectra, activations, start, decode=decode)
+    return Song(name, seconds, pulse, spectra, activations, start, source_rate=source_rate, decode=decode)
 
 
 def _keeping(blocks: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:

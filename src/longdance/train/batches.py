@@ -130,7 +130,7 @@ class BatchSource:
         self.normaliser, self.music_mean, self.music_scale = statistics or Statistics.of_store(store, self.layout)
         self.plan_parts = tuple(rhythm_plan.PARTS.values()) if store.music_encoder == PLAN else ()
         # MFCC and chroma, where the features have them.
-        self.timbre = slice(1, 33) if store.music_encoder.startswith("librosa35") else slice(0, 0)
+        self.timbre = slice(1, 33) if store.music_encoder.startswith(("librosa35", "light35")) else slice(0, 0)
         # Token rows per prompt: the genre's first, then one per movement.
         self.prompts = {
             key: embeddings_of_labels(*key, encoder_name=text_encoder)

@@ -54,7 +54,7 @@ def checkpoint_of(network, window: int, **changes) -> Checkpoint:
     mean[LAYOUT["rotations"]] = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22)
     config = CheckpointConfig(
         denoiser=denoiser_name(network), network=network.model_dump(), layout="smpl22", fps=FPS, window=window,
-        diffusion_steps=1000, music_encoder="librosa35", text_encoder=MINILM, genres=("disco", "salsa"),
+        diffusion_steps=1000, music_encoder="light35", text_encoder=MINILM, genres=("disco", "salsa"),
     )  # fmt: skip
     return Checkpoint(
         config.model_copy(update=changes),

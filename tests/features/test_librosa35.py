@@ -1,0 +1,63 @@
+"""The features of the papers against their extraction, written out after what the authors have published."""
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from longdance.errors import InputError
+from longdance.features import librosa35 as module
+from longdance.features.composer import compose
+from longdance.features.librosa35 import librosa35
+from longdance.features.song import Song
+
+
+def published(path, fps: int, start_bpm: float | None) -> np.ndarray:
+    """File in, (frames, 35) out: 15,360 Hz at 30 frames a second, every analysis at its own hop of 512."""
+    rate = 512 * fps
+    sound = librosa.load(path, sr=rate)[0]
+    onset = librosa.onset.onset_strength(y=sound, sr=rate)
+    columns = [onset[None], librosa.feature.mfcc(y=sound, sr=rate, n_mfcc=20)]
+    columns.append(librosa.feature.chroma_cens(y=sound, sr=rate, hop_length=512, n_chroma=12))
+    if start_bpm is None:
+        start_bpm = librosa.feature.tempo(y=librosa.load(path)[0])[0]
+    beats = librosa.beat.beat_track(
+        onset_envelope=onset, sr=rate, hop_length=512, start_bpm=start_bpm, tightness=100
+    )[1]
+    for places in (librosa.onset.onset_detect(onset_envelope=onset, sr=rate, hop_length=512), beats):
+        columns.append(np.isin(np.arange(len(onset)), places)[None].astype(float))
+    return np.concatenate(columns).T
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # librosa.load looks for readers that Python drops
+@pytest.mark.parametrize(
+    ("name", "bpm", "fps"), [("song.wav", None, 30), ("gBR_sBM_cAll_d04_mBR3_ch01.wav", 110.0, 60)]
+)
+def test_they_are_those_of_the_papers(tmp_path, name, bpm, fps):
+    path = tmp_path / name
+    samples = compose(np.arange(0.3, 9.5, 0.55), seconds=10.0, style="disco", seed=2, stereo=True)
+    soundfile.write(path, samples, 44100, subtype="FLOAT")
+    song = Song.load(path)
+    rows = librosa35(song, fps)
+    assert rows.shape == (10 * fps, 35)
+    np.testing.assert_allclose(rows, published(path, fps, bpm)[: 10 * fps], atol=2e-3, rtol=1e-4)
+
+
+def test_names_of_aist_tell_their_tempo():
+    assert module._named_tempo("x/gHO_sBM_cAll_d19_mHO5_ch10.mp3") == 135.0
+    assert module._named_tempo("gLH_sBM_cAll_d16_mLH4_ch01.wav") == 120.0
+    assert module._named_tempo("a_b_c_d_e_f.wav") is None
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 3.0])
+def test_short_and_silent_songs_have_features(seconds):
+    song = Song.from_samples(np.zeros(round(seconds * 22050)), 22050, beat_times=np.array([0.0, 0.5]))
+    rows = librosa35(song, 30.0)
+    assert rows.shape == (song.frames(30.0), 35)
+    assert np.isfinite(rows).all()
+
+
+def test_without_librosa_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "librosa", None)
+    with pytest.raises(InputError, match="papers"):
+        module.check()
