@@ -167,6 +167,7 @@ class Dancer:
         if not sampling.guided and request.guidance(sampling.guidance) != sampling.guidance:
             learnt = f"music {sampling.guidance.music:g}, text {sampling.guidance.text:g}"
             notes = (*notes, f"{self.name} has learnt one guidance ({learnt}) and follows no other")
+        notes = (*notes, *song.doubts)
         meta = {
             "model": self.name,
             "seed": request.seed,

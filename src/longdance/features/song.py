@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from longdance.errors import InputError
-from longdance.features import audio, beatnet, spectrum, tracking
+from longdance.features import audio, beatnet, loudness, spectrum, tracking
 from longdance.features.pulse import Alternative, Heard, KnownBeats, Pulse, SongCorrections, find_pulse
 
 CHANNEL_NAMES = (
@@ -29,6 +29,7 @@ _BLOCKS_KEPT = 20
 _TARGET_RMS = 0.1
 _NETWORK_RMS = 0.14  # what the network hears: the loudness of the records it was trained on
 _GREATEST_GAIN = 1000.0  # what is softer than -80 dB of full scale stays silence
+_CLOSE = 0.8  # fit of another tempo, against that of the one chosen, from which on it is mentioned
 _PEAK_THRESHOLD = 0.07  # of the 99th percentile of the song's onset strength
 _DECIBEL_PER_LOG = 20.0 / np.log(10.0)
 
@@ -50,6 +51,8 @@ class Song:
     spectra: spectrum.Spectra = field(repr=False)
     activations: np.ndarray | None = field(default=None, repr=False)
     """(frames, 3) at `beatnet.ACTIVATION_RATE`: probabilities of beat, downbeat, neither; None for given beats."""
+    powers: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    """(cells,) K-weighted mean squares at `loudness.LOUDNESS_RATE`."""
     start: float = 0.0
     """Where the stretch begins in the file, in seconds."""
     sample_rate: int = audio.ANALYSIS_SAMPLE_RATE
@@ -93,6 +96,36 @@ class Song:
     def alternatives(self) -> tuple[Alternative, ...]:
         """Other tempi at which the beats might be counted, the likeliest first."""
         return self.pulse.alternatives
+
+    @property
+    def loudness(self) -> np.ndarray:
+        """(cells,) decibel (LUFS): momentary loudness of the file, cell i at i / `loudness.LOUDNESS_RATE` seconds."""
+        return loudness.momentary(self.powers)
+
+    @property
+    def bar_loudness(self) -> np.ndarray:
+        """(downbeats,) decibel (LUFS): loudness of each bar, the last one to the end of the song."""
+        return loudness.over(self.powers, np.append(self.downbeat_times, self.seconds))
+
+    @property
+    def onset_density(self) -> np.ndarray:
+        """(cells,) onsets per second in the two seconds around each cell, at the rate of `loudness`."""
+        times = np.arange(len(self.powers)) / loudness.LOUDNESS_RATE
+        edges = np.clip(times[:, None] + np.array([-1.0, 1.0]), 0.0, self.seconds)
+        counts = np.diff(np.searchsorted(self.onset_times, edges), axis=1)[:, 0]
+        return (counts / np.maximum(np.diff(edges, axis=1)[:, 0], 1e-9)).astype(np.float32)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a person should know before trusting the beats, in words."""
+        if self.kind == "guessed":
+            return (f"no beat was heard: {self.tempo_bpm:g} BPM is a guess; say --bpm if you know it",)
+        close = [other for other in self.alternatives if other.fit >= _CLOSE]
+        if not close:
+            return ()
+        ratio = close[0].tempo_bpm / self.tempo_bpm
+        say = "half" if abs(ratio - 0.5) < 0.02 else "double" if abs(ratio - 2) < 0.08 else f"{close[0].tempo_bpm:.0f}"
+        return (f"{self.tempo_bpm:.0f} BPM; {close[0].tempo_bpm:.0f} fits nearly as well: --bpm {say}",)
 
     @property
     def tempo_is_guess(self) -> bool:
@@ -272,12 +305,14 @@ def measure_part(
     """
     hear = beatnet.Activations() if corrections.beats is None else None
     parts: list[np.ndarray] = []
+    measure = loudness.Loudness()
     samples = 0
 
     def heard() -> Iterator[np.ndarray]:
         nonlocal samples
         for block in blocks:
             samples += len(block)
+            measure(block)
             if hear is not None:
                 parts.append(hear(block * np.float32(gain * _NETWORK_RMS / _TARGET_RMS)))
             yield block
@@ -286,7 +321,9 @@ def measure_part(
     activations = None if hear is None else np.concatenate([*parts, hear.rest()])
     seconds = samples / audio.ANALYSIS_SAMPLE_RATE
     pulse = find_pulse(Heard(spectra, activations, seconds), corrections.since(start), known)
-    return Song(name, seconds, pulse, spectra, activations, start, source_rate=source_rate, decode=decode)
+    return Song(
+        name, seconds, pulse, spectra, activations, measure.powers(), start, source_rate=source_rate, decode=decode
+    )
 
 
 def _keeping(blocks: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
