@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from dancers import drawn
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators.edmg import edmg
-from longdance.choreography.score import LARGEST_FILE, POSES, Moment, Score, snap, time_of
+from longdance.choreography.score import LARGEST_FILE, Moment, Score, snap, time_of
+from longdance.choreography.score_file import POSES
 from longdance.cli import SOME_FAILED, app
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError

@@ -1,12 +1,13 @@
 """What all commands share: the application, its exit codes, and how it speaks to a person."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from longdance import __version__
+from longdance.progress import Progress
 
 app = typer.Typer(
     name="longdance",
@@ -49,16 +50,17 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Progress]:
     """A progress callback that draws a bar on standard error, one line per kind of work."""
     if quiet:
         yield lambda done, total, what: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         label = one_line(label)
         task = bars.add_task(label)
 

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -24,6 +24,7 @@ from longdance.export.sound import SOUND_RATE, find_song, song_stretch
 from longdance.features.audio import mix_down
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
 QUESTIONS = {
     "wins": "Which dance is better?",
@@ -42,7 +43,7 @@ def write_page(
     *,
     song: Path | None = None,
     seed: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """A page of all pairs of systems on every dance that both have, shuffled by ``seed``; the key beside it.
 

@@ -1,11 +1,12 @@
 """Several dances to one song in one video, for the judgement that numbers miss."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from longdance.errors import InputError
 from longdance.export.sound import find_song, song_start
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
 
 def write_video(
@@ -13,7 +14,7 @@ def write_video(
     out: Path,
     *,
     song: Path | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """An MP4 of the dances next to each other; the song is found beside the first dance if it is not given.
 

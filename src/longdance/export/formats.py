@@ -1,7 +1,7 @@
 """Writing a dance in a format named by the file's ending."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from longdance.errors import InputError, by_likeness
@@ -18,6 +18,7 @@ from longdance.export.sound import beat_times, save_stretch, song_start
 from longdance.export.takes import ExportOptions, Take, as_take, body, bvh_file, common_takes, prepared
 from longdance.motion.bvh import write_bvh
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
 WITH_SOUND = ("mp4", "html")
 """Formats that hold the song; beside all others it can be put as WAV."""
@@ -42,7 +43,7 @@ def export(
     *,
     options: ExportOptions | None = None,
     song_path: str | os.PathLike | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write a dance, or several takes by name where the format can hold them; the files written are returned.
 

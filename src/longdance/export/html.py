@@ -9,7 +9,6 @@ import io
 import json
 import os
 import string
-from collections.abc import Callable
 from importlib.resources import files
 
 import av
@@ -21,6 +20,7 @@ from longdance.export.takes import Body, Take
 from longdance.features.audio import mix_down
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
 SOUND_BITS_PER_SECOND = 160_000
 
@@ -33,7 +33,7 @@ def save_html(
     *,
     song_path: str | os.PathLike | None = None,
     title: str | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write the page; without a song it plays silently. ``InputError`` for a song that cannot be read."""
     report = progress or (lambda done, total, what: None)

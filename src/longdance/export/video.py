@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from longdance.export.takes import require_smpl
 from longdance.features.audio import stream_blocks
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def render_video(
     fps: float | int | None = None,
     title: str | None = None,
     painter: str = "auto",
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Writes an MP4 of the dance, filmed by a camera that follows, with the song from ``start`` seconds on.
 
@@ -316,7 +317,7 @@ def render_side_by_side(
     width: int = 640,
     height: int = 480,
     painter: str = "auto",
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Writes an MP4 of several dances next to each other, each with its name, as long as the shortest.
 

@@ -6,7 +6,6 @@ that is used from then on. FLAC has no delay of its own, so a dance and its song
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from longdance.features.audio import stream_blocks
 from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.files import atomic_write
+from longdance.progress import Progress
 
 CONTAINERS = (
     "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "flac", "flv", "matroska", "webm", "mov", "mp3",
@@ -28,7 +28,6 @@ LONGEST = 2 * 60 * 60.0
 HIGHEST_RATE = 48000
 """Hertz; lower rates are kept as they are."""
 PEAKS = 2000
-Progress = Callable[[int, int, str], None]
 _CELL = 1024
 """Samples that the waveform is first gathered over."""
 

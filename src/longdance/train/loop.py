@@ -37,6 +37,7 @@ from torch.optim.swa_utils import AveragedModel
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.files import atomic_write, remove_leftovers
+from longdance.progress import Progress
 from longdance.train.task import KEPT, Batch, Task, TrainingConfig
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int, str], None]
 
 
 BATCHES_PER_STEP = "batches_per_step"

@@ -32,6 +32,7 @@ from longdance.files import atomic_write, remove_leftovers
 from longdance.motion.contacts import speeds
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
+from longdance.progress import Progress
 from longdance.workers import sole_writer, work
 
 REGISTER = {
@@ -126,7 +127,6 @@ class Outcome(NamedTuple):
     """What else is worth knowing."""
 
 
-Progress = Callable[[int, int, str], None]
 Part = tuple[list[dict], np.ndarray, np.ndarray]
 """Records of takes, with starts relative to the part's motion rows and music rows."""
 

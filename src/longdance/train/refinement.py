@@ -36,6 +36,7 @@ from longdance.files import atomic_write
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig
 from longdance.motion.rotations import matrix_from_axis_angle
+from longdance.progress import Progress
 from longdance.train.batches import Batch as DenoiserBatch
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
@@ -46,7 +47,6 @@ REGISTER = {
     ),
 }  # fmt: skip
 
-Progress = Callable[[int, int, str], None]
 
 
 class SampleSettings(BaseModel):

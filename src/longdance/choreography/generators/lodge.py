@@ -20,7 +20,7 @@ from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import placed
 from longdance.choreography.generators.windows import WindowGenerator
-from longdance.choreography.long.segments import Cue, CueSheet, Segment, SegmentPlan
+from longdance.choreography.long.segments import Cue, CueSheet, Segment, SegmentPlan, shared_primitives
 from longdance.choreography.long.streams import Heard, Piece
 from longdance.choreography.long.stretches import Held, Predictor, Sampling
 from longdance.choreography.prepared import Generated, Prepared
@@ -207,7 +207,7 @@ class Lodge:
             generators,
             plan.count * PRIMITIVE_FRAMES,
             prepared[0].sampling,
-            [_shared(links, plan, len(rows), checkpoint.normaliser.mean.device)] if links else [],
+            [shared_primitives(links, plan, len(rows), checkpoint.normaliser.mean.device)] if links else [],
             progress=progress,
         )
         real = checkpoint.normaliser.denormalise(clean).unflatten(1, (plan.count, PRIMITIVE_FRAMES))
@@ -427,25 +427,6 @@ def _predictor(
         return result
 
     return all_rows
-
-
-def _shared(links: Sequence[int], plan: PrimitivePlan, rows: int, device: torch.device) -> Constraint:
-    """The last hard primitive of window k is the first of window k + 1, for all k in ``links``: they meet halfway."""
-    first = slice(0, PRIMITIVE_FRAMES)
-    last = slice((plan.hard - 1) * PRIMITIVE_FRAMES, plan.hard * PRIMITIVE_FRAMES)
-    before = torch.tensor(links, device=device)
-    mask = torch.zeros(rows, plan.count * PRIMITIVE_FRAMES, 1, device=device)
-    mask[before, last] = 1
-    mask[before + 1, first] = 1
-
-    def value(clean: Tensor) -> Tensor:
-        result = clean.clone()
-        meeting = (clean[before, last] + clean[before + 1, first]) / 2
-        result[before, last] = meeting
-        result[before + 1, first] = meeting
-        return result
-
-    return Constraint(mask=mask, value=value)
 
 
 def _seam_steps(draft: Draft, layout: Layout) -> np.ndarray:

@@ -214,3 +214,22 @@ class CueSheet:
         moved[:, self.layout.horizontal] += (shift * free[:, None])[number]
         value[held] = moved
         return value
+
+
+def shared_primitives(links: Sequence[int], plan: PrimitivePlan, rows: int, device: torch.device) -> Constraint:
+    """The last hard primitive of window k is the first of window k + 1, for all k in ``links``: they meet halfway."""
+    first = slice(0, PRIMITIVE_FRAMES)
+    last = slice((plan.hard - 1) * PRIMITIVE_FRAMES, plan.hard * PRIMITIVE_FRAMES)
+    before = torch.tensor(links, device=device)
+    mask = torch.zeros(rows, plan.count * PRIMITIVE_FRAMES, 1, device=device)
+    mask[before, last] = 1
+    mask[before + 1, first] = 1
+
+    def value(clean: Tensor) -> Tensor:
+        result = clean.clone()
+        meeting = (clean[before, last] + clean[before + 1, first]) / 2
+        result[before, last] = meeting
+        result[before + 1, first] = meeting
+        return result
+
+    return Constraint(mask=mask, value=value)
