@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, main
-from longdance.cli.generate import find_songs, song_folder
+from longdance.cli.generate import find_songs, numbered, song_folder
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
 from longdance.features.composer import MONO_SAMPLE_RATE, compose
@@ -57,6 +57,23 @@ def test_a_file_name_decides_the_format(tiny_model, songs, tmp_path):
     assert result.exit_code == 0, result.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.bvh"]
     assert Motion.load(tmp_path / "mine.bvh").fps == pytest.approx(60)
+
+
+def test_several_takes_are_dances_of_consecutive_seeds_in_numbered_files(tiny_model, songs, tmp_path):
+    asked = (songs / "fast.wav", "--seconds", 1, "--seed", 7)
+    result = generate(tiny_model, *asked, "-n", 2, "--json", "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    names = [f"fast-{take}.{kind}" for take in "12" for kind in ("bvh", "npz")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert len(json.loads(result.stdout)["dances"]) == 2
+    first, second = (Motion.load(tmp_path / f"fast-{n}.npz") for n in "12")
+    assert (first.meta["seed"], second.meta["seed"]) == (7, 8)
+    assert not np.allclose(first.joints(), second.joints())
+    alone = generate(tiny_model, *asked[:-1], 8, "-o", tmp_path / "alone.npz")
+    assert alone.exit_code == 0, alone.output
+    np.testing.assert_array_equal(Motion.load(tmp_path / "alone.npz").rotations, second.rotations)
+    assert numbered(tmp_path / "mine.amass.npz", 3) == tmp_path / "mine-3.amass.npz"
+    assert generate(tiny_model, songs, "-n", 2, "-o", tmp_path / "many").exit_code == WRONG_USAGE
 
 
 def test_a_folder_dances_through_skips_what_is_broken_and_says_so(tiny_model, songs, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,9 @@ def generate(
     request: DanceRequest,
     formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = "npz,bvh,mp4",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder, or a file of one format.")] = None,
+    takes: Annotated[
+        int, typer.Option("-n", "--takes", min=1, max=1000, help="Dances to one song, each of the next seed.")
+    ] = 1,
     fps: Annotated[
         float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.", rich_help_panel=MORE)
     ] = None,
@@ -60,6 +64,8 @@ def generate(
     many = len(files) > 1 or resume or workers is not None or ray is not None
     if single is not None and many:
         raise typer.BadParameter(f"{out} is one file, but there are several songs; give a folder")
+    if takes > 1 and many:
+        raise typer.BadParameter("several takes are made of one song; leave out --takes, or name one song")
 
     from longdance.batch import Order
 
@@ -69,7 +75,7 @@ def generate(
         dance_to_all(order, files, out or Path("dances"), endings, told, **how)
     else:
         folder = single.parent if single else song_folder(out, files[0], many=False, taken=set())
-        dance_to_one(order, files[0], [single] if single else files_for(files[0], folder, endings), told)
+        dance_to_one(order, files[0], [single] if single else files_for(files[0], folder, endings), told, takes=takes)
     if as_json:
         typer.echo(json.dumps({"dances": told.results, "failed": told.failed}))
     if told.failed:
@@ -101,19 +107,23 @@ class Told:
         say(f"skipped: {self.failed[-1]}" if known else f"{one_line(song)}: skipped: {self.failed[-1]}")
 
 
-def dance_to_one(order: "Order", song: Path, targets: list[Path], told: Told) -> None:
-    """Dance to a song and write the targets."""
+def dance_to_one(order: "Order", song: Path, targets: list[Path], told: Told, *, takes: int) -> None:
+    """Dance to a song and write the targets; of several takes each its own, numbered from 1."""
     from longdance.choreography.pretrained import load
 
     dancer = load(order.model)
     dancer.expect_possible(order.request)
-    try:
-        with progress_bar(song.name, quiet=told.quiet) as progress:
-            progress(0, 1, "listening")
-            danced = order.dance(dancer, song, targets, progress=progress)
-        told.done(song, *danced)
-    except (InputError, OSError) as error:
-        told.failure(song, reason(error))
+    for take in range(takes):
+        mine = replace(order, request=order.request.changed(seed=order.request.seed + take))
+        files = targets if takes == 1 else [numbered(path, take + 1) for path in targets]
+        try:
+            with progress_bar(song.name, quiet=told.quiet) as progress:
+                progress(0, 1, "listening")
+                danced = mine.dance(dancer, song, files, progress=progress)
+            told.done(song, *danced)
+        except (InputError, OSError) as error:
+            told.failure(song, reason(error))
+            return  # another seed changes nothing about it
 
 
 def dance_to_all(
@@ -153,6 +163,14 @@ def chosen_formats(written: str) -> tuple[str, ...]:
 def files_for(song: Path, folder: Path, endings: Sequence[str]) -> list[Path]:
     """The files of a song's dance."""
     return [folder / f"{folder_stem(song)}.{file_ending(ending)}" for ending in endings]
+
+
+def numbered(path: Path, take: int) -> Path:
+    """A file's name with the number of a take before its ending."""
+    endings = [f".{file_ending(name)}" for name in FORMATS]
+    longest = max((ending for ending in endings if path.name.lower().endswith(ending)), key=len, default="")
+    stem = path.name.removesuffix(path.name[len(path.name) - len(longest) :])
+    return path.with_name(f"{stem}-{take}{path.name[len(stem) :]}")
 
 
 def find_songs(paths: list[Path]) -> list[Path]:
