@@ -22,9 +22,6 @@ STRETCH = 1800
 """Frames whose rotations are solved for together; bounds memory."""
 MARGIN = 30
 """Frames on either side of a stretch that are solved for as well, so that its ends fit its neighbours'."""
-INITIAL_CUTOFF = 5.0
-"""Hertz of the low-pass after which the search for rotations begins: what positions leave open, such as the twist of
-straight limbs, has to be smooth as well."""
 
 
 def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -> Motion:
@@ -39,16 +36,14 @@ def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -
             f"expected {config.fps} fps and {config.joints} joints, got {motion.fps} and {len(motion.skeleton)}"
         )
     targets = refined_positions(motion.joints(), refiner)
-    initial = motion.low_pass(INITIAL_CUTOFF)
     if within is not None:
-        targets, initial = targets[within], initial.slice(within.start, within.stop)
-        motion = initial
-    root, rotations = initial.root_position.copy(), initial.rotations.copy()
+        targets, motion = targets[within], motion.slice(within.start, within.stop)
+    root, rotations = motion.root_position.copy(), motion.rotations.copy()
     for begin in range(0, motion.frames, STRETCH):
         end = min(begin + STRETCH, motion.frames)
         low, high = max(0, begin - MARGIN), min(end + MARGIN, motion.frames)
         solved = solve_ik(
-            targets[low:high], motion.skeleton, fps=motion.fps, initial=initial.slice(low, high), iterations=5
+            targets[low:high], motion.skeleton, fps=motion.fps, initial=motion.slice(low, high), iterations=5
         )
         kept = slice(begin - low, end - low)
         root[begin:end], rotations[begin:end] = solved.root_position[kept], solved.rotations[kept]
