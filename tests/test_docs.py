@@ -191,11 +191,11 @@ def test_the_check_of_python_sees_what_is_not_there():
 
 @pytest.mark.parametrize("page", SOURCES, ids=name_of)
 def test_scores_in_the_documentation_are_read(page, tmp_path):
-    from longdance.choreography.score import Score
+    from longdance.choreography.score_file import parse_score
 
     for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S):
         if "file:" not in text:
-            assert Score.parse(text).entries
+            assert parse_score(text).entries
 
 
 # --- the reference -------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "longdance.choreography.dancer",
         "longdance.choreography.generators.lodge",
         "longdance.choreography.score",
+        "longdance.choreography.score_file",
         "longdance.choreography.edit",
         "longdance.choreography.refinement",
         "longdance.cleanup.pipeline",

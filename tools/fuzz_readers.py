@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT)]
 
 with atheris.instrument_imports(include=["longdance"]):
-    import longdance.choreography.score
+    import longdance.choreography.score_file
     import longdance.export.fbx_nodes
     import longdance.export.rig_fbx
     import longdance.export.rig_glb
@@ -81,7 +81,7 @@ def target(reader: str, folder: Path) -> Callable[[bytes], None]:
         elif reader == "npz":
             longdance.motion.dance_files.read_dance(path)
         elif reader == "score":
-            longdance.choreography.score.Score.load(path)
+            longdance.choreography.score_file.load_score(path)
         else:
             (folder / "model.safetensors").write_bytes(path.read_bytes())
             longdance.models.checkpoint.read_folder(folder)

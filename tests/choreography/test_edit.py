@@ -16,7 +16,7 @@ from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.long.stretches import Held, Sampling, stretches
 from longdance.choreography.request import DanceRequest, Words
-from longdance.choreography.score import Score
+from longdance.choreography.score_file import parse_score
 from longdance.choreography.timeline import Timeline
 from longdance.cleanup.beats import shifts_within
 from longdance.cli import SOME_FAILED, WRONG_USAGE, app
@@ -217,7 +217,7 @@ def test_words_of_the_wish_or_of_the_dance(model, dance, song):
 
 
 def test_a_dance_made_with_a_score_keeps_to_it(model, song):
-    score = Score.parse("timeline: [{from: 0, to: 5.1, genre: salsa}, {from: 5.1, genre: disco}]")
+    score = parse_score("timeline: [{from: 0, to: 5.1, genre: salsa}, {from: 5.1, genre: disco}]")
     dance = model.generate(song, score=score, steps=2)
     own = edit.redo(dance, model, wish(song), stretches=[(7, 8)])
     disco = edit.redo(dance, model, wish(song, genre="disco"), stretches=[(7, 8)])

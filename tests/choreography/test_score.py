@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 from dancers import drawn
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators.edmg import edmg
-from longdance.choreography.score import LARGEST_FILE, Moment, Score, snap, time_of
-from longdance.choreography.score_file import POSES
+from longdance.choreography.score import Moment, snap, time_of
+from longdance.choreography.score_file import LARGEST_FILE, POSES, load_score, parse_score
 from longdance.cli import SOME_FAILED, app
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
@@ -36,7 +36,7 @@ def words(genre, movements, text) -> TextPrompt:
 
 
 def placed(text: str, song: Song, *, otherwise: TextPrompt | None = None, **options):
-    score = Score.parse(text, name="dance.yaml", **options)
+    score = parse_score(text, name="dance.yaml", **options)
     return score.on(
         song,
         LAYOUT,
@@ -141,7 +141,7 @@ def test_neighbours_with_the_same_words_are_one_span():
 
 
 def test_a_json_score_is_a_score():
-    assert Score.parse('{"timeline": [{"from": 0, "to": 2, "genre": "salsa", "text": "slow: and low"}]}').entries[
+    assert parse_score('{"timeline": [{"from": 0, "to": 2, "genre": "salsa", "text": "slow: and low"}]}').entries[
         0
     ].words == ("salsa", (), "slow: and low")
 
@@ -194,7 +194,7 @@ MISTAKES = {
 def test_mistakes_name_file_line_and_field(text):
     line, said = MISTAKES[text]
     with pytest.raises(InputError) as caught:
-        Score.parse(text, name="dance.yaml")
+        parse_score(text, name="dance.yaml")
     message = str(caught.value)
     assert "dance.yaml" in message
     assert said in message
@@ -205,18 +205,18 @@ def test_mistakes_name_file_line_and_field(text):
 def test_a_bomb_of_aliases_is_refused_at_once():
     lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join(f'*a{i - 1}' for _ in range(9))}]" for i in range(1, 9)]
     with pytest.raises(InputError, match=r"line 1: expected no anchors"):
-        Score.parse("\n".join(lines))
+        parse_score("\n".join(lines))
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
     for content in (b"timeline:\n - \xff\xfe", b"\x00" * 10, b"x" * (LARGEST_FILE + 1)):
         (tmp_path / "dance.yaml").write_bytes(content)
         with pytest.raises(InputError, match=r"dance\.yaml"):
-            Score.load(tmp_path / "dance.yaml")
+            load_score(tmp_path / "dance.yaml")
     with pytest.raises(InputError, match=r"missing\.yaml"):
-        Score.load(tmp_path / "missing.yaml")
+        load_score(tmp_path / "missing.yaml")
     with pytest.raises(InputError, match="could not read"):
-        Score.load(tmp_path)
+        load_score(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_overlaps_name_both_lines(second):
 
 def test_overlaps_in_one_unit_are_told_before_a_song_is_decoded():
     with pytest.raises(InputError, match=r"line 1.*line 2"):
-        Score.parse("timeline: [{from: bar 1, to: bar 5},\n {from: bar 4 beat 3, to: bar 6}]")
+        parse_score("timeline: [{from: bar 1, to: bar 5},\n {from: bar 4 beat 3, to: bar 6}]")
 
 
 def test_entries_that_hold_no_beat_are_told():
@@ -246,7 +246,7 @@ def test_words_that_cannot_be_understood_name_the_line():
         raise InputError("no such words")
 
     with pytest.raises(InputError, match=r"line 2: no such words"):
-        Score.parse("timeline:\n  - {from: 0, text: x}").prompts(refuse)
+        parse_score("timeline:\n  - {from: 0, text: x}").prompts(refuse)
 
 
 # --- poses ---------------------------------------------------------------------------------------------------
@@ -273,16 +273,16 @@ def test_poses_come_from_dances_beside_the_score(tmp_path):
     dance.save(tmp_path / "low.npz")
     text = "timeline:\n - from: 0\n   poses:\n    - {at: beat 3, file: low.npz, %s}\n"
     (tmp_path / "dance.yaml").write_text(text % "frame: 0")
-    pose = Score.load(tmp_path / "dance.yaml").entries[0].poses[0]
+    pose = load_score(tmp_path / "dance.yaml").entries[0].poses[0]
     assert pose.root_height == pytest.approx(dance.root_position[0, 1])
     np.testing.assert_allclose(pose.rotations, dance.rotations[0], atol=1e-6)
     for wrong in ("frame: 1", "frame: 0.5", "time: 8", "ease: 1", "frame: 0, time: 0"):
         (tmp_path / "dance.yaml").write_text(text % wrong)
         with pytest.raises(InputError, match="line 4"):
-            Score.load(tmp_path / "dance.yaml")
+            load_score(tmp_path / "dance.yaml")
     (tmp_path / "dance.yaml").write_text((text % "frame: 0").replace("low", "high"))
     with pytest.raises(InputError, match=r"line 4.*high\.npz"):
-        Score.load(tmp_path / "dance.yaml")
+        load_score(tmp_path / "dance.yaml")
 
 
 # --- dances --------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ def same(first, second) -> bool:
 def test_a_score_of_one_entry_is_the_plain_call(model):
     song = song_of(5.0)
     text = "timeline: [{from: 0, to: 2, genre: salsa}, {from: 2, genre: salsa}]"
-    assert same(dance(model, song, score=Score.parse(text)), dance(model, song, genre="salsa"))
+    assert same(dance(model, song, score=parse_score(text)), dance(model, song, genre="salsa"))
 
 
 def test_a_dance_follows_its_score_and_says_so(model, tmp_path):
@@ -332,7 +332,7 @@ def test_a_dance_follows_its_score_and_says_so(model, tmp_path):
 def test_key_poses_are_met_wherever_the_dance_faces(model):
     song = song_of(8.0)
     text = "timeline: [{from: 0, genre: salsa, poses: [{at: 3.3, pose: crouch}, {at: 6.8, pose: arms up, ease: 0.1}]}]"
-    motion = dance(model, song, score=Score.parse(text))
+    motion = dance(model, song, score=parse_score(text))
     for frame, name in ((65, "crouch"), (135, "arms up")):
         pose = POSES[name]()
         np.testing.assert_allclose(motion.rotations[frame, 1:], pose.rotations[0, 1:], atol=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longdance.choreography.request import Words
+from longdance.choreography.words import Words
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song

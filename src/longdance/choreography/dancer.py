@@ -22,6 +22,7 @@ from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.refinement import Refinement
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.score import Score
+from longdance.choreography.score_file import load_score
 from longdance.choreography.timeline import Timeline
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import NO_CLEANUP, Cleanup
@@ -149,7 +150,7 @@ class Dancer:
         conditioner, words = self.conditioner, request.words
         text, score = conditioner.words(words), request.score
         if score is not None and not isinstance(score, Score):
-            score = Score.load(score)
+            score = load_score(score)
         prompts = score.prompts(conditioner.words) if score is not None else []
         if score is not None and any(score.words):
             words = score.words
@@ -196,7 +197,7 @@ class Dancer:
         device_of(request.device)
         self.conditioner.words(request.words)
         if request.score is not None and not isinstance(request.score, Score):
-            Score.load(request.score)
+            load_score(request.score)
         if request.cues and not able.led:
             asked = ", ".join("--" + name.replace("_", "-") for name in request.cues)
             raise InputError(f"{self.name} has no soft primitives for {asked} to lead; try a lodge")

@@ -9,8 +9,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
+from longdance.choreography.words import Words
 from longdance.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,14 +41,6 @@ class Option:
     most: float | None = None
     panel: str | None = MORE
     """Heading it stands under in help texts; None is the first, with what everyone needs."""
-
-
-class Words(NamedTuple):
-    """What a dance is asked to be, as it was written."""
-
-    genre: str | None = None
-    movements: tuple[str, ...] = ()
-    text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,15 @@ Here belongs what a score is, and laying it on the beats of a song; reading its 
 makes of it in `timeline`. The format is described in ``docs/score.md``.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from longdance.choreography.request import Words
 from longdance.choreography.timeline import PlacedPose, Span, Timeline
+from longdance.choreography.words import Words
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song
@@ -27,8 +25,6 @@ Resolve = Callable[[Words], TextPrompt]
 """Raises ``InputError`` for words that are not known."""
 
 UNITS, SNAPS = ("seconds", "beats", "bars"), ("beat", "downbeat", "none")
-LARGEST_FILE = 256_000
-"""Bytes."""
 BEATS_PER_BAR = 4
 CROSSFADE = 0.5
 """Seconds that a change takes, if the file does not say."""
@@ -92,33 +88,6 @@ class Score:
     """Asked for wherever the timeline asks for nothing."""
     guidance: dict[str, float] = field(default_factory=dict)
     crossfade: float = CROSSFADE
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "Score":
-        """Read a score file; poses are looked for beside it. ``InputError`` names file, line and field."""
-        path = Path(path)
-        try:
-            with open(path, "rb") as file:
-                content = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            raise InputError(f"{path}: expected a score file, could not read it ({error.strerror})") from error
-        if len(content) > LARGEST_FILE:
-            raise InputError(f"{path}: expected a score of at most {LARGEST_FILE // 1000} kB, got a larger file")
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            raise InputError(f"{path}, line {line}: expected UTF-8 text; try saving the file as UTF-8") from error
-        return cls.parse(text, name=str(path), folder=path.parent)
-
-    @classmethod
-    def parse(cls, text: str, *, name: str = "score", folder: Path | None = None) -> "Score":
-        """Read a score from YAML (or JSON) text; without a ``folder`` it may not name pose files."""
-        if len(text) > LARGEST_FILE:
-            raise InputError(f"{name}: expected a score of at most {LARGEST_FILE // 1000} kB, got {len(text)} letters")
-        from longdance.choreography.score_file import read
-
-        return read(text, name, folder)
 
     def prompts(self, resolve: Resolve) -> list[TextPrompt | None]:
         """The prompt of every entry, None where it has no words; ``InputError`` names the line."""

@@ -4,6 +4,7 @@ Files come from anyone: they are parsed to plain nodes, of which none is turned 
 and size and depth are limited.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 import yaml
 
-from longdance.choreography.request import Words
 from longdance.choreography.score import (
     BEATS_PER_BAR,
     CROSSFADE,
@@ -28,6 +28,7 @@ from longdance.choreography.score import (
     refuse_disorder,
     refuse_overlaps,
 )
+from longdance.choreography.words import Words
 from longdance.data.catalogue import find_genre
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
@@ -35,13 +36,35 @@ from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_axis_angle
 from longdance.motion.skeleton import SMPL24
 
+LARGEST_FILE = 256_000
+"""Bytes."""
 MOST_NODES, DEEPEST, MOST_ENTRIES, MOST_POSES, LONGEST_TEXT = 20_000, 8, 1000, 200, 2000
 EASE = 0.4
 """Seconds before and after a pose over which the dance is drawn to it, if the file does not say."""
 
 
-def read(text: str, name: str, folder: Path | None) -> Score:
-    """The score that a text says; pose files are looked for in ``folder``. ``InputError`` names line and field."""
+def load_score(path: str | os.PathLike) -> Score:
+    """Read a score file; poses are looked for beside it. ``InputError`` names file, line and field."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: expected a score file, could not read it ({error.strerror})") from error
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{path}: expected a score of at most {LARGEST_FILE // 1000} kB, got a larger file")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: expected UTF-8 text; try saving the file as UTF-8") from error
+    return parse_score(text, name=str(path), folder=path.parent)
+
+
+def parse_score(text: str, *, name: str = "score", folder: Path | None = None) -> Score:
+    """Read a score from YAML (or JSON) text; without a ``folder`` it may not name pose files."""
+    if len(text) > LARGEST_FILE:
+        raise InputError(f"{name}: expected a score of at most {LARGEST_FILE // 1000} kB, got {len(text)} letters")
     return _Reader(name, folder).score(_compose(text, name))
 
 

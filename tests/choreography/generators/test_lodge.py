@@ -19,7 +19,7 @@ from longdance.choreography.generators.lodge import CueConfig, Lodge, lodge
 from longdance.choreography.long.segments import Cue, CueSheet, SegmentPlan
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
-from longdance.choreography.score import Score
+from longdance.choreography.score_file import parse_score
 from longdance.cleanup.beats import BeatsMet
 from longdance.cleanup.feet import FeetLocked
 from longdance.cleanup.floor import OnFloor
@@ -416,7 +416,7 @@ def test_what_made_the_dance_is_recorded(model):
 
 def test_a_score_changes_the_words_and_its_poses_are_told_of(model):
     song = song_of(7.0)
-    score = Score.parse(
+    score = parse_score(
         "unit: seconds\ntimeline:\n  - {from: 0, to: 3, genre: salsa}\n"
         "  - {from: 3, genre: disco, poses: [{at: 4, pose: arms up}]}\n"
     )

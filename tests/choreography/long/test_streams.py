@@ -12,7 +12,7 @@ from dancers import drawn, made
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.long import streams
-from longdance.choreography.score import Score
+from longdance.choreography.score_file import parse_score
 from longdance.errors import Cancelled, InputError
 from longdance.features import listening
 from longdance.motion.motion import Motion
@@ -127,7 +127,7 @@ def test_every_piece_tells_of_its_own_stretch(model, file):
 
 
 def test_measured_songs_and_scores_are_streamed_too(model, file):
-    score = Score.parse("timeline: [{from: 0, to: 2.1, genre: salsa}, {from: 2.1, genre: disco}]")
+    score = parse_score("timeline: [{from: 0, to: 2.1, genre: salsa}, {from: 2.1, genre: disco}]")
     song = song_of(6.0)
     assert sum(piece.frames for piece in pieces(model, song)) == 120
     plain, scored = (Motion.joined(pieces(model, file(6.0), score=given)) for given in (None, score))

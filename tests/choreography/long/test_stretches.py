@@ -15,11 +15,11 @@ from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.long import stretches as stretches_module
 from longdance.choreography.long.windows import Stitcher
 from longdance.choreography.request import DanceRequest
-from longdance.choreography.score import Score
+from longdance.choreography.score_file import parse_score
 from longdance.errors import InputError
 from longdance.motion.layout import Normaliser
 
-SCORE = Score.parse(
+SCORE = parse_score(
     "timeline: [{from: 0, to: 2.1, genre: salsa, poses: [{at: 1, pose: crouch}]},"
     "{from: 2.1, genre: disco, guidance: {text: 2}}]"
 )

@@ -17,9 +17,10 @@ from longdance.choreography.dancer import Dancer, contacts_of
 from longdance.choreography.devices import device_of
 from longdance.choreography.long.stretches import Held
 from longdance.choreography.record import beats_of, timeline_of
-from longdance.choreography.request import DanceRequest, Words
+from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
 from longdance.choreography.timeline import Span, Timeline
+from longdance.choreography.words import Words
 from longdance.cleanup.beats import BeatsMet, runs
 from longdance.cleanup.feet import FeetLocked
 from longdance.cleanup.floor import OnFloor
