@@ -23,6 +23,7 @@ from longdance.cli import SOME_FAILED, WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import Cancelled, InputError
 from longdance.features.audio import write_audio
+from longdance.features.cues import CHANNELS
 from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_axis_angle, matrix_to_6d
 from longdance.motion.skeleton import SMPL22, SMPL24
@@ -355,7 +356,7 @@ def test_held_frames_come_out_of_the_denoiser_as_they_went_in(count, model):
     text = model.conditioner.words(Words("salsa"))
     parts = stretches(
         checkpoint,
-        torch.zeros(plan.frames, 35),
+        torch.zeros(plan.frames, 35 + len(CHANNELS)),
         Timeline.whole(plan.frames, text, Guidance(1.0, 1.0)),
         plan,
         sampling=Sampling(steps=3, stretch=3),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from longdance.choreography.words import Words
 from longdance.errors import InputError
+from longdance.features.cues import cues_of_song
 from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt, resolve_prompt
@@ -69,6 +70,18 @@ class Conditioner:
         if not len(features):  # less than half a frame of sound
             features = np.zeros((1, MUSIC_CHANNELS[encoder]), np.float32)
         return self.checkpoint.normalise_music(torch.from_numpy(features))
+
+    def with_cues(self, song: Song, frames: int) -> Tensor:
+        """``music`` with the columns of ``features.cues`` after the network's channels."""
+        features = self.encode_with_cues(song)
+        return features[torch.arange(frames).clamp(max=len(features) - 1)]
+
+    def encode_with_cues(self, song: Song) -> Tensor:
+        """``encode`` with the columns of ``features.cues`` after the network's channels."""
+        features, cues = self.encode(song), torch.from_numpy(cues_of_song(song, self.checkpoint.config.fps))
+        if len(cues) < len(features):  # less than half a frame of sound
+            cues = torch.zeros(len(features), cues.shape[1])
+        return torch.cat((features, cues), 1)
 
     def _unheard(self, text: TextPrompt, prompt: str | None) -> TextPrompt:
         """The empty prompt in place of words that the model does not hear, with a note if there were any."""

@@ -124,7 +124,7 @@ class Dancer:
             first = next(heard)
             alone = request.uncorrected().changed(song=first.song)
             prepared, parts = self.prepare(alone), chain([first], heard)
-        music = Heard(parts, prepared.conditioner.encode, self.fps)
+        music = Heard(parts, prepared.conditioner.encode_with_cues, self.fps)
         return self._streamed(prepared, music, progress)
 
     def _streamed(self, prepared: Prepared, music: Heard, progress: Progress | None) -> Iterator[Motion]:
@@ -158,17 +158,20 @@ class Dancer:
         song = request.load_song()
         frames, notes = max(1, song.frames(self.fps)), text.notes
         if score is None:
-            timeline = Timeline.whole(frames, text, sampling.guidance, prompt=words.text)
+            timeline = Timeline.whole(frames, text, sampling.guidance, prompt=words.text, energy=sampling.energy)
         else:
             timeline, left_out = score.on(
-                song, self.checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=sampling.guidance
-            )
+                song, self.checkpoint.layout, self.fps, prompts=prompts, otherwise=text, guidance=sampling.guidance,
+                energy=sampling.energy,
+            )  # fmt: skip
             said = [note for span in timeline.spans for note in span.text.notes]
             notes = tuple(dict.fromkeys((*said, *left_out)))
         if not sampling.guided and request.guidance(sampling.guidance) != sampling.guidance:
             learnt = f"music {sampling.guidance.music:g}, text {sampling.guidance.text:g}"
             notes = (*notes, f"{self.name} has learnt one guidance ({learnt}) and follows no other")
         notes = (*notes, *song.doubts)
+        if request.energy is not None and not self.capabilities.guided:
+            notes = (*notes, f"{self.name} is no diffusion: no energy draws it")
         meta = {
             "model": self.name,
             "seed": request.seed,
@@ -184,6 +187,7 @@ class Dancer:
         if self.capabilities.guided:
             meta |= {"sampler": sampling.sampler, "steps": sampling.steps}
             meta["guidance"] = {"music": sampling.guidance.music, "text": sampling.guidance.text}
+            meta["energy"] = sampling.energy.record()
         if score is not None:
             meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}
         return Prepared(request, song, frames, timeline, sampling, device, conditioner, meta)
@@ -211,7 +215,8 @@ class Dancer:
         guidance = request.guidance(own.guidance) if own.guided else own.guidance
         if able.hears == "music":  # with one weight for both, guidance takes two predictions and not three
             guidance = guidance._replace(text=guidance.music)
-        return replace(own, seed=request.seed, steps=steps, sampler=sampler, guidance=guidance)
+        energy = own.energy.changed(request.energy)
+        return replace(own, seed=request.seed, steps=steps, sampler=sampler, guidance=guidance, energy=energy)
 
     def finish(self, prepared: Prepared, made: Generated) -> Motion:
         """The dance with its record, refined and cleaned as the request says."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from longdance.choreography.capabilities import DANCERS
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators.lodge import load as load_lodge
-from longdance.choreography.long.stretches import Sampling
 from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
@@ -79,7 +78,8 @@ def _adapted(adapter: Adapter, folder: Path) -> Dancer:
         raise InputError(
             f"{folder}: expected an adapter of a {config.denoiser} with a known sampler, got one of {config.adapts}"
         )
-    sampling = Sampling(steps=config.steps, sampler=config.sampler, guidance=Guidance(**config.guidance), guided=False)
+    own = {"steps": config.steps, "sampler": config.sampler, "guidance": Guidance(**config.guidance)}
+    sampling = replace(model.sampling, **own, guided=False)
     generator = replace(model.generator, checkpoint=adapter.on(model.checkpoint))
     return replace(model, generator=generator, name=folder.name, sampling=sampling)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from longdance.choreography.words import Words
 from longdance.errors import InputError
+from longdance.models.strengths import written
 
 if TYPE_CHECKING:
     from longdance.choreography.score import Score
@@ -27,6 +28,8 @@ else:
 
 Names = str | Sequence[str] | None
 """One name, several or none; kept as a tuple."""
+Energy = str | Mapping[str, float] | None
+"""Strengths of energies by name, or as ``models.strengths.written`` spells them; kept as that."""
 MORE, LODGE = "More options", "Options of Lodge"
 """Panels of help texts after the first one."""
 LARGEST_SEED = 2**63 - 1
@@ -75,6 +78,13 @@ class DanceRequest:
     guidance_until: Annotated[
         float | None, Option("Noise level, as a share of the schedule, below which nothing is guided.", 0, 1)
     ] = None
+    energy: Annotated[
+        Energy,
+        Option(
+            "NAME=STRENGTH,...: how the sampler is drawn to the beats, the loudness, the floor, feet that stand, limbs "
+            "clear of the body (self). 1 is usual, 0 none; `off` and `usual` are for all; the model's own if not given."
+        ),
+    ] = None
     trm: Annotated[bool, Option("EDMG's second stage, the Temporal Refinement Module, where the model has one.")] = True
     cleanup: Annotated[bool, Option("Smooth, put on the floor, meet the beats, let standing feet stand.")] = True
     soft_level: Annotated[float | None, Option("How long soft primitives lead; 0 not at all.", 0, 1, LODGE)] = None
@@ -88,6 +98,8 @@ class DanceRequest:
         object.__setattr__(self, "bpm", as_tempo(self.bpm))
         if self.bpm is not None and self.beats is not None:
             raise InputError("expected either beats or bpm, got both; try leaving out bpm")
+        if self.energy is not None:
+            object.__setattr__(self, "energy", written(self.energy))
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if value is not None and isinstance(value, Real) and not isinstance(value, bool):

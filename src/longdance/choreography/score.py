@@ -5,7 +5,7 @@ makes of it in `timeline`. The format is described in ``docs/score.md``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song
 from longdance.features.text import TextPrompt
+from longdance.models.strengths import OFF, Strengths
 from longdance.motion.layout import Layout
 
 Unit = Literal["seconds", "beats", "bars"]
@@ -72,6 +73,8 @@ class Entry:
     words: Words
     guidance: dict[str, float]
     """What the entry says of ``Guidance``."""
+    energy: dict[str, float]
+    """What the entry says of ``Strengths``."""
     snap: Snap
     poses: tuple[KeyPose, ...] = ()
     line: int
@@ -87,6 +90,7 @@ class Score:
     words: Words = NO_WORDS
     """Asked for wherever the timeline asks for nothing."""
     guidance: dict[str, float] = field(default_factory=dict)
+    energy: dict[str, float] = field(default_factory=dict)
     crossfade: float = CROSSFADE
 
     def prompts(self, resolve: Resolve) -> list[TextPrompt | None]:
@@ -108,6 +112,7 @@ class Score:
         prompts: Sequence[TextPrompt | None],
         otherwise: TextPrompt,
         guidance: Guidance,
+        energy: Strengths = OFF,
     ) -> tuple[Timeline, tuple[str, ...]]:
         """The timeline of a dance to ``song``, and notes for the user.
 
@@ -116,9 +121,9 @@ class Score:
         ``InputError`` for entries that overlap, and for entries that hold no beat.
         """
         frames = max(1, song.frames(fps))
-        guidance = guidance._replace(**self.guidance)
+        guidance, energy = guidance._replace(**self.guidance), energy._replace(**self.energy)
         placed = self._placed(song)
-        gap = Span(0, frames, otherwise, guidance, self.words.text)
+        gap = Span(0, frames, otherwise, guidance, self.words.text, energy)
         spans: list[Span] = []
         cursor, poses, notes = 0, [], []
         for entry, prompt, begin, end in sorted(
@@ -135,10 +140,10 @@ class Score:
                     f"to {entry.end or 'the next'}, which both fall on {begin:.2f} s; try a longer entry, or snap: none"
                 )
             if first > cursor:
-                spans.append(Span(cursor, first, gap.text, gap.guidance, gap.prompt))
+                spans.append(replace(gap, begin=cursor, end=first))
             words = entry.words if prompt is not None else self.words
-            own = guidance._replace(**entry.guidance)
-            spans.append(Span(first, last, otherwise if prompt is None else prompt, own, words.text))
+            own, drawn = guidance._replace(**entry.guidance), energy._replace(**entry.energy)
+            spans.append(Span(first, last, otherwise if prompt is None else prompt, own, words.text, drawn))
             for pose in entry.poses:
                 if time_of(pose.at, song) > song.seconds:
                     notes.append(f"{self.name}, line {pose.line}: the song ends before {pose.at}; left out")
@@ -146,7 +151,7 @@ class Score:
                     poses.append(self._posed(pose, song, layout, fps))
             cursor = last
         if cursor < frames:
-            spans.append(Span(cursor, frames, gap.text, gap.guidance, gap.prompt))
+            spans.append(replace(gap, begin=cursor, end=frames))
         fade = max(2, round(self.crossfade * fps))
         return Timeline(tuple(spans), fade, tuple(poses)).joined(), tuple(notes)
 

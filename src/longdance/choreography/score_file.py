@@ -32,6 +32,7 @@ from longdance.choreography.words import Words
 from longdance.data.catalogue import find_genre
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
+from longdance.models.strengths import STRONGEST, Strengths
 from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_axis_angle
 from longdance.motion.skeleton import SMPL24
@@ -111,7 +112,7 @@ class _Reader:
         return InputError(f"{where}, field {path!r}: {message}" if path else f"{where}: {message}")
 
     def score(self, node: yaml.Node) -> Score:
-        known = ("unit", "snap", "crossfade", "genre", "movements", "text", "guidance", "timeline")
+        known = ("unit", "snap", "crossfade", "genre", "movements", "text", "guidance", "energy", "timeline")
         fields = self.mapping(node, "", known)
         if "timeline" not in fields:
             raise self.wrong(node, "timeline", "expected a list of entries, got none")
@@ -138,11 +139,12 @@ class _Reader:
             entries=entries,
             words=self.words(fields, ""),
             guidance=self.guidance(fields.get("guidance"), "guidance"),
+            energy=self.energy(fields.get("energy"), "energy"),
             crossfade=self.number(fields.get("crossfade"), "crossfade", 0.0, 5.0, CROSSFADE),
         )
 
     def entry(self, node: yaml.Node, path: str, *, unit: Any, beat: Any) -> Entry:
-        known = ("from", "to", "genre", "movements", "text", "guidance", "snap", "poses")
+        known = ("from", "to", "genre", "movements", "text", "guidance", "energy", "snap", "poses")
         fields = self.mapping(node, path, known)
         if "from" not in fields:
             raise self.wrong(node, f"{path}.from", "expected where the entry begins, got nothing; try from: 0")
@@ -155,6 +157,7 @@ class _Reader:
             end=None if to is None or self.plain(to, f"{path}.to") == "end" else self.moment(to, f"{path}.to", unit),
             words=self.words(fields, f"{path}."),
             guidance=self.guidance(fields.get("guidance"), f"{path}.guidance"),
+            energy=self.energy(fields.get("energy"), f"{path}.energy"),
             snap=own,
             poses=tuple(
                 self.pose(pose, f"{path}.poses[{number}]", unit=unit, beat=own) for number, pose in enumerate(poses, 1)
@@ -222,6 +225,12 @@ class _Reader:
             key: self.number(value, f"{path}.{key}", 0.0, 1.0 if key == "until" else 30.0, 1.0)
             for key, value in fields.items()
         }
+
+    def energy(self, node: yaml.Node | None, path: str) -> dict[str, float]:
+        if node is None:
+            return {}
+        fields = self.mapping(node, path, Strengths._fields)
+        return {key: self.number(value, f"{path}.{key}", 0.0, STRONGEST, 1.0) for key, value in fields.items()}
 
     def moment(self, node: yaml.Node, path: str, unit: Any) -> Moment:
         written = self.plain(node, path).lower()

@@ -19,6 +19,7 @@ from longdance.diffusion.guidance import Denoiser, Guidance, guided
 from longdance.errors import InputError
 from longdance.features.text import TextPrompt
 from longdance.models.conditions import Conditions
+from longdance.models.strengths import OFF, Strengths
 from longdance.motion import rotations as rot
 from longdance.motion.layout import Layout, Normaliser
 
@@ -33,6 +34,7 @@ class Span:
     guidance: Guidance
     prompt: str | None = None
     """The free words in it, as they were written."""
+    energy: Strengths = OFF
 
     def __post_init__(self):
         if not np.isfinite(self.guidance).all():
@@ -44,6 +46,7 @@ class Span:
             self.text.texts == other.text.texts
             and np.array_equal(self.text.embeddings, other.text.embeddings)
             and self.guidance == other.guidance
+            and self.energy == other.energy
         )
 
 
@@ -79,9 +82,11 @@ class Timeline:
             raise ValueError(f"expected a fade of at least two frames, got {self.fade}")
 
     @classmethod
-    def whole(cls, frames: int, text: TextPrompt, guidance: Guidance, *, prompt: str | None = None) -> "Timeline":
+    def whole(
+        cls, frames: int, text: TextPrompt, guidance: Guidance, *, prompt: str | None = None, energy: Strengths = OFF
+    ) -> "Timeline":
         """One span from the beginning to the end."""
-        return cls((Span(0, frames, text, guidance, prompt),))
+        return cls((Span(0, frames, text, guidance, prompt, energy),))
 
     def joined(self) -> "Timeline":
         """The same with neighbours that ask the same made one span, so that nothing is computed twice."""
@@ -89,7 +94,7 @@ class Timeline:
         for span in self.spans[1:]:
             last = spans[-1]
             if last.asks_the_same(span):
-                spans[-1] = Span(last.begin, span.end, last.text, last.guidance, last.prompt)
+                spans[-1] = replace(last, end=span.end)
             else:
                 spans.append(span)
         return Timeline(tuple(spans), self.fade, self.poses)
@@ -104,7 +109,7 @@ class Timeline:
         inside = inside or [self.spans[0] if end <= self.spans[0].begin else self.spans[-1]]
         edges = [begin, *(span.begin for span in inside[1:]), end]
         spans = tuple(
-            Span(first - begin, last - begin, span.text, span.guidance, span.prompt)
+            replace(span, begin=first - begin, end=last - begin)
             for span, (first, last) in zip(inside, pairwise(edges), strict=True)
         )
         poses = tuple(
@@ -124,6 +129,7 @@ class Timeline:
                 "movements": list(span.text.movements),
                 "prompt": span.prompt,
                 "guidance": span.guidance._asdict(),
+                "energy": span.energy.record(),
             }
             for span in self.spans
         ]
@@ -137,6 +143,11 @@ class Timeline:
         begun = [np.ones(len(at)), *(self._begun(at, span.begin) for span in self.spans[1:]), np.zeros(len(at))]
         shares = [(span, begun[i] - begun[i + 1]) for i, span in enumerate(self.spans)]
         return [(span, share) for span, share in shares if share.max(initial=0.0) > 0]
+
+    def strengths_over(self, frames: range) -> Float[np.ndarray, "frames energies"]:
+        """How strong each energy is in consecutive frames; a change takes as long as that of words."""
+        shares = self.texts_over(frames)
+        return sum(share[:, None] * np.array(span.energy) for span, share in shares) + np.zeros((len(frames), 1))
 
     def leading(self, frames: range) -> Span:
         """The span with the largest share in the frames."""

@@ -9,12 +9,14 @@ from longdance.choreography.request import OPTIONS, DanceRequest
 from longdance.cli.options import PanelCommand, takes_request
 from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
 
-DRAWN = ("steps", "sampler", "music_guidance", "text_guidance", "trm", "cleanup", "device")
+DRAWN = ("steps", "sampler", "music_guidance", "text_guidance", "energy", "trm", "cleanup", "device")
 """Fields of a request that say how dances are drawn; the others are set for each dance."""
+
+ENERGY = "NAME=STRENGTH,..., off or usual; off if not given, for what is measured is the network."
 
 
 @app.command(cls=PanelCommand)
-@takes_request(without=[name for name in OPTIONS if name not in DRAWN])
+@takes_request(without=[name for name in OPTIONS if name not in DRAWN], helps={"energy": ENERGY})
 def evaluate(
     *,
     what: Annotated[

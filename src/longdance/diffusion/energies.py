@@ -160,11 +160,9 @@ ENERGIES = {
     "loudness": Kind(_loudness, usual=0.2, least=0.015),
     "floor": Kind(_floor, usual=2.0, least=1e-3),
     "feet": Kind(_feet, usual=0.25, least=1.5e-3),
-    "self": Kind(_self, usual=0.1, least=1e-4),
+    "self": Kind(_self, usual=1.0, least=1e-4),
 }
-"""Names for users. ``beats``: stops on beats, stronger on downbeats. ``loudness``: speed over about a second follows
-the music's. ``floor``: something touches the floor but in leaps, and nothing is below it. ``feet``: what stands does
-not slide. ``self``: no limb is inside the body."""
+"""By their names; what each is for is said by ``Strengths``."""
 
 
 def energies(

@@ -38,11 +38,16 @@ class Asked:
     seconds: float | None = None
     """Length of every dance; None for the song's, or that of the held-out dance."""
     request: DanceRequest = field(default_factory=DanceRequest)
-    """How every dance is drawn; its song, words and seed are set for each."""
+    """How every dance is drawn; its song, words and seed are set for each. Energies are off unless it names some: what
+    is measured is the network."""
     words: bool = True
     """Whether models are told genre and movements of the held-out dance."""
     songs: int | None = None
     """At most so many songs, evenly chosen; None for all."""
+
+    def __post_init__(self):
+        if self.request.energy is None:
+            object.__setattr__(self, "request", self.request.changed(energy="off"))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

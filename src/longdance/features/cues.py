@@ -30,6 +30,8 @@ def cues_of_song(song: Song, fps: float) -> Float[np.ndarray, "frames channels"]
     within the song, -2.5 to 2.5.
     """
     frames = song.frames(fps)
+    if not frames:  # less than half a frame of sound
+        return np.zeros((0, len(CHANNELS)), np.float32)
     energy = plan_of_song(song, fps)[:, PLAN_CHANNELS.index("energy")]
     rest = np.zeros(frames)
     if not song.tempo_is_guess and len(song.beat_times) > 1:

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
@@ -27,6 +35,7 @@ from longdance.features.music import MUSIC_CHANNELS
 from longdance.features.text import ENCODER_WIDTHS
 from longdance.files import atomic_write
 from longdance.models.conditions import Count
+from longdance.models.strengths import written
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser
 from longdance.registry import DENOISERS, Registry
 
@@ -116,6 +125,17 @@ class OwnSampling(BaseModel):
     music_guidance: float = 1.0
     """Weight of classifier-free guidance; 1 is the plain conditional model."""
     text_guidance: float = 6.0
+    energies: dict[str, float] = {}
+    """Strengths, by the names of ``Strengths``, of what the sampler is drawn by; those that are not named are off."""
+
+    @field_validator("energies")
+    @classmethod
+    def _known(cls, energies: dict[str, float]) -> dict[str, float]:
+        try:
+            written(energies) if energies else None
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return energies
 
 
 class CheckpointConfig(NetworkRecord):

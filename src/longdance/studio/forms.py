@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from longdance.choreography.request import OPTIONS, DanceRequest
 from longdance.errors import InputError
+from longdance.models.strengths import STRONGEST
 
 MOST_BLOCKS, MOST_MOVEMENTS, LONGEST_TEXT, LONGEST_NAME = 500, 20, 500, 120
 SHORTEST_BLOCK = 0.1
@@ -56,10 +57,18 @@ class WordsForm(Model):
         return self
 
 
+Strength = Annotated[float, Field(ge=0, le=STRONGEST)] | None
+"""Of an energy; the model's own if None."""
+
+
 class _Settings(WordsForm):
     """How a dance is made."""
 
     model: Annotated[str, Field(max_length=120)] = "edmg"
+    beats: Strength = None
+    loudness: Strength = None
+    floor: Strength = None
+    """Of the energies that have a slider; that for the floor holds standing feet as well."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +82,9 @@ class _Settings(WordsForm):
 
     def request(self) -> dict[str, Any]:
         """Fields of a ``DanceRequest``, but for the song."""
-        return {name: getattr(self, name) for name in ASKED} | self.words()
+        slid = {"beats": self.beats, "loudness": self.loudness, "floor": self.floor, "feet": self.floor}
+        energy = {name: strength for name, strength in slid.items() if strength is not None}
+        return {name: getattr(self, name) for name in ASKED} | self.words() | {"energy": energy or None}
 
 
 ASKED = ("seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "trm", "cleanup")

@@ -227,6 +227,7 @@ def score_of(blocks: list[dict], begin: float, seconds: float | None):
             end=Moment("seconds", min(block["to"], end) - begin),
             words=Words(block["genre"], tuple(block["movements"]), block["prompt"]),
             guidance={},
+            energy={},
             snap="none",
             line=number,
         )

@@ -11,6 +11,7 @@ from longdance.models.discriminator import DiscriminatorConfig
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
 from longdance.models.pmd import PMDConfig
+from longdance.models.strengths import USUAL
 from longdance.train.batches import BatchConfig
 from longdance.train.edmg import EDMGConfig
 from longdance.train.lodge import LodgeGlobalConfig, LodgeLocalConfig, LodgeLocalPMDConfig
@@ -68,7 +69,7 @@ def edmg_open() -> EDMGConfig:
         losses=OPEN_LOSS_WEIGHTS,
         importance_cap=2.0,
         noisiest_share=0.45,
-        sampling=OwnSampling(steps=14, music_guidance=2.5, text_guidance=2.5),
+        sampling=OwnSampling(steps=14, music_guidance=2.5, text_guidance=2.5, energies=USUAL.record()),
         music_encoder="plan",
         steps=10_000,
         learning_rate=6e-4,
@@ -121,6 +122,7 @@ def lodge_local_open() -> LodgeLocalConfig:
             frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True, refine_depth=1,
         ),
         losses=LodgeLossWeights(adversarial="hinge"),
+        sampling=DRAWN,
         batch=BatchConfig(size=16, window=256),
         importance_cap=4.0,
         music_encoder="plan",
@@ -170,6 +172,9 @@ def lodge_local_pmd_open() -> LodgeLocalPMDConfig:
         }
     )  # fmt: skip
 
+
+DRAWN = OwnSampling(energies=USUAL.record())
+"""Of the open recipes: the sampler is drawn to the beat, the loudness and the floor. Papers know nothing of it."""
 
 LODGE_SAMPLING = OwnSampling(steps=1000, sampler="ddpm", text_guidance=1.0)
 """Lodge section 4.1; `--sampler ddim --steps 50` is its other strategy."""

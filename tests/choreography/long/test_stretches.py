@@ -64,7 +64,7 @@ def test_no_operation_mixes_devices(held, monkeypatch):
         parts = list(
             stretches_module.stretches(
                 there,
-                prepared.conditioner.music(prepared.song, plan.frames),
+                prepared.conditioner.with_cues(prepared.song, plan.frames),
                 prepared.timeline,
                 plan,
                 sampling=prepared.sampling,

@@ -15,7 +15,7 @@ from jaxtyping import Bool
 
 from longdance.choreography.dancer import Dancer, contacts_of
 from longdance.choreography.devices import device_of
-from longdance.choreography.long.stretches import Held
+from longdance.choreography.long.stretches import Held, Sampling
 from longdance.choreography.record import beats_of, timeline_of
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
@@ -27,7 +27,6 @@ from longdance.cleanup.floor import OnFloor
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import Cleanup
 from longdance.cleanup.root import RootLed
-from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.song import Song, SongCorrections
 from longdance.motion import filters
@@ -107,8 +106,8 @@ def remade(
     count = max(1, round(dance.seconds * fps))
     seen = replace(_at_times(dance, np.arange(count) / fps, fps), skeleton=layout.skeleton)
     seen_free = part.frames[np.minimum(np.round(np.arange(count) * dance.fps / fps).astype(int), dance.frames - 1)]
-    timeline = _timeline(dance, count, dancer, request, sampling.guidance)
-    music = dancer.conditioner.music(heard(dance, request), count)
+    timeline = _timeline(dance, count, dancer, request, sampling)
+    music = dancer.conditioner.with_cues(heard(dance, request), count)
     track = torch.from_numpy(layout.encode(seen))
     mask = torch.from_numpy(_held_columns(layout, seen_free, part)).float()
     window, edited = dancer.generator.window, dance
@@ -210,11 +209,12 @@ def _regions(free: np.ndarray, window: int) -> list[tuple[int, int]]:
     return regions
 
 
-def _timeline(dance: Motion, frames: int, dancer: Dancer, request: DanceRequest, guidance: Guidance) -> Timeline:
+def _timeline(dance: Motion, frames: int, dancer: Dancer, request: DanceRequest, sampling: Sampling) -> Timeline:
     """What to dance when: the words of the request, or those that the dance's record holds."""
     resolve = dancer.conditioner.words
     if any(request.words):
-        return Timeline.whole(frames, resolve(request.words), guidance, prompt=request.prompt)
+        text = resolve(request.words)
+        return Timeline.whole(frames, text, sampling.guidance, prompt=request.prompt, energy=sampling.energy)
     parts = timeline_of(dance) or [{**dance.meta, "from": 0.0}]
     spans: list[Span] = []
     starts = [round(float(part.get("from", 0.0)) * dancer.fps) for part in parts]
@@ -222,7 +222,7 @@ def _timeline(dance: Motion, frames: int, dancer: Dancer, request: DanceRequest,
     for part, begin, end in zip(parts, edges[:-1], edges[1:], strict=True):
         if end > begin:
             text = resolve(Words(part.get("genre"), tuple(part.get("movements") or ()), part.get("prompt")))
-            spans.append(Span(begin, end, text, guidance, part.get("prompt")))
+            spans.append(Span(begin, end, text, sampling.guidance, part.get("prompt"), sampling.energy))
     return Timeline(tuple(spans)).joined()
 
 

@@ -19,6 +19,7 @@ from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror
 from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import placed
+from longdance.choreography.drawn import energies_of, without_cues
 from longdance.choreography.generators.windows import WindowGenerator
 from longdance.choreography.long.segments import Cue, CueSheet, Segment, SegmentPlan, shared_primitives
 from longdance.choreography.long.streams import Heard, Piece
@@ -28,6 +29,7 @@ from longdance.choreography.timeline import Span, Timeline, conditions
 from longdance.cleanup.pipeline import Cleanup
 from longdance.cleanup.seams import SeamsEased
 from longdance.diffusion.constraints import Constraint
+from longdance.diffusion.energies import Energies
 from longdance.diffusion.guidance import Guidance, guided
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
@@ -275,7 +277,7 @@ class Lodge:
         gaps: list[list[float]] = [[] for _ in prepared]
         distances: list[list[float]] = [[] for _ in prepared]
         music = [
-            each.conditioner.music(each.song, plan.music_frames) for each, plan in zip(prepared, plans, strict=True)
+            each.conditioner.with_cues(each.song, plan.music_frames) for each, plan in zip(prepared, plans, strict=True)
         ]
         for begin in range(0, len(rows), sampling.stretch):
             part = rows[begin : begin + sampling.stretch]
@@ -313,12 +315,13 @@ class Lodge:
         checkpoint, sampling = placed(self.checkpoint, prepared[0].device), prepared[rows[0][0]].sampling
         cues = self.cues.changed(prepared[rows[0][0]].request.cues)
         frames, layout = self.primitives.segment, checkpoint.layout
-        hard, soft, sound, spans, generators = [], [], [], [], []
+        hard, soft, sound, begins, spans, generators = [], [], [], [], [], []
         for row, (number, k) in enumerate(rows):
             segment: Segment = drafts[number].plan.segments[k]
             own_hard, own_soft = self.cues_of(drafts[number], k, row)
             hard, soft = hard + own_hard, soft + own_soft
             sound.append(music[number][segment.start : segment.start + frames])
+            begins.append((prepared[number].timeline, segment.start))
             spans.append(prepared[number].timeline.leading(range(segment.start, segment.start + frames)))
             generators.append(_generator(prepared[number].sampling.seed, LOCAL, k))
         held = CueSheet(hard, len(rows), frames, layout, checkpoint.normaliser)
@@ -326,14 +329,18 @@ class Lodge:
         constraints = [held.constraint()]
         if soft and cues.soft_level > 0:
             constraints.insert(0, hints.constraint(1 - cues.soft_level))
-        predict, edges = _predictor(checkpoint, torch.stack(sound), spans, sampling), checkpoint.config.clean_edges
+        channels, cues = without_cues(torch.stack(sound))
+        predict, edges = _predictor(checkpoint, channels, spans, sampling), checkpoint.config.clean_edges
         last: list[Tensor] = []
 
         def remember(noisy: Tensor, step: int) -> Tensor:
             last[:] = [predict(held.edges(noisy, edges) if edges else noisy, step)]
             return last[0]
 
-        clean = self._sample(checkpoint, remember, generators, frames, sampling, constraints, progress=progress)
+        clean = self._sample(
+            checkpoint, remember, generators, frames, sampling, constraints,
+            energies=energies_of(begins, cues, checkpoint), progress=progress,
+        )  # fmt: skip
         gaps, misses = held.distance(last[0]), hints.distance(clean)
         real = checkpoint.normaliser.denormalise(clean).cpu().numpy()
         owner = np.array([cue.row for cue in soft])
@@ -352,6 +359,7 @@ class Lodge:
         sampling: Sampling,
         constraints: Sequence[Constraint],
         *,
+        energies: Energies | None = None,
         progress: Callable[[int], None] | None,
     ) -> Tensor:
         noise = randn_like(torch.empty(len(generators), frames, checkpoint.layout.width), generators)
@@ -364,6 +372,7 @@ class Lodge:
                 steps=sampling.steps,
                 generator=generators,
                 constraints=constraints,
+                energies=energies,
                 progress=None if progress is None else lambda _, __: progress(len(generators)),
             )
 

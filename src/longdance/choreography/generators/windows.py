@@ -46,7 +46,7 @@ class WindowGenerator:
     def generate(self, prepared: Prepared, progress: Progress | None) -> Generated:
         """The whole dance."""
         plan = self.plan(prepared.frames)
-        music = prepared.conditioner.music(prepared.song, plan.frames)
+        music = prepared.conditioner.with_cues(prepared.song, plan.frames)
         made = list(
             stretches(
                 placed(self.checkpoint, prepared.device), music, prepared.timeline, plan, sampling=prepared.sampling,
@@ -65,7 +65,7 @@ class WindowGenerator:
 
     def inpaint(
         self,
-        music: Float[Tensor, "heard music_channels"],
+        music: Float[Tensor, "heard channels_and_cues"],
         timeline: Timeline,
         held: Held,
         *,

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from longdance.choreography.drawn import energies_of, without_cues
 from longdance.choreography.long.windows import Stitcher, WindowPlan
 from longdance.choreography.timeline import Timeline, follow, pose_constraints
 from longdance.diffusion.constraints import Constraint
@@ -20,6 +21,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.conditions import Conditions, MusicTokens
+from longdance.models.strengths import OFF, Strengths
 from longdance.motion.layout import Layout
 from longdance.progress import Progress
 
@@ -33,6 +35,8 @@ class Sampling:
     """Denoising steps; more change little with this sampler."""
     sampler: str = "dpm2m"
     guidance: Guidance = field(default_factory=Guidance)
+    energy: Strengths = OFF
+    """What the prediction is drawn by at each step, and how strongly."""
     guided: bool = True
     """Whether guidance is computed; False for networks that have learnt to follow theirs in one prediction."""
     rows: int = 16
@@ -46,7 +50,7 @@ class Sampling:
         own, told = config.sampling, Guidance(config.sampling.music_guidance, config.sampling.text_guidance)
         if guidance is None or told != Guidance():
             guidance = told
-        return cls(steps=own.steps, sampler=own.sampler, guidance=guidance)
+        return cls(steps=own.steps, sampler=own.sampler, guidance=guidance, energy=Strengths(**own.energies))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ class Held:
 
 def stretches(
     checkpoint: Checkpoint,
-    music: Float[Tensor, "frames music_channels"],
+    music: Float[Tensor, "frames channels_and_cues"],
     timeline: Timeline,
     plan: WindowPlan,
     *,
@@ -76,8 +80,9 @@ def stretches(
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Denormalised features of one stretch after the other, (frames, width), and the largest gap at its seams.
 
-    ``music`` is normalised and, like ``held``, as long as ``plan``. Everything is computed where the checkpoint lies;
-    noise is drawn on the CPU, so that a seed means the same dance everywhere.
+    ``music`` is normalised, with cues after the network's channels, and, like ``held``, as long as ``plan``.
+    Everything is computed where the checkpoint lies; noise is drawn on the CPU, so that a seed means the same dance
+    everywhere.
     """
     generator = torch.Generator().manual_seed(sampling.seed)
     done, total = 0, plan.count * sampling.steps
@@ -113,7 +118,7 @@ def stretches(
 
 def dance_stretch(
     checkpoint: Checkpoint,
-    music: Float[Tensor, "frames music_channels"],
+    music: Float[Tensor, "frames channels_and_cues"],
     timeline: Timeline,
     part: WindowPlan,
     *,
@@ -145,10 +150,12 @@ def dance_stretch(
         given = _Anchored(held.to(device), stitcher, layout, anchor)
         constraints.append(given.constraint())
     constraints += pose_constraints(timeline, part, layout, checkpoint.normaliser, begin=begin)
+    channels, cues = without_cues(music)
+    starts = [begin + k * part.hop for k in range(part.count)]
     predict = follow(
         timeline if sampling.guided else timeline.unguided(),
         Predictor(checkpoint),
-        part.cut(music.to(device)),
+        part.cut(channels.to(device)),
         part,
         begin=begin,
         text_width=checkpoint.config.network_config.model_dump()["text_width"],
@@ -172,6 +179,7 @@ def dance_stretch(
             steps=sampling.steps,
             generator=generator,
             constraints=constraints,
+            energies=energies_of([(timeline, start) for start in starts], part.cut(cues), checkpoint),
             progress=progress,
         )
         track, _ = stitcher.join(windows)

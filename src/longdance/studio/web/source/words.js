@@ -6,6 +6,8 @@ import { element, icon, make, setPressed } from "./dom.js";
 const TYPING = 350; // milliseconds after the last key that count as a pause
 const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance"];
 const NEVER_EMPTY = ["start", "seed"]; // the others are left to the song or the model
+const SLIDERS = ["beats", "loudness", "floor"];
+const USUAL = 1; // where a slider stands while the model's own strength holds
 const SWITCHES = ["trm", "cleanup"];
 
 export class Words {
@@ -54,6 +56,10 @@ export class Words {
         this.on.settings({ [name]: target.value === "" ? null : Number(target.value) });
       };
     }
+    for (const name of SLIDERS) {
+      element(name).onchange = ({ target }) => this.on.settings({ [name]: Number(target.value) });
+      element(name).ondblclick = () => this.on.settings({ [name]: null });
+    }
     for (const name of SWITCHES) element(name).onchange = ({ target }) => this.on.settings({ [name]: target.checked });
     element("dice").onclick = () => this.on.settings({ seed: crypto.getRandomValues(new Uint32Array(1))[0] });
   }
@@ -98,6 +104,10 @@ export class Words {
     element("model-describes").textContent = this.models.find(({ name }) => name === settings.model)?.describes ?? "";
     for (const name of NUMBERS) {
       if (document.activeElement !== element(name)) element(name).value = settings[name] ?? "";
+    }
+    for (const name of SLIDERS) {
+      const slider = element(name);
+      if (document.activeElement !== slider) slider.value = settings[name] ?? USUAL;
     }
     for (const name of SWITCHES) element(name).checked = settings[name];
   }
