@@ -10,6 +10,7 @@ by the joints is brought to unit size, so that a strength means the same at ever
 the root goes by the mean of what pulls its joints, its path over the floor by changes of its velocity.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,12 +20,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from longdance.diffusion import energy_terms as terms
+from longdance.diffusion.noise import NoiseSchedule
 from longdance.motion.layout import Layout, Normaliser
 
 RISE = 0.2
 """Metres by which the root rises for a mean unit pull, at full noise and strength 1."""
 PACE = 0.1
 """The same for the metres per frame by which its velocity over the floor changes, per frame that is pulled."""
+
+
+LONGEST = 0.125
+"""Largest share of the noise schedule for which one push will do."""
 
 
 class Body(NamedTuple):
@@ -69,13 +75,28 @@ class Energies:
     layout: Layout
     normaliser: Normaliser
 
+    def step(
+        self, clean: Float[Tensor, "batch frames features"], *, schedule: NoiseSchedule, step: int, next_step: int
+    ) -> Float[Tensor, "batch frames features"]:
+        """The prediction of one step of a sampler, drawn as far as the noise between it and the next one allows.
+
+        Long steps are taken in several smaller pushes: one that went all the way would go too far, and no network
+        answers to the last.
+        """
+        level, width = schedule.level(step), schedule.level(step) - schedule.level(next_step)
+        noise = (schedule.signal_and_noise(step)[1] + schedule.signal_and_noise(next_step)[1]) / 2
+        pushes = math.ceil(width / LONGEST - 1e-9)
+        for _ in range(pushes):
+            clean = self.apply(clean, level=level, noise=noise / pushes)
+        return clean
+
     def apply(
         self, clean: Float[Tensor, "batch frames features"], *, level: float, noise: float
     ) -> Float[Tensor, "batch frames features"]:
         """The predicted clean motion (normalised), moved to where the energies that act at ``level`` are lower.
 
         Each gradient by the joints is divided by its root mean square over the row and multiplied by strength and by
-        ``noise``, the share of noise in the present state; forward kinematics takes their sum to features in one pass.
+        ``noise``, how much of it is left; forward kinematics takes their sum to features in one pass.
         """
         active = [energy for energy in self.energies if energy.above < level <= energy.below]
         if not active:

@@ -131,7 +131,7 @@ def sample(
     for done, (step, next_step) in enumerate(zip(timesteps, [*timesteps[1:], -1], strict=True), start=1):
         clean = predict(noisy, step)
         if energies is not None:
-            clean = energies.apply(clean, level=schedule.level(step), noise=schedule.signal_and_noise(step)[1])
+            clean = energies.step(clean, schedule=schedule, step=step, next_step=next_step)
         clean = apply_constraints(clean, constraints, schedule.level(step))
         noisy = rule.step(
             noisy, clean, schedule=schedule, step=step, next_step=next_step, generator=generator
