@@ -74,7 +74,7 @@ def raised(motion: Motion, metres: float) -> Motion:
 def test_the_beat_is_met(rule):
     dance = swaying(FRAMES, FPS, tempo_hz=0.8)
     before = movement_beat_test(drawn(dance, rule=rule).joints(), BEATS, FPS)
-    after = movement_beat_test(drawn(dance, rule=rule, beats=1.0).joints(), BEATS, FPS)
+    after = movement_beat_test(drawn(dance, rule=rule, beats=2.0).joints(), BEATS, FPS)
     assert after.score > before.score + 0.1
     assert after.p_value < 0.1
 
@@ -244,3 +244,14 @@ def test_the_root_goes_by_velocity_over_the_floor():
     assert (steps[:11] > 0).all()  # every step before the pulled frame helps
     torch.testing.assert_close(steps[12:], torch.zeros(7), atol=1e-6, rtol=0)
     assert float(moved[:, 0].mean()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "pushes"), [(20, 1), (8, 1), (4, 2), (1, 8)])
+def test_long_steps_are_taken_in_several_pushes(steps, pushes):
+    calls = []
+    value = lambda body: calls.append(1) or body.joints.sum((1, 2, 3))  # noqa: E731
+    norm = normaliser(LAYOUT)
+    one = Energies([Energy(value=value, strength=torch.ones(1, 10), least=1.0)], LAYOUT, norm)
+    timesteps = [*SCHEDULE.timesteps(steps), -1]
+    one.step(torch.randn(1, 10, LAYOUT.width), schedule=SCHEDULE, step=timesteps[-2], next_step=-1)
+    assert len(calls) == pushes
