@@ -21,7 +21,10 @@ APART_DECIBEL = 6.0
 def movement_beat_test(
     joints: Float[np.ndarray, "frames joints 3"], beat_times: np.ndarray, fps: float | int, *, seed: int = 0
 ) -> BeatAlignmentTest:
-    """``beat_alignment_test`` of movement below 8 Hz, against 200 shifts of the beats."""
+    """``beat_alignment_test`` of movement below 8 Hz, against 200 shifts of the beats.
+
+    ``joints`` (frames, joints, 3) metres; ``beat_times`` (beats,) seconds from the first frame.
+    """
     joints = checked_joints(joints, fps)
     return beat_alignment_test(low_pass(joints, fps, cutoff=MOVEMENT_CUTOFF), beat_times, fps, shifts=200, seed=seed)
 

@@ -41,6 +41,7 @@ from longdance.registry import DENOISERS, Registry
 
 FORMAT = 1
 
+
 def config_class(registry: Registry, kind: str) -> type[BaseModel]:
     """The class of the configuration of a kind of network."""
     entry = registry.entry(kind)
