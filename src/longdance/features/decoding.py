@@ -31,6 +31,7 @@ _USUAL_OCTAVES = 0.35  # spread of the preference outside: 190 BPM stands agains
 _SAME_TEMPO = 0.03  # difference of logarithms up to which neighbouring parts have one tempo
 _RELATED_OCTAVES = 0.7  # spread of the tempi in one song
 _BINARY = (Fraction(1, 2), Fraction(1), Fraction(2))
+_CLEAR = 0.25  # contrast of accents from which on it is clear which beats to leave out
 _TERNARY_DOUBT = 0.6  # factor on the fit of levels that divide or gather by three
 FACTORS = (Fraction(1, 3), Fraction(2, 3), Fraction(3, 4), Fraction(4, 3), Fraction(3, 2), Fraction(3), *_BINARY)
 
@@ -333,7 +334,7 @@ def levels(evidence: Evidence, found: list[Stretch]) -> list[Level]:
             }
             best = factor if number == longest else max(fitting, key=fitting.__getitem__)
             beats.append(options[best])
-        doubt = 1.0 if factor in _BINARY else _TERNARY_DOUBT
+        doubt = (1.0 if factor in _BINARY else _TERNARY_DOUBT) * clarity(evidence, found[longest].beats, factor)
         result.append(Level(factor, bpm, fits[longest][factor] * usual(bpm) * doubt, beats))
     return sorted(result, key=lambda level: -level.fit)
 
@@ -361,15 +362,36 @@ def _counted(evidence: Evidence, stretch: Stretch) -> dict[Fraction, np.ndarray]
 
 def at_level(evidence: Evidence, beats: np.ndarray, factor: Fraction) -> np.ndarray:
     """The beats (beats,) at another level; of the ways to begin, the one with the strongest accents."""
+    ways = _ways(beats, factor)
+    return ways[int(np.argmax(_accents(evidence, ways)))]
+
+
+def clarity(evidence: Evidence, beats: np.ndarray, factor: Fraction) -> float:
+    """How clearly one way to begin stands out, a half to 1, where the level leaves beats out.
+
+    Who counts half of the beats and takes the wrong half dances off the beat, which is worse than to count all.
+    """
+    if factor.denominator == 1:
+        return 1.0
+    *others, best = sorted(_accents(evidence, _ways(beats, factor)))
+    contrast = (best - others[-1]) / max(abs(best) + abs(others[-1]), 1e-9)
+    return float(min(1.0, 0.5 + contrast / _CLEAR / 2))
+
+
+def _ways(beats: np.ndarray, factor: Fraction) -> list[np.ndarray]:
+    """The beats at a level, begun at each of the beats that may be the first."""
     if factor == 1:
-        return beats
-    options = []
+        return [beats]
+    ways = []
     for start in np.arange(factor.denominator) / factor.numerator:
         positions = np.arange(float(start), len(beats) - 1 + 1e-9, float(1 / factor))
-        options.append(np.interp(positions, np.arange(len(beats)), beats))
-    accents = np.arange(len(evidence.accent))
-    strongest = max(options, key=lambda o: np.interp(o, accents, evidence.accent).mean() if len(o) else -np.inf)
-    return strongest
+        ways.append(np.interp(positions, np.arange(len(beats)), beats))
+    return ways
+
+
+def _accents(evidence: Evidence, ways: list[np.ndarray]) -> list[float]:
+    frames = np.arange(len(evidence.accent))
+    return [float(np.interp(way, frames, evidence.accent).mean()) if len(way) else -np.inf for way in ways]
 
 
 def _explained(peaks: np.ndarray, strength: np.ndarray, beats: np.ndarray) -> float:
