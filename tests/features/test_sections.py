@@ -38,6 +38,13 @@ def test_two_verses_around_a_chorus():
     assert all(one.end == following.begin for one, following in pairwise(sections))
 
 
+def test_a_rondo_comes_back_to_its_theme():
+    theme, one, other = part(20, C_MAJOR, 2), part(20, F_SHARP, 12), part(20, (293.7, 440.0, 523.3), 6)
+    sections = find_sections(song(theme, one, theme, other, theme))
+    assert [section.label for section in sections] == ["A", "B", "A", "C", "A"]
+    assert [section.begin for section in sections] == pytest.approx([0, 20, 40, 60, 80], abs=1.0)
+
+
 @pytest.mark.parametrize("seconds", [0.4, 5.0, 40.0])
 def test_what_stays_the_same_is_one_section(seconds):
     (section,) = find_sections(song(part(seconds, C_MAJOR, 4)))
