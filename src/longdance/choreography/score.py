@@ -194,8 +194,8 @@ def time_of(moment: Moment, song: Song) -> float:
     if moment.unit == "beats":
         return _time_at(song.beat_times, moment.value - 1, song)
     if not len(song.downbeat_times):
-        return _time_at(song.beat_times, (moment.value - 1) * BEATS_PER_BAR + moment.beat - 1, song)
-    bar = _time_at(song.downbeat_times, moment.value - 1, song, beats=BEATS_PER_BAR)
+        return _time_at(song.beat_times, (moment.value - 1) * song.meter + moment.beat - 1, song)
+    bar = _time_at(song.downbeat_times, moment.value - 1, song, beats=song.meter)
     if moment.beat == 1:
         return bar
     return _time_at(song.beat_times, float(song.beat_position(np.array([bar]))[0]) + moment.beat - 1, song)
