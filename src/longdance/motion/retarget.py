@@ -17,9 +17,9 @@ from longdance.motion import rotations as rot
 from longdance.motion import support
 from longdance.motion.bvh import BvhFile
 from longdance.motion.directions import align, apply, calibrated, frame, limb_rotations, turn_about, turn_between, unit
-from longdance.motion.ik import reach_ankles, reach_wrists
 from longdance.motion.kinematics import local_rotations
 from longdance.motion.landmarks import Landmarks, bvh_landmarks, keypoint_landmarks, middle
+from longdance.motion.limbs import reach_ankles, reach_wrists
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL24, Skeleton
 from longdance.motion.swivel import unswivel
