@@ -331,6 +331,7 @@ def test_music_beyond_the_end_is_the_last_frame(model, song):
     assert music.shape == (130, 35)
     assert (music[100:] == music[99]).all()
     assert torch.equal(model.conditioner.music(song, 40), music[:40])
+    assert torch.equal(music[:40], model.conditioner.encode(song)[:40])
 
 
 def test_contacts_reach_the_cleanup_in_its_order(monkeypatch, song):

@@ -159,3 +159,20 @@ def test_seams_are_eased_in_pieces_as_in_the_whole():
     assert np.abs(np.diff(whole.root_position[:, 0], 2))[95:105].max() < 0.2 * step
     far = np.r_[0:80, 120:180, 220:300]
     np.testing.assert_allclose(whole.root_position[far], jolted.root_position[far], atol=1e-9)
+
+
+def jolts(pieces: list[Motion], track) -> tuple[float, float]:
+    """Largest second difference of a track of the joined dance where pieces meet, and anywhere else."""
+    ends = np.cumsum([piece.frames for piece in pieces])[:-1]
+    size = np.abs(np.diff(track(Motion.joined(pieces)), 2, axis=0))
+    ends = ends[(ends > 2) & (ends < len(size))]
+    at = np.unique(np.concatenate((ends - 2, ends - 1)))
+    return float(size[at].max()), float(np.delete(size, at).max())
+
+
+def test_the_root_is_led_on_from_where_it_was_led_to():
+    motion = swaying(600, FPS)
+    gliding = replace(motion, root_position=motion.root_position + [[0.4 * t / FPS, 0, 0] for t in range(600)])
+    pieces = bit_by_bit(gliding, [60], cleanup=Cleanup().only(RootLed))
+    meeting, _ = jolts(pieces, lambda dance: dance.root_position[:, 0] - gliding.root_position[:, 0])
+    assert meeting < 0.03  # led anew, it would jump by a foot's length

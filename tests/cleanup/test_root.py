@@ -88,6 +88,17 @@ def test_stances_are_those_of_the_steps():
     assert found[standing].mean() > 0.95  # what stands is found; the swing begins and ends slow
 
 
+def test_a_foot_that_stood_stands_on_while_it_creeps():
+    frames = round(4 * FPS)
+    time, zero = np.arange(frames) / FPS, np.zeros(frames)
+    path = np.cumsum(np.where(time < 2, 0.0, 0.4)) / FPS  # too fast to come to stand, not to stand on
+    ankles = [np.stack((np.full(frames, x), np.full(frames, 0.08), z), 1) for x, z in ((0.09, path), (-0.09, zero))]
+    root = np.stack((zero, np.full(frames, 0.85), path / 2), axis=1)
+    motion = Motion(root, np.tile(np.eye(3), (frames, len(SMPL24), 1, 1)), fps=FPS)
+    found = stances(reach_ankles(motion, np.stack(ankles, axis=1)))[:, CONTACT_ORDER.index("left_ankle")]
+    assert found[round(2.5 * FPS) : round(3.2 * FPS)].all()
+
+
 def test_labels_are_believed_on_raised_feet_only_where_most_are_on_low_ones():
     motion, _ = walk()
     heights = motion.joints()[:, [motion.skeleton.index(name) for name in CONTACT_ORDER], 1]
