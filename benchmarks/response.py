@@ -3,9 +3,9 @@
     python benchmarks/response.py --songs FOLDER --data STORE -o FILE.json [--models edmg,lodge] [--seconds 20]
 
 FOLDER holds songs with their true beats beside them (NAME.ogg, NAME.beats, NAME.downbeats), of which ten are danced to
-in three genres with two seeds. One network pass per dance gives all of its rows: what the sampler gives, with EDMG's
-second stage, and cleaned. The songs' beats are given, so that the beat tracker plays no part. Real takes of the same
-genres stand beside them.
+in three genres with two seeds. One sample with energies off gives the rows PMD and edmg (with its second stage), one
+with energies on the rows guided and cleaned. The songs' beats are given, so that the beat tracker plays no part. Real
+takes of the same genres stand beside them.
 """
 
 import argparse
@@ -54,13 +54,17 @@ def song_of(folder: Path, name: str, seconds: float, *, gain: float = 1.0) -> So
 
 def rows_of(dancer, song: Song, genre: str, seed: int) -> dict[str, np.ndarray]:
     """Joints of one dance, row by row."""
-    request = DanceRequest(song=song, genre=genre, seed=seed)
-    prepared = dancer.prepare(request)
-    made = dancer.generator.generate(prepared, None)
-    wanted = {"raw": request.raw(), "model": request.changed(cleanup=False), "cleaned": request}
-    if dancer.trm is None:
-        del wanted["model"]
-    return {name: dancer.finish(replace(prepared, request=each), made).joints() for name, each in wanted.items()}
+    found = {}
+    for energy, wanted in (
+        ("off", {"raw": {"trm": False, "cleanup": False}, "model": {"cleanup": False}}),
+        ("usual", {"guided": {"cleanup": False}, "cleaned": {}}),
+    ):
+        request = DanceRequest(song=song, genre=genre, seed=seed, energy=energy)
+        prepared = dancer.prepare(request)
+        made = dancer.generator.generate(prepared, None)
+        for name, changes in wanted.items():
+            found[name] = dancer.finish(replace(prepared, request=request.changed(**changes)), made).joints()
+    return found
 
 
 def physical(joints: np.ndarray, fps: float) -> dict[str, float]:
