@@ -3,8 +3,8 @@
     python benchmarks/beats.py --pieces ../shared/data/music/beats --composed 3 -o benchmarks/results/beats
 
 A folder of pieces holds NAME.ogg, NAME.beats and NAME.downbeats (seconds, one a line). Composed ones (`beat_pieces`)
-are what its numbers were tuned on. Those of the folder were looked at between versions, and the loudness that the network
-hears and how far tempo preferences reach were chosen knowing how they fare. Scores need mir_eval (`pip install
+are what its numbers were tuned on. Those of the folder were looked at between versions, and the loudness that the
+network hears and how far tempo preferences reach were chosen knowing how they fare. Scores need mir_eval (`pip install
 mir_eval`): F within 70 ms; F at the best of the levels a dancer might count (the beats, twice as many, every second,
 in 3/4 the bar); CMLt and AMLt, the share of beats in long correct stretches at the level of the piece and at any; the
 tempo against the piece's; F of the downbeats. The first five seconds do not count, as usual. Writes OUT.json, OUT.md.
