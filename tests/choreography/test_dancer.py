@@ -17,7 +17,7 @@ from longdance.data.catalogue import genre_names, load_catalogue
 from longdance.errors import Cancelled, InputError
 from longdance.features.song import Song
 from longdance.features.text import MINILM
-from longdance.models.checkpoint import Checkpoint, CheckpointConfig
+from longdance.models.checkpoint import Checkpoint, CheckpointConfig, OwnSampling
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Normaliser
 
@@ -207,6 +207,12 @@ def test_steps_and_sampler_are_the_model_s_own_unless_asked_for(model, song):
     assert (motion.meta["steps"], motion.meta["sampler"]) == (2, "ddim")
     assert same(motion, dance(model, song, steps=2, sampler="ddim"))
     assert dance(own, song, steps=1, sampler="ddpm").meta["steps"] == 1
+
+
+def test_a_recipe_s_way_of_drawing_is_the_model_s_own(song):
+    own = OwnSampling(steps=2, sampler="ddim", music_guidance=1.5, text_guidance=2.0)
+    meta = dance(edmg(checkpoint_of(sampling=own)), song, steps=None).meta
+    assert (meta["steps"], meta["sampler"], meta["guidance"]) == (2, "ddim", {"music": 1.5, "text": 2.0})
 
 
 def test_a_network_that_learnt_its_guidance_is_not_guided(model, song):
