@@ -8,7 +8,17 @@ import torch
 from tests.conftest import swaying
 
 from longdance.diffusion.constraints import Constraint
-from longdance.diffusion.energies import ENERGIES, Body, Cues, Energies, Energy, energies, root_push, unit_gradient
+from longdance.diffusion.energies import (
+    ENERGIES,
+    Body,
+    Cues,
+    Energies,
+    Energy,
+    certainty,
+    energies,
+    root_push,
+    unit_gradient,
+)
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, sample
 from longdance.features.cues import rests
@@ -255,3 +265,10 @@ def test_long_steps_are_taken_in_several_pushes(steps, pushes):
     timesteps = [*SCHEDULE.timesteps(steps), -1]
     one.step(torch.randn(1, 10, LAYOUT.width), schedule=SCHEDULE, step=timesteps[-2], next_step=-1)
     assert len(calls) == pushes
+
+
+def test_rotations_that_are_hardly_told_are_pushed_little():
+    turns = torch.tensor([[1.0, 0, 0, 0, 1, 0], [0.1, 0, 0, 0, 1, 0], [1.0, 0, 0, 0.99, 0.1, 0], [3.0, 0, 0, 0, 2, 0]])
+    expected = torch.tensor([1.0, 0.1, 0.1, 1.0])
+    found = certainty(turns.reshape(1, 1, 24))
+    torch.testing.assert_close(found, expected.repeat_interleave(6)[None, None])

@@ -110,7 +110,8 @@ class Energies:
             for energy in active:
                 pull += energy.strength[..., None, None] * unit_gradient(energy, body)
             [push] = torch.autograd.grad(joints, features, pull)
-        root = self.layout["root_position"]
+        root, turns = self.layout["root_position"], self.layout["rotations"]
+        push[..., turns] *= certainty(real[..., turns].detach())
         push[..., root] = root_push(pull.mean(2)) / self.normaliser.scale[root]
         return clean - noise * push.to(clean.dtype)
 
@@ -120,6 +121,17 @@ def unit_gradient(energy: Energy, body: Body) -> Float[Tensor, "batch frames joi
     [gradient] = torch.autograd.grad(energy.value(body).sum(), body.joints)
     size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
     return gradient / size.clamp_min(energy.least)
+
+
+def certainty(sixd: Float[Tensor, "batch frames columns"]) -> Float[Tensor, "batch frames columns"]:
+    """1 for the columns of rotations that are told apart, towards 0 where a prediction is a mean of many.
+
+    The two rows of such a rotation are short or nearly parallel: a small change turns it anywhere, its gradient is
+    large and leads nowhere. The area that the rows span, (batch, frames, columns), takes that back.
+    """
+    first, second = sixd.unflatten(-1, (-1, 2, 3)).unbind(-2)
+    area = torch.linalg.cross(first, second).norm(dim=-1).clamp_max(1.0)
+    return area.repeat_interleave(6, dim=-1)
 
 
 def root_push(pull: Float[Tensor, "batch frames 3"]) -> Float[Tensor, "batch frames 3"]:
