@@ -7,13 +7,14 @@ import pytest
 import torch
 from tests.conftest import swaying
 
-from longdance.choreography.refinement import Refinement, refined_positions, smoothed
+from longdance.choreography.refinement import Refinement, lifted, refined_positions, smoothed
 from longdance.cleanup.flips import FLIP_SPEED
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import Cleanup
 from longdance.metrics.physical import mean_jerk
 from longdance.models.trm import Refiner, RefinerConfig, TemporalRefinementModule, TRMConfig
 from longdance.motion import filters
+from longdance.motion.contacts import clearance
 from longdance.motion.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from longdance.motion.skeleton import SMPL24
 
@@ -95,3 +96,17 @@ def test_a_still_body_stays_still():
     refined = Cleanup().whole(passage).motion
     assert np.abs(refined.joints() - refined.joints()[:1]).max() < 1e-4
     assert len(SMPL24) == refined.joints().shape[1]
+
+
+def test_what_sinks_on_the_way_back_is_lifted_and_what_does_not_is_left():
+    before = swaying(90, 30.0)
+    sunk = before.root_position.copy()
+    sunk[40:50, 1] -= 0.08
+    found = lifted(replace(before, root_position=sunk), before)
+    floor = clearance(torch.from_numpy(before.joints()), before.skeleton).numpy()
+    now = clearance(torch.from_numpy(found.joints()), found.skeleton).numpy()
+    assert (now >= np.minimum(floor, 0) - 0.004).all()
+    np.testing.assert_array_equal(found.root_position[:25], sunk[:25])
+    np.testing.assert_array_equal(found.root_position[65:], sunk[65:])
+    np.testing.assert_array_equal(found.rotations, before.rotations)
+    np.testing.assert_array_equal(lifted(before, before).root_position, before.root_position)

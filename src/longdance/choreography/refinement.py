@@ -9,13 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from longdance.cleanup.flips import without_flips
 from longdance.cleanup.passage import Passage
 from longdance.models.trm import Refiner
+from longdance.motion.contacts import clearance
 from longdance.motion.ik import solve_ik
 from longdance.motion.motion import Motion
 
+LIFT_SECONDS = 0.1
+"""Within which a body is raised to a moment in which it would sink."""
 ROWS = 64
 """Windows that go through the module at once; bounds memory."""
 STRETCH = 1800
@@ -47,7 +51,18 @@ def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -
         )
         kept = slice(begin - low, end - low)
         root[begin:end], rotations[begin:end] = solved.root_position[kept], solved.rotations[kept]
-    return replace(motion, root_position=root, rotations=rotations)
+    return lifted(replace(motion, root_position=root, rotations=rotations), motion)
+
+
+def lifted(motion: Motion, before: Motion) -> Motion:
+    """The motion raised, smoothly, where a part of the body went below the floor that was not below it ``before``."""
+    above, was = (
+        clearance(torch.from_numpy(each.joints()), each.skeleton).numpy() for each in (motion, before)
+    )
+    sunk = np.maximum(np.minimum(was, 0.0) - above, 0.0)
+    reach = LIFT_SECONDS * motion.fps
+    lift = gaussian_filter1d(maximum_filter1d(sunk, 2 * round(reach) + 1, mode="nearest"), reach / 2, mode="nearest")
+    return replace(motion, root_position=motion.root_position + lift[:, None] * np.array([0.0, 1.0, 0.0]))
 
 
 def refined_positions(
