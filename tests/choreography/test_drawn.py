@@ -8,7 +8,7 @@ from longdance.choreography import drawn
 from longdance.choreography.edits.redo import redo
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
-from longdance.choreography.score import Score
+from longdance.choreography.score_file import parse_score
 from longdance.choreography.timeline import Span, Timeline
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
@@ -89,16 +89,16 @@ def test_strengths_of_spans_fade_into_each_other():
 
 
 def test_a_score_says_how_its_spans_are_drawn(model, song):
-    score = Score.parse(
+    score = parse_score(
         "energy: {beats: 1}\ntimeline:\n  - {from: 0, to: 4, genre: disco, energy: {floor: 2, beats: 0}}\n"
         "  - {from: 6, to: 9, genre: salsa}\n"
     )
     made = dance(model, song, score=score)
     assert [part["energy"] for part in made.meta["timeline"]] == [{"floor": 2.0}, *[{"beats": 1.0}] * 3]
     with pytest.raises(InputError, match=r"line 2, field 'timeline\[1\].energy.beat'"):
-        Score.parse("timeline:\n  - {from: 0, genre: disco, energy: {beat: 1}}\n")
+        parse_score("timeline:\n  - {from: 0, genre: disco, energy: {beat: 1}}\n")
     with pytest.raises(InputError, match="from 0 to 10"):
-        Score.parse("timeline:\n  - {from: 0, genre: disco, energy: {beats: 11}}\n")
+        parse_score("timeline:\n  - {from: 0, genre: disco, energy: {beats: 11}}\n")
 
 
 def test_streams_are_drawn_too(model, song):
