@@ -1,7 +1,7 @@
 """What kinds of dancers there are and what each can do, known without loading any."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from longdance.registry import DANCERS
 
@@ -24,7 +24,7 @@ class Capabilities:
     """Makes several dances as one batch."""
     led: bool = False
     """Has soft primitives that can be led."""
-    hears: str = "words"
+    hears: Literal["words", "genre", "music"] = "words"
     """words (and music), genre (and music), or music alone."""
 
 

@@ -16,7 +16,7 @@ from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
 from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.folders import GLOBAL, LOCAL, WEIGHTS, folder_of, parts_of, shipped
+from longdance.models.folders import GLOBAL, LOCAL, WEIGHTS, folder_of, kind_of, parts_of, shipped
 from longdance.models.generators import GeneratorCheckpoint, holds_generator
 from longdance.models.trm import Refiner
 from longdance.motion.motion import Motion
@@ -37,7 +37,7 @@ def load(name: str | os.PathLike = "edmg") -> Dancer:
         return _adapted(Adapter.load(folder), folder)
     forward = holds_generator(folder)
     checkpoint = GeneratorCheckpoint.load(folder) if forward else Checkpoint.load(folder)
-    kind = checkpoint.config.generator if forward else checkpoint.config.denoiser
+    kind = kind_of(folder)
     if kind not in DANCERS:
         raise InputError(f"{folder}: expected a model that dances; {ALONE.get(kind, f'a {kind} does not')}")
     dancer = DANCERS[kind](checkpoint, name=known)

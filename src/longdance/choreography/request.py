@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from longdance.features.pulse import SongCorrections
     from longdance.features.song import Song
 
-    AnySong, AnyScore = str | os.PathLike | Song | None, str | os.PathLike | Score | None
+    AnySong = str | os.PathLike | Song | None
+    AnyScore = str | os.PathLike | Score | None
     AnyFile = str | os.PathLike | None
 else:
     AnySong = AnyScore = AnyFile = Any

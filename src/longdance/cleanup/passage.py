@@ -52,11 +52,13 @@ class Passage:
 
     def followed_by(self, later: "Passage") -> "Passage":
         """This passage and the next one as one."""
-        both = self.contacts is not None and later.contacts is not None
+        contacts = None
+        if self.contacts is not None and later.contacts is not None:
+            contacts = np.concatenate((self.contacts, later.contacts))
         return replace(
             self,
             motion=Motion.joined([self.motion, later.motion]),
-            contacts=np.concatenate((self.contacts, later.contacts)) if both else None,
+            contacts=contacts,
             beat_times=np.concatenate((self.beat_times, later.beat_times)),
             seams=(*self.seams, *later.seams),
         )

@@ -68,8 +68,9 @@ def takes_request(
         raw = typer.Option("--raw", help="What the sampler gives: neither --trm nor --cleanup.", rich_help_panel=MORE)
         refine = typer.Option(hidden=True)
         options += [_parameter("raw", bool, raw, False), _parameter("refine", bool | None, refine, None)]
-        called.__signature__ = signature.replace(parameters=[*own[:place], *options, *own[place + 1 :]])
-        called.__annotations__ = {each.name: each.annotation for each in called.__signature__.parameters.values()}
+        shown = signature.replace(parameters=[*own[:place], *options, *own[place + 1 :]])
+        setattr(called, "__signature__", shown)  # noqa: B010  (no attribute that type checkers know)
+        called.__annotations__ = {each.name: each.annotation for each in shown.parameters.values()}
         return called
 
     return decorate
@@ -90,7 +91,7 @@ def _option(name: str, said: str | None) -> inspect.Parameter:
         kind, default = list[str] | None, None
     elif str in get_args(kind):  # a number or a word, told apart by the request
         kind = str | None
-    bounds = {}
+    bounds: dict[str, Any] = {}
     plain = next((part for part in get_args(kind) if part is not type(None)), kind) if _is_union(kind) else kind
     if plain in (int, float):
         bounds = {

@@ -2,7 +2,7 @@
 
 import re
 from itertools import pairwise
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
@@ -95,13 +95,23 @@ def _asked(name: str) -> tuple[Any, Any]:
     """The type, with its bounds, and the default of a field of a request."""
     option, kind = OPTIONS[name], get_type_hints(DanceRequest)[name]
     most = LARGEST_SEED if name == "seed" else option.most
-    bounds = {key: bound for key, bound in (("ge", option.least), ("le", most)) if bound is not None}
+    bounds: dict[str, Any] = {key: bound for key, bound in (("ge", option.least), ("le", most)) if bound is not None}
     if name in ("seconds", "start"):
         bounds["le"] = LONGEST_SONG
     return Annotated[kind, Field(**bounds)], getattr(DanceRequest(), name)
 
 
-Settings = create_model("Settings", __base__=_Settings, **{name: _asked(name) for name in ASKED})
+_FIELDS: dict[str, Any] = {name: _asked(name) for name in ASKED}
+if TYPE_CHECKING:
+
+    class Settings(_Settings):
+        """How a dance is made; fields of a request are added below."""
+
+        start: float = 0.0
+        seconds: float | None = None
+        seed: int = 0
+else:
+    Settings = create_model("Settings", __base__=_Settings, **_FIELDS)
 
 
 class Block(WordsForm):

@@ -14,7 +14,8 @@ def expect_complete(what: str, asked: Mapping[str, Any], *, called: Mapping[str,
     """
     if what not in EDITS:
         raise InputError(f"what: expected an edit among {EDITS.names()}, got {what!r}")
-    names, needs = called or {}, EDITS.entry(what).facts.get("needs", ())
+    names: Mapping[str, str] = called or {}
+    needs: tuple[str, ...] = EDITS.entry(what).facts.get("needs", ())
     missing = [names.get(name, name) for name in needs if asked.get(name) in (None, [], ())]
     if missing:
         raise InputError(f"expected {' and '.join(missing)} to {what.replace('_', ' ')}, got none")
