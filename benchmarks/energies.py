@@ -4,7 +4,8 @@
 
 FOLDER holds songs as NAME.ogg with NAME.beats and NAME.downbeats (seconds, one a line): the beats are taken as given,
 no tracker has a part. Songs are made 6 dB softer for every other four seconds, so that loud and soft parts are known.
-Strengths were chosen on the songs of ``TUNING`` alone. Rows that the report already holds are not made again; dances
+Strengths were chosen on the songs of ``TUNING`` and three more of that folder (gmd_soul-groove4_80_4-4,
+syn_halftime_140, gmd_jazz_102_4-4), none of which is in ``SONGS``. Rows that the report already holds are not made again; dances
 are kept in a folder beside it if one is named. A page with the tables goes beside the JSON.
 """
 
@@ -284,7 +285,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     store = Store.open(arguments.data)
-    protocol = Protocol(fps=store.fps, judged=False)
+    protocol = Protocol(fps=store.fps, judged=False, joints=22)  # Lodge has no hands
     real = [measure(dance, protocol) for dance in real_dances(store, "train")]
     if arguments.kept is not None:
         arguments.kept.mkdir(parents=True, exist_ok=True)

@@ -189,7 +189,7 @@ def _self(cues: Cues, layout: Layout, fps: float) -> Callable[[Body], Tensor]:
 
 
 ENERGIES = {
-    "beats": Kind(_beats, usual=0.25, least=1e-3),
+    "beats": Kind(_beats, usual=0.35, least=1e-3),
     "loudness": Kind(_loudness, usual=0.04, least=0.015),
     "floor": Kind(_floor, usual=2.0, least=1e-3),
     "feet": Kind(_feet, usual=0.25, least=1.5e-3),
