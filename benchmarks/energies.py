@@ -5,8 +5,8 @@
 FOLDER holds songs as NAME.ogg with NAME.beats and NAME.downbeats (seconds, one a line): the beats are taken as given,
 no tracker has a part. Songs are made 6 dB softer for every other four seconds, so that loud and soft parts are known.
 Strengths were chosen on the songs of ``TUNING`` and three more of that folder (gmd_soul-groove4_80_4-4,
-syn_halftime_140, gmd_jazz_102_4-4), none of which is in ``SONGS``. Rows that the report already holds are not made again; dances
-are kept in a folder beside it if one is named. A page with the tables goes beside the JSON.
+syn_halftime_140, gmd_jazz_102_4-4), none of which is in ``SONGS``. Rows that the report already holds are not made
+again; dances are kept in a folder beside it if one is named. A page with the tables goes beside the JSON.
 """
 
 import argparse
