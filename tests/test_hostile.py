@@ -573,9 +573,9 @@ def test_a_folder_of_bad_bvh_files_is_told_file_by_file(tmp_path, longdance):
 
 OPTIONS = [
     *((2, option, "nan") for option in ("--start", "--seconds", "--bpm", "--fps")),
-    *((1, option, "inf") for option in ("--start", "--seconds", "--music-guidance", "--text-guidance")),
+    *((2, option, "inf") for option in ("--start", "--seconds", "--music-guidance", "--text-guidance")),
     (1, "--start", "1e300"),
-    (1, "--seed", "9" * 40),
+    (2, "--seed", "9" * 40),
     (2, "--steps", "99999999"),
     (1, "--device", "cuda:99"),
     (1, "--sampler", "../x"),

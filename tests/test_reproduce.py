@@ -24,5 +24,5 @@ def test_every_table_is_there_with_the_papers_numbers(paper):
 
 def test_every_recipe_of_the_papers_data_is_on_the_page():
     papers = [name for name in RECIPES if name.endswith(("-aistpp", "-finedance")) and name.count("-") == 1]
-    for name in (*papers, "without-lim", "without-pmm", "forward-only", "ablation-full"):
+    for name in (*papers, "without-lim", "without-pmm", "both-directions", "ablation-full"):
         assert f"longdance train {name} " in TEXT

@@ -3,11 +3,13 @@
 import json
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from longdance.choreography.long import stretches
 from longdance.choreography.long.stretches import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
@@ -65,20 +67,22 @@ def test_a_leap_ends_where_the_teacher_got(task):
             torch.testing.assert_close(reached, states[node + 1], rtol=0, atol=1e-4)
 
 
-def test_the_teacher_s_dances_are_those_of_the_model(task, teacher):
+def test_the_teacher_s_dances_are_those_of_the_model(teacher, small_store, monkeypatch):
     """The same noise, music and words through the public sampler, guided, end in the same dance."""
+    monkeypatch.setattr(stretches, "multiplies_bf16", lambda kind: False)  # guidance multiplies what is rounded
+    task = recipe(teacher).task(Store.open(small_store))
     drawn = task._batch(0, 0)
     model = load(teacher)
     with torch.no_grad():
         end = sample(
-            guided(Predictor(model.checkpoint), drawn.conditions, music_weight=1.0, text_weight=6.0),
+            guided(Predictor(model.checkpoint), drawn.conditions, music_weight=2.5, text_weight=2.5),
             drawn.states[:, 0],
             schedule=task.schedule,
             rule=DPMSolver2M(),
             steps=6,
             generator=torch.Generator(),
         )
-    torch.testing.assert_close(end, drawn.states[:, -1], rtol=1e-2, atol=2e-2)
+    torch.testing.assert_close(end, drawn.states[:, -1], rtol=1e-3, atol=1e-4)
 
 
 def test_batches_are_a_function_of_the_step_whatever_was_drawn_before(task, teacher, small_store):
@@ -124,7 +128,7 @@ def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_
     dance = model.generate(song, genre="salsa")
     assert sum(rows) == 2 * model.generator.plan(dance.frames).count
     assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
-    assert dance.meta["guidance"] == {"music": 1.0, "text": 6.0}
+    assert dance.meta["guidance"] == {"music": 2.5, "text": 2.5}
     other = model.generate(song, genre="salsa", text_guidance=3.0)
     np.testing.assert_array_equal(other.joints(), dance.joints())
     assert any("no other" in note for note in other.meta["notes"])
@@ -142,5 +146,6 @@ def test_an_adapter_of_an_adapter_is_refused(teacher, small_store, tmp_path):
 def test_settings_that_do_not_fit_are_refused(teacher, small_store):
     with pytest.raises(InputError, match="divide"):
         override(RECIPES["edmg-fewstep-open"](), ["student_steps=3"])
-    with pytest.raises(InputError, match="music encoder"):
-        recipe("edmg").task(Store.open(small_store))
+    for change, told in (({"fps": 60.0}, "fps"), ({"music_encoder": "rhythm"}, "music encoder")):
+        with pytest.raises(InputError, match=told):
+            recipe(teacher).task(replace(Store.open(small_store), **change))

@@ -143,7 +143,7 @@ def test_a_trained_module_lies_in_its_model_and_is_used(store, denoiser):
     assert refiner.config.trained_steps == 4
     assert refiner.config.denoiser == denoiser_checksum(Checkpoint.load(denoiser))
     assert any((value != 0).any() for value in (refiner.network.correction.weight, refiner.network.identity))
-    assert load(denoiser).refiner.config == refiner.config
+    assert load(denoiser).trm.config == refiner.config
 
 
 def test_a_resumed_training_ends_with_the_same_weights(store, denoiser, tmp_path):
