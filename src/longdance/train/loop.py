@@ -211,11 +211,11 @@ def settings_of(config: TrainingConfig, store: Store, *, batches: int) -> dict[s
 def check_unchanged(run: Path, state: Path, settings: dict[str, Any]) -> None:
     """``InputError`` if a run was begun with other settings than those it is to go on with, naming all of them."""
     try:
-        before = _flat(json.loads(state.read_text(encoding="utf-8")))
+        before = flat_fields(json.loads(state.read_text(encoding="utf-8")))
     except ValueError as error:
         raise InputError(f"{state}: expected the settings of the run ({error}); begin again elsewhere") from error
     before = {BATCHES_PER_STEP: 1} | before
-    now = _flat(settings)
+    now = flat_fields(settings)
     # What only one of the two knows came or went with a version of this program.
     changed = [
         f"{name} was {json.dumps(before[name])}, is {json.dumps(now[name])}"
@@ -229,11 +229,11 @@ def check_unchanged(run: Path, state: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_fields(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by names such as ``network.width``."""
     found: dict[str, Any] = {}
     for name, value in record.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        found |= flat_fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return found
 
 

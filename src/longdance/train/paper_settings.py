@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from longdance.train.ablations import edmg_aistpp, edmg_finedance
+from longdance.train.loop import flat_fields
 from longdance.train.recipes import (
     lodge_finetune_finedance,
     lodge_global_aistpp,
@@ -115,14 +116,7 @@ PAPER_SETTINGS: dict[Callable[[], TrainingConfig], tuple[Setting, ...]] = {
 
 def flat(config: TrainingConfig) -> dict[str, Any]:
     """All fields of a configuration, nested ones by dots."""
-
-    def fields(record: dict[str, Any], prefix: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in record.items():
-            found |= fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-        return found
-
-    return fields(config.model_dump(), "")
+    return flat_fields(config.model_dump())
 
 
 def departures(recipe: Callable[[], TrainingConfig]) -> list[Difference]:
