@@ -19,14 +19,26 @@ from longdance.choreography.pretrained import load
 from longdance.cli import app
 from longdance.diffusion.sampler import DDIM
 from longdance.errors import InputError
+from longdance.export.endings import file_ending, format_of, stem_of
+from longdance.export.formats import export
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
-from longdance.registry import DANCERS, DATASETS, DENOISERS, EDITS, FORWARD_NETWORKS, RECIPES, SAMPLERS, Registry
+from longdance.registry import (
+    DANCERS,
+    DATASETS,
+    DENOISERS,
+    EDITS,
+    FORMATS,
+    FORWARD_NETWORKS,
+    RECIPES,
+    SAMPLERS,
+    Registry,
+)
 from longdance.studio.cards import model_card
 from longdance.train.prepare import Dataset, Outcome, StoreSettings
 from longdance.train.recipes import tiny
 
-ALL = (SAMPLERS, DENOISERS, FORWARD_NETWORKS, DANCERS, EDITS, DATASETS, RECIPES)
+ALL = (SAMPLERS, DENOISERS, FORWARD_NETWORKS, DANCERS, EDITS, DATASETS, FORMATS, RECIPES)
 
 
 class DummyConfig(PMDConfig):
@@ -59,6 +71,11 @@ def dummy(checkpoint, *, name="dummy"):
 def prepare_dummy(source, out, *, settings, workers, ray, progress):
     """A data set that is added."""
     return Outcome(clips=7, failed=[])
+
+
+def write_dummy(job):
+    """A format that is added."""
+    job.path.write_text(f"{job.motion.frames} frames, {job.up} up")
 
 
 DUMMIES = Dataset(StoreSettings, prepare_dummy)
@@ -154,6 +171,21 @@ def test_a_recipe_and_a_data_set_are_one_entry_each(added, tmp_path):
     made = run("prepare", "dummies", "--source", tmp_path, "-o", tmp_path / "store")
     assert made.exit_code == 0, made.output
     assert "7 clips" in made.output
+
+
+def test_a_format_is_one_entry(added, tmp_path):
+    with pytest.raises(InputError, match="expected a file ending among"):
+        format_of("a.dummy.txt")
+    added(FORMATS, "dummy", "write_dummy", ending="dummy.txt", aliases=("dum",), up=("z", "y"))
+    assert (format_of("a.dum"), format_of("a.b.dummy.TXT"), file_ending("dummy")) == ("dummy", "dummy", "dummy.txt")
+    assert stem_of("a.b.dummy.txt") == "a.b"
+    swaying(3, 30.0).save(tmp_path / "dance.npz")
+    made = run("export", tmp_path / "dance.npz", "-o", tmp_path / "a.dum", "--up", "y")
+    assert made.exit_code == 0, made.output
+    assert (tmp_path / "a.dum").read_text() == "3 frames, y up"
+    with pytest.raises(InputError, match="hold several"):
+        export({"a": swaying(3, 30.0), "b": swaying(3, 30.0)}, tmp_path / "b.dum")
+    assert "dummy" in run("generate", "--format", "nosuch", tmp_path / "song.wav").output
 
 
 def test_a_file_in_its_folder_is_found(tmp_path, monkeypatch):

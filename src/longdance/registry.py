@@ -116,5 +116,9 @@ EDITS = Registry("edit", "choreography.edits")
 something anew."""
 DATASETS = Registry("dataset", "train")
 """Data sets that can be prepared."""
+FORMATS = Registry("format", "export")
+"""Formats by name, to functions of an ``export.job.Job``. ``ending`` of a file's name where it is not the format's,
+``aliases`` other endings, ``up`` and ``unit`` axes and units it can have (the usual one first), ``sound`` whether it
+holds the song, ``takes`` several dances, ``bones`` bones that can be named, and one on the floor."""
 RECIPES = Registry("recipe", "train")
 """Functions that return a training's configuration."""

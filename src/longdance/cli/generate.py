@@ -57,7 +57,7 @@ def generate(
 ) -> None:
     """Dance to songs: one dance each, the whole song unless told otherwise."""
     single = out if out is not None and is_format(out) else None
-    endings = FORMATS[:1] if single is not None else chosen_formats(formats)
+    endings = ("npz",) if single is not None else chosen_formats(formats)
     if out is not None and single is None and os.path.exists(out) and not os.path.isdir(out):
         raise typer.BadParameter(f"{out}: expected a folder, or a file that ends in one of {', '.join(FORMATS)}")
     files = find_songs(songs)

@@ -9,11 +9,18 @@ import os
 import numpy as np
 import torch
 
+from longdance.export.job import Job
 from longdance.export.takes import Z_UP
 from longdance.files import atomic_write
 from longdance.motion import rotations as rot
 from longdance.motion.motion import Motion
 from longdance.motion.smpl_files import OWN_SKELETON
+
+REGISTER = {
+    "format": {
+        "amass": {"make": "write", "order": 8, "about": "SMPL-H poses", "ending": "amass.npz", "up": ("z",)},
+    },
+}
 
 BODY_JOINTS, SMPLH_JOINTS, SHAPE_NUMBERS, SOFT_TISSUE_NUMBERS = 22, 52, 16, 8
 
@@ -42,3 +49,8 @@ def save_amass(motion: Motion, path: str | os.PathLike) -> None:
     }
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def write(job: Job) -> None:
+    """Write one dance as the format has it."""
+    save_amass(job.motion, job.path)

@@ -12,8 +12,18 @@ import torch
 from longdance import __version__
 from longdance.export import fbx_nodes
 from longdance.export.fbx_nodes import CLASS_SEPARATOR, Node, array, double, integer, long, node, text
+from longdance.export.job import Job
 from longdance.export.takes import Body, Take
 from longdance.motion import rotations as rot
+
+REGISTER = {
+    "format": {
+        "fbx": {
+            "make": "write", "order": 6, "about": "skeleton, mannequin, texture, takes",
+            "up": ("y", "z"), "unit": ("cm",), "takes": True, "bones": True,
+        },
+    },
+}  # fmt: skip
 
 TICKS = 46186158000
 """Units of time per second."""
@@ -421,3 +431,9 @@ class _Document(Objects):
                 )
             )
         return node("Takes", children=[node("Current", text(self.takes[0].name)), *entries])
+
+
+def write(job: Job) -> None:
+    """Write all takes."""
+    takes = job.takes()
+    save_fbx(takes, job.figure(takes[0]), job.path, up=job.up)

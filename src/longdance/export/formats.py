@@ -5,36 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from longdance.errors import InputError, by_likeness
-from longdance.export.amass import save_amass
-from longdance.export.endings import format_of, stem_of
-from longdance.export.fbx import save_fbx
-from longdance.export.glb import save_glb, save_vrma
+from longdance.export.endings import FORMATS, format_of, stem_of
+from longdance.export.job import Job
 from longdance.export.naming import NAMINGS
 from longdance.export.rig import guess_bones
 from longdance.export.rig_bvh import bvh_bones, save_on_bvh
 from longdance.export.rig_fbx import fbx_bones, save_on_fbx
 from longdance.export.rig_glb import glb_bones, save_on_glb
-from longdance.export.sound import beat_times, save_stretch, song_start
-from longdance.export.takes import ExportOptions, Take, as_take, body, bvh_file, common_takes, prepared
-from longdance.motion.bvh import write_bvh
+from longdance.export.sound import save_stretch
+from longdance.export.takes import ExportOptions, prepared
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
-
-WITH_SOUND = ("mp4", "html")
-"""Formats that hold the song; beside all others it can be put as WAV."""
-
-SEVERAL_TAKES = ("glb", "fbx")
-"""Formats that hold several dances as animations to choose from."""
-
-UP_AXES = {"bvh": ("y", "z"), "fbx": ("y", "z"), "usd": ("y", "z"), "amass": ("z",)}
-"""Upward axes of a format, the usual one first; of all others y."""
-
-UNITS = {"bvh": ("m", "cm"), "fbx": ("cm",), "usd": ("m",)}
-"""Units of a format, the usual one first; of all others metres."""
-
-PLAIN = ("npz", "amass", "mp4", "html")
-"""Formats whose skeleton is fixed: no other names, no bone on the floor."""
-
 
 
 def export(
@@ -56,48 +37,32 @@ def export(
     if options.rig is not None:
         return _export_on_rig(motion, path, options, song_path)
     form = format_of(path)
+    facts, stem = FORMATS.entry(form).facts, stem_of(path)
     up, unit = _checked(form, options, path)
-    stem = stem_of(path)
     motions = {stem: motion} if isinstance(motion, Motion) else dict(motion)
     if not motions:
         raise InputError(f"{path}: expected a dance to write, got none")
-    if len(motions) > 1 and form not in SEVERAL_TAKES:
-        raise InputError(f"{path}: expected one dance, got {len(motions)}; {', '.join(SEVERAL_TAKES)} hold several")
-    if options.wav and form not in WITH_SOUND and (song_path is None or len(motions) > 1):
+    if len(motions) > 1 and not facts.get("takes"):
+        raise InputError(f"{path}: expected one dance, got {len(motions)}; {', '.join(having('takes'))} hold several")
+    wav = options.wav and not facts.get("sound")
+    if wav and (song_path is None or len(motions) > 1):
         raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")
     motions = {name: prepared(each, options) for name, each in motions.items()}
-    first = next(iter(motions.values()))
-    if form == "npz":
-        first.save(path)
-    elif form == "amass":
-        save_amass(first, path)
-    elif form == "mp4":
-        from longdance.export.video import render_video
-
-        render_video(
-            first,
-            path,
-            song_path=song_path,
-            start=song_start(first),
-            beat_times=beat_times(first) or None,
-            title=title_of(first),
-            progress=progress,
-        )
-    else:
-        takes = common_takes([as_take(each, options, name=name, up=up) for name, each in motions.items()])
-        if form == "html":
-            from longdance.export.html import save_html
-
-            figure, title = body(first, takes[0]), title_of(first)
-            save_html(first, takes[0], figure, path, song_path=song_path, title=title, progress=progress)
-        else:
-            _write_takes(form, path, takes, first, options, up, unit)
+    job = Job(
+        motions=motions, path=path, options=options, up=up, unit=unit, song_path=song_path, progress=progress
+    )  # fmt: skip
+    FORMATS[form](job)
     written = [path]
-    if options.wav and song_path is not None and form not in WITH_SOUND:
+    if wav and song_path is not None:
         beside = path.with_name(f"{stem}.wav")
-        save_stretch(first, song_path, beside)
+        save_stretch(job.motion, song_path, beside)
         written.append(beside)
     return written
+
+
+def having(fact: str) -> list[str]:
+    """The formats of which something is so."""
+    return [entry.name for entry in FORMATS.entries() if entry.facts.get(fact)]
 
 
 RIG_ENDINGS = {
@@ -173,43 +138,19 @@ def rig_joints(
     return names, guess_bones(names, parents, places)
 
 
-def _write_takes(
-    form: str, path: Path, takes: list[Take], motion: Motion, options: ExportOptions, up: str, unit: str
-) -> None:
-    if form == "bvh":
-        write_bvh(bvh_file(takes[0], scale=100.0 if unit == "cm" else 1.0), path)
-    elif form == "vrma":
-        save_vrma(takes[0], path)
-    else:
-        figure = body(motion, takes[0], up=up) if options.mesh else None
-        if form == "glb":
-            save_glb(takes, figure, path)
-        elif form == "fbx":
-            save_fbx(takes, figure, path, up=up)
-        elif form == "usd":
-            from longdance.export.usd import save_usd
-
-            save_usd(takes[0], figure, path, up=up)
-
-
 def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
     """The upward axis and the unit to write; ``InputError`` for what the format cannot do."""
-    chosen = []
-    for what, wanted, table in (("up axis", options.up, UP_AXES), ("unit", options.unit, UNITS)):
-        possible = table.get(form, ("y",) if table is UP_AXES else ("m",))
+    facts, chosen = FORMATS.entry(form).facts, []
+    for what, wanted, possible in (
+        ("up axis", options.up, facts.get("up", ("y",))),
+        ("unit", options.unit, facts.get("unit", ("m",))),
+    ):
         if wanted is not None and wanted not in possible:
             raise InputError(f"{path}: expected the {what} {' or '.join(possible)}, as {form} has it, got {wanted}")
         chosen.append(wanted or possible[0])
     if options.naming not in NAMINGS:
         known = ", ".join(by_likeness(options.naming, NAMINGS))
         raise InputError(f"expected a naming among {known}, got {options.naming!r}")
-    if form in PLAIN and (options.naming != "smpl" or options.root_bone):
+    if not facts.get("bones") and (options.naming != "smpl" or options.root_bone):
         raise InputError(f"{path}: expected plain joints, as {form} has them; leave out naming and root bone")
     return chosen[0], chosen[1]
-
-
-def title_of(motion: Motion) -> str | None:
-    """Genre and movements, as a caption."""
-    movements = motion.meta.get("movements")
-    words = [motion.meta.get("genre"), *(movements if isinstance(movements, list | tuple) else ())]
-    return ", ".join(word for word in words if word and isinstance(word, str)) or None

@@ -12,11 +12,22 @@ import numpy as np
 import torch
 
 from longdance import __version__
+from longdance.export.job import Job
 from longdance.export.naming import NAMINGS
 from longdance.export.takes import Body, Take
 from longdance.files import atomic_write
 from longdance.motion import rotations as rot
 from longdance.motion.skeleton import SMPL24
+
+REGISTER = {
+    "format": {
+        "glb": {
+            "make": "write_glb", "order": 4, "about": "skeleton, mannequin, texture, takes",
+            "takes": True, "bones": True,
+        },
+        "vrma": {"make": "write_vrma", "order": 5, "about": "movement for VRM humanoids", "bones": True},
+    },
+}  # fmt: skip
 
 FLOAT, USHORT, UBYTE, UINT = 5126, 5123, 5121, 5125
 _TYPES = {FLOAT: np.float32, USHORT: np.uint16, UBYTE: np.uint8, UINT: np.uint32}
@@ -191,3 +202,14 @@ def _add_body(builder: GlbBuilder, figure: Body, take: Take) -> None:
     }
     document["nodes"].append({"name": "mannequin", "mesh": 0, "skin": 0})
     document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
+
+
+def write_glb(job: Job) -> None:
+    """Write all takes."""
+    takes = job.takes()
+    save_glb(takes, job.figure(takes[0]), job.path)
+
+
+def write_vrma(job: Job) -> None:
+    """Write one take."""
+    save_vrma(job.takes()[0], job.path)

@@ -15,12 +15,22 @@ import av
 import numpy as np
 
 from longdance.export.glb import glb_bytes
+from longdance.export.job import Job
 from longdance.export.sound import SOUND_RATE, beat_times, song_stretch
-from longdance.export.takes import Body, Take
+from longdance.export.takes import Body, Take, body
 from longdance.features.audio import mix_down
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
+
+REGISTER = {
+    "format": {
+        "html": {
+            "make": "write", "order": 9, "about": "a page that plays the dance with its song",
+            "aliases": ("htm",), "sound": True,
+        },
+    },
+}  # fmt: skip
 
 SOUND_BITS_PER_SECOND = 160_000
 
@@ -80,3 +90,10 @@ def _mp3(samples: np.ndarray) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
+
+
+def write(job: Job) -> None:
+    """Write the page of one dance."""
+    take = job.takes()[0]
+    figure = body(job.motion, take)
+    save_html(job.motion, take, figure, job.path, song_path=job.song_path, title=job.title, progress=job.progress)

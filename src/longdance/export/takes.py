@@ -17,7 +17,7 @@ from longdance.export.figure import mannequin
 from longdance.export.loops import in_place, looped
 from longdance.export.naming import GROUND_BONE, joint_names
 from longdance.export.scene import PALETTE
-from longdance.motion.bvh import MOVING_CHANNELS, TURNING_CHANNELS, BvhFile, end_sites
+from longdance.motion.bvh import end_sites
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL24
 
@@ -135,28 +135,6 @@ def as_take(motion: Motion, options: ExportOptions, *, name: str = "dance", up: 
         translations = {joint: track @ Z_UP.T for joint, track in translations.items()}
         ends = {joint: Z_UP @ end for joint, end in ends.items()}
     return Take(name, names, parents, offsets, rotations, translations, motion.fps, joints, ends, motion.meta)
-
-
-def bvh_file(take: Take, *, scale: float | int = 1.0) -> BvhFile:
-    """The take as a BVH file with ``scale`` units per metre."""
-    positions = np.repeat(take.offsets[None], take.frames, axis=0)
-    for joint, track in take.translations.items():
-        positions[:, joint] = track
-    offsets = take.offsets.copy()
-    offsets[0] = 0.0  # its place is in its channels, and readers that add the two are many
-    return BvhFile(
-        names=take.names,
-        parents=take.parents,
-        offsets=offsets * scale,
-        channels=tuple(
-            MOVING_CHANNELS if joint in take.translations else TURNING_CHANNELS for joint in range(len(take.names))
-        ),
-        end_parents=tuple(take.ends),
-        end_offsets=np.array(list(take.ends.values())).reshape(-1, 3) * scale,
-        positions=positions * scale,
-        rotations=take.rotations,
-        fps=take.fps,
-    )
 
 
 @dataclass(frozen=True, eq=False)

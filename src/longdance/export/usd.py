@@ -14,9 +14,19 @@ import numpy as np
 import torch
 
 from longdance.errors import InputError
+from longdance.export.job import Job
 from longdance.export.takes import Body, Take
 from longdance.files import atomic_write
 from longdance.motion import rotations as rot
+
+REGISTER = {
+    "format": {
+        "usd": {
+            "make": "write", "order": 7, "about": "skeleton, mannequin, movement",
+            "aliases": ("usda", "usdc", "usdz"), "up": ("y", "z"), "bones": True,
+        },
+    },
+}  # fmt: skip
 
 
 def save_usd(take: Take, figure: Body | None, path: str | os.PathLike, *, up: str = "y") -> None:
@@ -121,3 +131,9 @@ def _add_body(stage, figure: Body, skeleton) -> None:
     surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(found)
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
+
+
+def write(job: Job) -> None:
+    """Write one take."""
+    take = job.takes()[0]
+    save_usd(take, job.figure(take), job.path, up=job.up)

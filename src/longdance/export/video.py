@@ -16,13 +16,19 @@ from PIL import Image, ImageDraw
 
 from longdance.errors import InputError
 from longdance.export.figure import mannequin
+from longdance.export.job import Job
 from longdance.export.overlay import Overlay, font_of_size
 from longdance.export.scene import Shot, shoot
+from longdance.export.sound import beat_times, song_start
 from longdance.export.takes import require_smpl
 from longdance.features.audio import stream_blocks
 from longdance.files import atomic_write
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
+
+REGISTER = {
+    "format": {"mp4": {"make": "write", "order": 3, "about": "picture and sound", "sound": True}},
+}
 
 log = logging.getLogger(__name__)
 
@@ -361,3 +367,16 @@ def render_side_by_side(
 
         sound = None if song_path is None else _sound(song_path, start, frames / fps)
         _encode(container, pictures(), sound, rated[0], columns * width, rows * height, progress)
+
+
+def write(job: Job) -> None:
+    """Write the film of one dance."""
+    render_video(
+        job.motion,
+        job.path,
+        song_path=job.song_path,
+        start=song_start(job.motion),
+        beat_times=beat_times(job.motion) or None,
+        title=job.title,
+        progress=job.progress,
+    )
