@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +200,11 @@ def test_a_file_in_its_folder_is_found(tmp_path, monkeypatch):
     assert [(e.name, e.module, e.make) for e in found.entries()] == [
         ("heun", "longdance.diffusion.heun", "Heun"), ("two-step", "longdance.diffusion.more", "two_step"),
     ]  # fmt: skip
+
+
+def test_every_format_is_described_where_users_look():
+    page = Path(__file__).parents[1] / "docs" / "export.md"
+    if not page.is_file():
+        pytest.skip("no documentation beside the tests")
+    text = page.read_text("utf-8")
+    assert [entry.name for entry in FORMATS.entries() if f"`{file_ending(entry.name)}`" not in text] == []

@@ -4,12 +4,14 @@
 
 The program is either Blender itself or a Python that has the module bpy, in an environment of its own (it needs other
 versions of libraries than longdance): `python3.11 -m venv bpy-venv && bpy-venv/bin/pip install "bpy>=4.2,<4.5"`.
-BVH, GLB and FBX are written plainly and on a character; each line says the format, Blender's scene rate, the length in
-seconds, the largest distance in metres and how many bones were compared.
+The script `dance.blender.py` is run first: rate, range, sound and markers are compared with the dance's, which needs
+its song beside it for the sound. BVH, GLB and FBX are written plainly and on a character; each line says the format,
+Blender's scene rate, the length in seconds, the largest distance in metres and how many bones were compared.
 """
 
 import argparse
 import json
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,21 @@ def inside(folder: Path) -> None:
     import numpy as np
 
     rows = []
+    if (folder / "dance.blender.py").is_file():
+        bpy.ops.wm.read_factory_settings()
+        runpy.run_path(str(folder / "dance.blender.py"), run_name="__main__")
+        scene = bpy.context.scene
+        editor = scene.sequence_editor
+        strips = list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+        armature = next(item for item in bpy.data.objects if item.type == "ARMATURE")
+        facts = {
+            "rate": scene.render.fps / scene.render.fps_base,
+            "range": [scene.frame_start, scene.frame_end],
+            "action": list(armature.animation_data.action.frame_range),
+            "sound": [[strip.frame_final_start, strip.frame_final_end] for strip in strips],
+            "markers": [[mark.name, mark.frame] for mark in scene.timeline_markers],
+        }
+        (folder / "script.json").write_text(json.dumps(facts))
     for task in json.loads((folder / "tasks.json").read_text()):
         with np.load(folder / task["reference"]) as reference:
             wanted, names = reference["joints"], [str(name) for name in reference["names"]]
@@ -63,6 +80,7 @@ def measure(dance: Path, program: str) -> list[dict]:
 
     from longdance.export.formats import export
     from longdance.export.naming import joint_names
+    from longdance.export.sound import find_song
     from longdance.export.takes import ExportOptions
     from longdance.motion.ik import detect_contacts, lock_feet
     from longdance.motion.motion import Motion
@@ -82,6 +100,9 @@ def measure(dance: Path, program: str) -> list[dict]:
             export(motion, folder / f"on_rig.{form}", options=ExportOptions(rig=folder / f"rig.{form}"))
             for file, kind in ((f"dance.{form}", "plain"), (f"on_rig.{form}", "character")):
                 tasks.append({"file": file, "reference": f"{kind}.npz", "fps": motion.fps})
+        song = find_song(motion, [dance.parent])
+        options = ExportOptions(wav=song is not None)
+        export(motion, folder / "dance.blender.py", options=options, song_path=song)
         (folder / "tasks.json").write_text(json.dumps(tasks))
         script = [str(Path(__file__).resolve())]
         if Path(program).name.startswith("blender"):
@@ -89,7 +110,27 @@ def measure(dance: Path, program: str) -> list[dict]:
         else:
             command = [program, *script]
         subprocess.run([*command, "--inside", name], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        told = json.loads((folder / "script.json").read_text())
+        expect_scene(told, motion, sound=song is not None)
         return json.loads((folder / "rows.json").read_text())
+
+
+def expect_scene(told: dict, motion, *, sound: bool) -> None:
+    """Print what the script set up; ``SystemExit`` where it is not the dance's."""
+    from longdance.export.markers import markers
+
+    first = told["range"][0]
+    wanted = {(mark.name, first + round(mark.seconds * motion.fps)) for mark in markers(motion) if mark.kind != "beat"}
+    right = {
+        "rate": abs(told["rate"] - motion.fps) < 1e-6,
+        "range": told["range"] == [first, first + motion.frames - 1] and told["action"] == told["range"],
+        "sound": told["sound"] == ([[first, first + motion.frames]] if sound else []),
+        "markers": wanted <= set(map(tuple, told["markers"])),
+    }
+    marks, sound_at = len(told["markers"]), told["sound"]
+    print(f"script: {told['rate']:g} fps, frames {told['range']}, {marks} markers, sound {sound_at}")
+    if not all(right.values()):
+        raise SystemExit(f"not as the dance is: {', '.join(key for key, good in right.items() if not good)}; {told}")
 
 
 def main() -> None:

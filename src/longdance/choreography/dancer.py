@@ -29,6 +29,7 @@ from longdance.cleanup.pipeline import NO_CLEANUP, Cleanup
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
 from longdance.features.listening import Part, listen
+from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.trm import Refiner
@@ -124,6 +125,7 @@ class Dancer:
             first = next(heard)
             alone = request.uncorrected().changed(song=first.song)
             prepared, parts = self.prepare(alone), chain([first], heard)
+            del prepared.meta["sections"]  # of the first part alone
         music = Heard(parts, prepared.conditioner.encode_with_cues, self.fps)
         return self._streamed(prepared, music, progress)
 
@@ -181,7 +183,7 @@ class Dancer:
             "movements": list(text.movements),
             "prompt": words.text,
             "tempo_bpm": round(float(song.tempo_bpm), 3),
-            "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / self.fps],
+            **moments_of(song, frames / self.fps),
             "notes": list(notes),
         }
         if self.capabilities.guided:
@@ -242,6 +244,21 @@ def contacts_of(features: Float[np.ndarray, "frames features"], layout: Layout) 
     """Predicted contacts in the order of ``CONTACT_ORDER``, whatever the layout's own order."""
     order = [layout.contact_joints.index(name) for name in CONTACT_ORDER]
     return features[:, layout["contact"]][:, order]
+
+
+def moments_of(song: Song, seconds: float) -> dict:
+    """The song's beats, bars and sections as the record of a dance of some length holds them, times in seconds."""
+    sections = find_sections(song)
+    return {
+        "beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < seconds],
+        "downbeat_times": [round(float(t), 4) for t in song.downbeat_times if 0 <= t < seconds],
+        "meter": song.meter,
+        "sections": [
+            {"begin": round(part.begin, 4), "end": round(min(part.end, seconds), 4), "label": part.label}
+            for part in sections
+            if part.begin < seconds
+        ],
+    }
 
 
 def _request(song: str | os.PathLike | Song | DanceRequest, asked: dict[str, Any]) -> DanceRequest:

@@ -23,6 +23,11 @@ def export(
     naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo or vrm.")] = "smpl",
     up: Annotated[str | None, typer.Option(help="Upward axis, y or z; the format's own if not given.")] = None,
     unit: Annotated[str | None, typer.Option(help="m or cm; the format's own if not given.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Second of the dance to begin at.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0.01, help="Length; to the end if not given.")] = None,
+    trim_silence: Annotated[
+        bool, typer.Option("--trim-silence", help="Without the silence of the song at both ends.")
+    ] = False,
     in_place: Annotated[bool, typer.Option("--in-place", help="No travel: the pelvis stays above a spot.")] = False,
     root_bone: Annotated[bool, typer.Option("--root-bone", help="A bone on the floor carries the travel.")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
@@ -63,6 +68,9 @@ def export(
         naming=naming,
         up=up,
         fps=fps,
+        start=start,
+        seconds=seconds,
+        trim_silence=trim_silence,
         in_place=in_place,
         root_bone=root_bone,
         loop=loop,

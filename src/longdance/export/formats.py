@@ -47,7 +47,7 @@ def export(
     wav = options.wav and not facts.get("sound")
     if wav and (song_path is None or len(motions) > 1):
         raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")
-    motions = {name: prepared(each, options) for name, each in motions.items()}
+    motions = {name: prepared(each, options, song_path=song_path) for name, each in motions.items()}
     job = Job(
         motions=motions, path=path, options=options, up=up, unit=unit, song_path=song_path, progress=progress
     )  # fmt: skip
@@ -90,6 +90,9 @@ def _export_on_rig(
         raise InputError(f"{path}: expected an ending of the character's kind, {' or '.join(possible)}")
     plain = ExportOptions(
         fps=options.fps,
+        start=options.start,
+        seconds=options.seconds,
+        trim_silence=options.trim_silence,
         in_place=options.in_place,
         loop=options.loop,
         wav=options.wav,
@@ -105,7 +108,7 @@ def _export_on_rig(
         raise InputError(f"{path}: expected the song to put beside; name it")
     if path.exists() and rig.exists() and path.samefile(rig):
         raise InputError(f"{path}: expected another name than the character's own; it would be overwritten")
-    dance = prepared(motions[0], options)
+    dance = prepared(motions[0], options, song_path=song_path)
     if rig.suffix.lower() == ".bvh":
         save_on_bvh(dance, rig, path, bones=options.bones)
     elif rig.suffix.lower() == ".fbx":

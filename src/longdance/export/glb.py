@@ -16,6 +16,7 @@ from longdance.export.job import Job
 from longdance.export.naming import NAMINGS
 from longdance.export.takes import Body, Take
 from longdance.files import atomic_write
+from longdance.motion import moments
 from longdance.motion import rotations as rot
 from longdance.motion.skeleton import SMPL24
 
@@ -127,12 +128,23 @@ def _build(takes: list[Take], figure: Body | None) -> GlbBuilder:
     for take in takes:
         tracks = [(joint, "translation", track) for joint, track in take.translations.items()]
         tracks += [(joint, "rotation", take.rotations[:, joint]) for joint in range(len(take.names))]
-        add_animation(builder, take.name, take.fps, tracks)
+        add_animation(builder, take.name, take.fps, tracks, moments_of(take.meta))
     return builder
 
 
-def add_animation(builder: GlbBuilder, name: str, fps: float, tracks: list[tuple[int, str, np.ndarray]]) -> None:
-    """Add an animation of nodes: rows (node, "translation" or "rotation", (frames, 3) or (frames, 3, 3))."""
+def moments_of(meta: dict) -> dict:
+    """Beats, bars and sections of a dance's record: seconds from the first frame."""
+    times = {key: moments.times_of(meta, key) for key in moments.TIMES if key in meta}
+    return times | ({"sections": moments.spans_of(meta, "sections")} if "sections" in meta else {})
+
+
+def add_animation(
+    builder: GlbBuilder, name: str, fps: float, tracks: list[tuple[int, str, np.ndarray]], extras: dict
+) -> None:
+    """Add an animation of nodes: rows (node, "translation" or "rotation", (frames, 3) or (frames, 3, 3)).
+
+    ``extras`` are put beside its frame rate and length, for programs that look for more.
+    """
     frames = len(tracks[0][2])
     times = builder.add_array(np.arange(frames) / fps, bounds=True)
     samplers, channels = [], []
@@ -144,7 +156,7 @@ def add_animation(builder: GlbBuilder, name: str, fps: float, tracks: list[tuple
         "name": name,
         "samplers": samplers,
         "channels": channels,
-        "extras": {"fps": fps, "frames": frames, "seconds": frames / fps},
+        "extras": {"fps": fps, "frames": frames, "seconds": frames / fps, **extras},
     }
     builder.document.setdefault("animations", []).append(animation)
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from longdance.errors import InputError
+from longdance.motion import moments
 from longdance.motion import rotations as rot
 from longdance.motion.directions import turn_about
 from longdance.motion.ik import lock_feet
@@ -62,9 +63,7 @@ def looped(motion: Motion, *, crossfade: float | int = CROSSFADE) -> Motion:
     middle = cycle // 2
     order = np.concatenate((np.arange(cycle, cycle + middle), np.arange(middle, cycle)))
     order = np.append(order, cycle)
-    meta = dict(motion.meta)
-    if "beat_times" in meta:
-        meta["beat_times"] = [beat for beat in meta["beat_times"] if beat < cycle / motion.fps]
+    meta = moments.cut(motion.meta, 0.0, cycle / motion.fps)
     return replace(twice, root_position=twice.root_position[order], rotations=twice.rotations[order], meta=meta)
 
 

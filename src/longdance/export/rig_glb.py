@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
-from longdance.export.glb import GlbBuilder, add_animation
+from longdance.export.glb import GlbBuilder, add_animation, moments_of
 from longdance.export.gltf_file import read_glb, read_numbers, read_positions
 from longdance.export.naming import NAMINGS
 from longdance.export.rig import dance_on_rig, find_bones
@@ -52,7 +52,7 @@ def save_on_glb(
         tracks.append((nodes[bone], "rotation", track))
         _split_matrix(document["nodes"][nodes[bone]])
     builder = GlbBuilder(document, chunk)
-    add_animation(builder, name, motion.fps, tracks)
+    add_animation(builder, name, motion.fps, tracks, moments_of(motion.meta))
     with atomic_write(path) as temporary:
         temporary.write_bytes(builder.content())
 

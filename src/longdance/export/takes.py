@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from longdance.errors import InputError
+from longdance.export.cuts import stretch_of, without_silence
 from longdance.export.figure import mannequin
 from longdance.export.loops import in_place, looped
 from longdance.export.naming import GROUND_BONE, joint_names
@@ -30,9 +31,10 @@ class ExportOptions:
     """How a dance is written; what a format cannot do is refused by that format with ``InputError``.
 
     ``naming`` of the joints is one of ``NAMINGS``; ``up`` is "y" or "z" (None: the format's own); ``fps`` hertz
-    (None: the dance's own). ``in_place`` takes the travel out. ``root_bone`` adds a bone on the floor that carries
-    the travel, as game engines want for root motion. ``loop`` makes the end run into the beginning. ``mesh`` adds
-    the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the
+    (None: the dance's own). ``start`` and ``seconds`` (None: to the end) cut a part out, ``trim_silence`` takes silence
+    off both ends, as ``cuts`` has it. ``in_place`` takes the travel out. ``root_bone`` adds a bone on the floor that
+    carries the travel, as game engines want for root motion. ``loop`` makes the end run into the beginning. ``mesh``
+    adds the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the
     stretch of the song beside the file. ``rig`` is the file of a character that is to dance instead of ours, ``bones``
     our joint names to its bones where these are not found by themselves.
     """
@@ -40,6 +42,9 @@ class ExportOptions:
     naming: str = "smpl"
     up: str | None = None
     fps: float | None = None
+    start: float = 0.0
+    seconds: float | None = None
+    trim_silence: bool = False
     in_place: bool = False
     root_bone: bool = False
     loop: bool = False
@@ -50,10 +55,16 @@ class ExportOptions:
     bones: Mapping[str, str] | None = None
 
 
-def prepared(motion: Motion, options: ExportOptions) -> Motion:
-    """The dance at the frame rate asked for, looped and in place where asked for. ``InputError`` if it cannot be."""
+def prepared(motion: Motion, options: ExportOptions, *, song_path: str | os.PathLike | None = None) -> Motion:
+    """The dance cut, at the frame rate asked for, looped and in place where asked for. ``InputError`` if it cannot be.
+
+    ``song_path`` is where silence is heard.
+    """
     if not motion.frames:
         raise InputError("expected a dance with at least one frame, got none")
+    motion = stretch_of(motion, start=options.start, seconds=options.seconds)
+    if options.trim_silence:
+        motion = without_silence(motion, song_path)
     if options.fps is not None:
         if not 1 <= options.fps <= 1000:
             raise InputError(f"expected a frame rate from 1 to 1000, got {options.fps:g}")

@@ -47,7 +47,14 @@ class Part:
 
     def beat_times(self, fps: float) -> np.ndarray:
         """(beats,) seconds of the dance: the beats within ``frames``."""
-        times = self.song.beat_times + self.origin / fps
+        return self._told(self.song.beat_times, fps)
+
+    def downbeat_times(self, fps: float) -> np.ndarray:
+        """(downbeats,) seconds of the dance: those of ``beat_times`` that start a bar."""
+        return self._told(self.song.downbeat_times, fps)
+
+    def _told(self, times: np.ndarray, fps: float) -> np.ndarray:
+        times = times + self.origin / fps
         end = np.inf if self.last else self.frames.stop / fps
         return times[(times >= self.frames.start / fps) & (times < end)]
 

@@ -16,7 +16,7 @@ import torch
 
 from longdance.errors import InputError
 from longdance.files import atomic_write
-from longdance.motion import filters
+from longdance.motion import filters, moments
 from longdance.motion import rotations as rot
 from longdance.motion.kinematics import forward_kinematics
 from longdance.motion.skeleton import SMPL22, SMPL24, Skeleton
@@ -81,16 +81,17 @@ class Motion:
     def joined(cls, pieces: Sequence["Motion"]) -> "Motion":
         """Consecutive pieces of one movement as one; what is known of it is the first one's.
 
-        Beat times (``meta["beat_times"]``, seconds from the first frame of each piece) are joined. ``ValueError`` for
-        no pieces, or pieces with another frame rate or skeleton.
+        Beats and downbeats (``moments.TIMES``, seconds from the first frame of each piece) are joined. ``ValueError``
+        for no pieces, or pieces with another frame rate or skeleton.
         """
         if not pieces or any(p.fps != pieces[0].fps or p.skeleton is not pieces[0].skeleton for p in pieces):
             raise ValueError("expected pieces of one frame rate and skeleton")
         meta = dict(pieces[0].meta)
-        if all("beat_times" in piece.meta for piece in pieces):
-            begins = np.cumsum([0, *(piece.frames for piece in pieces[:-1])]) / pieces[0].fps
-            beats = [(b, p.meta["beat_times"]) for b, p in zip(begins, pieces, strict=True)]
-            meta["beat_times"] = [round(float(begin + time), 4) for begin, times in beats for time in times]
+        begins = np.cumsum([0, *(piece.frames for piece in pieces[:-1])]) / pieces[0].fps
+        for key in moments.TIMES:
+            if all(key in piece.meta for piece in pieces):
+                found = [(begin, p.meta[key]) for begin, p in zip(begins, pieces, strict=True)]
+                meta[key] = [round(float(begin + time), 4) for begin, times in found for time in times]
         return replace(
             pieces[0],
             root_position=np.concatenate([piece.root_position for piece in pieces]),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from longdance.choreography.dancer import Dancer
+from longdance.choreography.dancer import Dancer, moments_of
 from longdance.choreography.edits.making import Part, all_joints, heard, noted, remade
 from longdance.choreography.request import DanceRequest
 from longdance.errors import InputError
@@ -37,7 +37,7 @@ def go_on(
         dance,
         root_position=np.concatenate((dance.root_position, np.repeat(dance.root_position[-1:], more, axis=0))),
         rotations=np.concatenate((dance.rotations, np.repeat(dance.rotations[-1:], more, axis=0))),
-        meta=dance.meta | {"beat_times": [round(float(t), 4) for t in song.beat_times if 0 <= t < frames / dance.fps]},
+        meta=dance.meta | moments_of(song, frames / dance.fps),
     )
     free = np.arange(frames) >= dance.frames
     edited = remade(longer, dancer, request.changed(song=song), Part(free, all_joints(dance)), progress=progress)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from longdance.choreography.edits.making import noted
-from longdance.choreography.record import beats_of, timeline_of
+from longdance.choreography.record import timeline_of
 from longdance.errors import InputError
-from longdance.motion import filters
+from longdance.motion import filters, moments
 from longdance.motion.motion import Motion
 
 REGISTER = {
@@ -40,14 +40,9 @@ def at_tempo(dance: Motion, bpm: float) -> Motion:
         raise InputError(f"expected a tempo from {low:.0f} to {high:.0f} BPM for this dance, got {bpm:g}")
     frames = max(1, round(dance.frames / ratio))
     at = np.minimum(np.arange(frames) * ratio, dance.frames - 1)
-    meta = dict(dance.meta)
-    meta["tempo_bpm"] = round(float(bpm), 3)
-    meta["beat_times"] = [round(t / ratio, 4) for t in beats_of(dance) if t / ratio < frames / dance.fps]
-    meta["song"] = None
-    if parts := timeline_of(dance):
-        meta["timeline"] = [
-            part | {key: round(part[key] / ratio, 4) for key in ("from", "to") if key in part} for part in parts
-        ]
+    timeline_of(dance)  # of the form that it should have
+    meta = moments.cut(dance.meta, 0.0, frames * ratio / dance.fps, speed=ratio)
+    meta |= {"tempo_bpm": round(float(bpm), 3), "song": None}
     moved = replace(
         dance,
         root_position=filters.interpolate(dance.root_position, at),

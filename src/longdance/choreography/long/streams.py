@@ -19,6 +19,7 @@ from longdance.choreography.timeline import Timeline
 from longdance.features.listening import Part
 from longdance.features.song import Song
 from longdance.models.checkpoint import Checkpoint
+from longdance.motion import moments
 from longdance.progress import Progress
 
 FIRST_SHARE = 0.86
@@ -99,7 +100,7 @@ class Heard:
     def __init__(self, parts: Iterator[Part], encode: Callable[[Song], Tensor], fps: float):
         self._parts, self._encode, self._fps = parts, encode, fps
         self._first, self._features = 0, torch.zeros(0)
-        self._told, self._beats = 0, np.zeros(0)
+        self._told, self._beats, self._downbeats = 0, np.zeros(0), np.zeros(0)
         self.complete = False
         """Whether the song's end is known."""
         self.tempo_bpm = 0.0
@@ -120,6 +121,7 @@ class Heard:
             features = features[index.clamp(max=len(features) - 1)]
             self._features = torch.cat((self._features, features)) if len(self._features) else features
             self._beats = np.concatenate((self._beats, part.beat_times(self._fps)))
+            self._downbeats = np.concatenate((self._downbeats, part.downbeat_times(self._fps)))
             self.complete, self.tempo_bpm = part.last, part.song.tempo_bpm
 
     def cut(self, begin: int, frames: int) -> Tensor:
@@ -145,11 +147,9 @@ class Heard:
         """Beats before a time, which were told, are needed no more."""
         skip = min(self._told, int(np.searchsorted(self._beats, time)))
         self._told, self._beats = self._told - skip, self._beats[skip:]
+        self._downbeats = self._downbeats[self._downbeats >= time]
 
     def record(self, meta: dict, begin: float, end: float) -> dict:
         """The record of a dance as far as it concerns the piece of it between two times."""
-        return meta | {
-            "start": round(meta["start"] + begin, 4),
-            "tempo_bpm": round(float(self.tempo_bpm), 3),
-            "beat_times": [round(float(time - begin), 4) for time in self.beats(begin, end)],
-        }
+        times = {"start": meta["start"], "beat_times": self._beats.tolist(), "downbeat_times": self._downbeats.tolist()}
+        return meta | {"tempo_bpm": round(float(self.tempo_bpm), 3)} | moments.cut(times, begin, end)

@@ -1,0 +1,56 @@
+"""Times that a dance's record (``Motion.meta``) holds, counted from its first frame: kept true when frames are taken.
+
+``beat_times`` and ``downbeat_times`` are lists of seconds; ``sections`` a list of ``{"begin", "end", "label"}`` and
+``timeline`` a list of ``{"from", "to", ...}``. Records may be by another hand: what is not of this form is no time.
+"""
+
+import math
+from typing import Any
+
+TIMES = ("beat_times", "downbeat_times")
+"""Keys of lists of seconds."""
+SPANS = {"sections": ("begin", "end"), "timeline": ("from", "to")}
+"""Keys of lists of records to what beginning and end are called in them."""
+
+
+def is_seconds(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def times_of(meta: dict, key: str) -> list[float]:
+    """The seconds under a key of ``TIMES``, in order; none where the record is by another hand."""
+    found = meta.get(key)
+    return sorted(float(t) for t in found) if isinstance(found, list) and all(map(is_seconds, found)) else []
+
+
+def spans_of(meta: dict, key: str) -> list[dict]:
+    """The records under a key of ``SPANS`` whose beginning and end are seconds."""
+    found, ends = meta.get(key), SPANS[key]
+    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    return [row for row in rows if all(is_seconds(row.get(end)) for end in ends)]
+
+
+def cut(meta: dict, begin: float, end: float, *, speed: float = 1.0) -> dict:
+    """The record of the frames between two times, played ``speed`` times as fast: times count from the first of them.
+
+    The second of the song at which the dance begins (``start``) moves with it.
+    """
+    length, cut_meta = (end - begin) / speed, dict(meta)
+
+    def moved(time: float) -> float:
+        return round((time - begin) / speed, 4)
+
+    for key in TIMES:
+        if key in meta:
+            cut_meta[key] = [moved(t) for t in times_of(meta, key) if t - begin >= -1e-9 and moved(t) < length]
+    for key, (first, last) in SPANS.items():
+        if key in meta:
+            cut_meta[key] = [
+                row | {first: max(moved(row[first]), 0.0), last: min(moved(row[last]), round(length, 4))}
+                for row in spans_of(meta, key)
+                if row[last] > begin and row[first] < end
+            ]
+    if begin and is_seconds(meta.get("start")):
+        cut_meta["start"] = round(float(meta["start"]) + begin, 4)
+    return cut_meta
