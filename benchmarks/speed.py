@@ -25,12 +25,13 @@ from torch import nn
 
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import placed
-from longdance.choreography.long.stretches import Predictor, multiplies_bf16
+from longdance.choreography.long.stretches import Predictor
 from longdance.choreography.pretrained import load
 from longdance.diffusion.guidance import Guidance, guided
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, sample
 from longdance.features.song import Song
+from longdance.models.precision import multiplies_bf16
 from longdance.models.ssd import fused_available, ssd_chunked, ssd_fused
 
 STEPS, WINDOW_SECONDS = 20, 10.0

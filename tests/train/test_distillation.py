@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from longdance.choreography.long import stretches
 from longdance.choreography.long.stretches import Predictor
 from longdance.choreography.pretrained import load
 from longdance.data.store import Store
@@ -17,6 +16,7 @@ from longdance.diffusion.guidance import guided
 from longdance.diffusion.sampler import DDIM, DPMSolver2M, sample
 from longdance.errors import InputError
 from longdance.features.song import Song
+from longdance.models import precision
 from longdance.registry import RECIPES
 from longdance.train.distillation import DistillationConfig, DistillationTask
 from longdance.train.loop import train
@@ -69,7 +69,7 @@ def test_a_leap_ends_where_the_teacher_got(task):
 
 def test_the_teacher_s_dances_are_those_of_the_model(teacher, small_store, monkeypatch):
     """The same noise, music and words through the public sampler, guided, end in the same dance."""
-    monkeypatch.setattr(stretches, "multiplies_bf16", lambda kind: False)  # guidance multiplies what is rounded
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda kind: False)  # guidance multiplies what is rounded
     task = recipe(teacher).task(Store.open(small_store))
     drawn = task._batch(0, 0)
     model = load(teacher)

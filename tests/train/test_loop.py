@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from lightning.fabric.plugins.precision import MixedPrecision, Precision
 from safetensors.torch import load_file
 
 from longdance.choreography.pretrained import load
@@ -11,8 +12,9 @@ from longdance.data.store import Store
 from longdance.diffusion.noise import NoiseSchedule
 from longdance.errors import InputError
 from longdance.models.pmd import ParallelMambaDenoiser
+from longdance.train import loop
 from longdance.train.batches import BatchConfig, BatchSource
-from longdance.train.loop import learning_rate_factor, running_average, train
+from longdance.train.loop import fabric_for, learning_rate_factor, running_average, train
 from longdance.train.overrides import override
 from longdance.train.recipes import tiny
 
@@ -24,6 +26,14 @@ pytestmark = [
 ]
 
 SMALL = ["network.width=32", "network.state=8", "batch.size=2", "batch.window=40", "precision=32-true"]
+
+
+@pytest.mark.parametrize(("in_hardware", "kind"), [(True, MixedPrecision), (False, Precision)])
+def test_bf16_is_used_where_a_device_multiplies_it(in_hardware, kind, monkeypatch):
+    """In software a product of bf16 takes a hundred times as long as one of float32."""
+    monkeypatch.setattr(loop, "multiplies_bf16", lambda device: in_hardware)
+    fabric = fabric_for(override(tiny(), ["precision=bf16-mixed"]), devices=1, nodes=1)
+    assert type(fabric._precision) is kind
 
 
 class Killed(Exception):

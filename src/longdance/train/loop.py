@@ -37,6 +37,7 @@ from torch.optim.swa_utils import AveragedModel
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.files import atomic_write, remove_leftovers
+from longdance.models.precision import multiplies_bf16
 from longdance.progress import Progress
 from longdance.train.task import KEPT, Batch, Task, TrainingConfig
 
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-
 BATCHES_PER_STEP = "batches_per_step"
 STORE = "store"
+
+FULL_PRECISION = "32-true"
 
 FREE_TO_CHANGE = {"steps", "validate_every", "checkpoint_every", "initial", "samples"}
 """Settings that may differ when a run goes on: how long and how often, and where things lie that were read already."""
@@ -189,8 +191,12 @@ def fabric_for(config: TrainingConfig, *, devices: int | None, nodes: int) -> "F
         devices, nodes = here, processes // here
     several = nodes > 1 or (devices or 1) > 1
     strategy = DDPStrategy() if several else "auto"
+    precision = config.precision
+    if precision != FULL_PRECISION and not multiplies_bf16("cuda" if torch.cuda.is_available() else "cpu"):
+        log.info("This processor has no bf16 products: training computes in float32")
+        precision = FULL_PRECISION
     return Fabric(
-        precision=config.precision, accelerator="auto", devices=devices or "auto", num_nodes=nodes, strategy=strategy
+        precision=precision, accelerator="auto", devices=devices or "auto", num_nodes=nodes, strategy=strategy
     )
 
 

@@ -58,7 +58,6 @@ def test_no_operation_mixes_devices(held, monkeypatch):
     )
     monkeypatch.setattr(torch.Tensor, "cpu", lambda t: torch.zeros(t.shape))
     monkeypatch.setattr(Stitcher, "gap", lambda stitcher, windows: 0.0)
-    monkeypatch.setattr(stretches_module, "multiplies_bf16", lambda kind: False)
     monkeypatch.setattr(stretches_module, "autocast", lambda device: nullcontext())  # there is none for meta
     with OneDevice():
         parts = list(

@@ -21,6 +21,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.conditions import Conditions, MusicTokens
+from longdance.models.precision import autocast
 from longdance.models.strengths import OFF, Strengths
 from longdance.motion.layout import Layout
 from longdance.progress import Progress
@@ -273,16 +274,3 @@ class Predictor:
         """Clean motion predicted from ``noisy`` at diffusion ``step``."""
         with autocast(noisy.device):
             return self.network(noisy, step, conditions, heard)
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Products in bf16 where the device has them in hardware."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bf16(device.type))
-
-
-def multiplies_bf16(kind: str) -> bool:
-    """Whether a kind of device (cpu, cuda) has bf16 products in hardware, several times faster than float32."""
-    if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    asks = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not public: other versions may lack it
-    return kind == "cpu" and bool(asks is not None and asks())
