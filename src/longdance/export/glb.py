@@ -9,7 +9,6 @@ import os
 import struct
 
 import numpy as np
-import torch
 
 from longdance import __version__
 from longdance.export.job import Job
@@ -17,7 +16,7 @@ from longdance.export.naming import NAMINGS
 from longdance.export.takes import Body, Take
 from longdance.files import atomic_write
 from longdance.motion import moments
-from longdance.motion import rotations as rot
+from longdance.motion.directions import quaternion_track
 from longdance.motion.skeleton import SMPL24
 
 REGISTER = {
@@ -149,7 +148,7 @@ def add_animation(
     times = builder.add_array(np.arange(frames) / fps, bounds=True)
     samplers, channels = [], []
     for node, path, track in tracks:
-        values = track if path == "translation" else _quaternions(track)
+        values = track if path == "translation" else quaternion_track(track)
         channels.append({"sampler": len(samplers), "target": {"node": node, "path": path}})
         samplers.append({"input": times, "output": builder.add_array(values), "interpolation": "LINEAR"})
     animation = {
@@ -159,14 +158,6 @@ def add_animation(
         "extras": {"fps": fps, "frames": frames, "seconds": frames / fps, **extras},
     }
     builder.document.setdefault("animations", []).append(animation)
-
-
-def _quaternions(rotations: np.ndarray) -> np.ndarray:
-    """(frames, 4) as x, y, z, w, without changes of sign from frame to frame."""
-    quaternions = rot.quaternion_from_matrix(torch.from_numpy(np.ascontiguousarray(rotations))).numpy()
-    flips = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
-    signs = np.where(np.cumsum(np.concatenate(([False], flips))) % 2, -1.0, 1.0)
-    return (quaternions * signs[:, None])[:, [1, 2, 3, 0]]
 
 
 def _add_body(builder: GlbBuilder, figure: Body, take: Take) -> None:

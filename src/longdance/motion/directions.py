@@ -35,6 +35,14 @@ def turn_about(axes: np.ndarray, angles: np.ndarray) -> np.ndarray:
     return rot.matrix_from_axis_angle(torch.from_numpy(axes * angles[..., None])).numpy()
 
 
+def quaternion_track(turns: np.ndarray) -> np.ndarray:
+    """(frames, 4) unit quaternions as x, y, z, w of (frames, 3, 3), without changes of sign from frame to frame."""
+    found = rot.quaternion_from_matrix(torch.from_numpy(np.ascontiguousarray(turns))).numpy()
+    flips = (found[1:] * found[:-1]).sum(-1) < 0
+    signs = np.where(np.cumsum(np.concatenate(([False], flips))) % 2, -1.0, 1.0)
+    return (found * signs[:, None])[:, [1, 2, 3, 0]]
+
+
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Rotated vectors (..., 3)."""
     return (matrices @ np.asarray(vectors)[..., None])[..., 0]
