@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from longdance.cli.generate import unused
-from longdance.cli.terminal import app, progress_bar
+from longdance.cli.terminal import app, progress_bar, say
 from longdance.errors import InputError
 
 
@@ -20,7 +20,7 @@ def export(
     ] = None,
     song: Annotated[Path | None, typer.Option(help="The song; found beside the dance if not given.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate; the dance's if not given.")] = None,
-    naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo or vrm.")] = "smpl",
+    naming: Annotated[str, typer.Option(help="What joints are called: smpl, mixamo, vrm, or roblox (R15).")] = "smpl",
     up: Annotated[str | None, typer.Option(help="Upward axis, y or z; the format's own if not given.")] = None,
     unit: Annotated[str | None, typer.Option(help="m or cm; the format's own if not given.")] = None,
     start: Annotated[float, typer.Option(min=0, help="Second of the dance to begin at.")] = 0.0,
@@ -86,14 +86,17 @@ def export(
         own_table = table if rig is None else None
         motions[name] = Motion.load(path, fps=source_fps, up=source_up, actor=actor, bones=own_table)
     song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
+    notes: list[str] = []
     with progress_bar(out.name) as progress:
         try:
-            written = write(motions, out, options=options, song_path=song, progress=progress)
+            written = write(motions, out, options=options, song_path=song, progress=progress, notes=notes)
         except InputError as error:
             if any(str(path) in str(error) for path in (*dances, out, *([] if rig is None else [rig]))):
                 raise
             # A dance that reads well may still not be what the format needs.
             raise InputError(f"{', '.join(map(str, dances))}: {error}") from error
+    for note in notes:
+        say(f"note: {note}")
     for path in written:
         typer.echo(path)
 

@@ -12,6 +12,7 @@ from longdance.export.rig import guess_bones
 from longdance.export.rig_bvh import bvh_bones, save_on_bvh
 from longdance.export.rig_fbx import fbx_bones, save_on_fbx
 from longdance.export.rig_glb import glb_bones, save_on_glb
+from longdance.export.roblox import emote_notes
 from longdance.export.sound import save_stretch
 from longdance.export.takes import ExportOptions, prepared
 from longdance.motion.motion import Motion
@@ -25,13 +26,14 @@ def export(
     options: ExportOptions | None = None,
     song_path: str | os.PathLike | None = None,
     progress: Progress | None = None,
+    notes: list[str] | None = None,
 ) -> list[Path]:
     """Write a dance, or several takes by name where the format can hold them; the files written are returned.
 
     The ending of ``path`` names the format. Videos, web pages and the WAV of ``options.wav`` get the sound of
     ``song_path``; the stretch of the song and the beats come from the dance's ``meta``. ``InputError`` for an ending
     that is none of ``FORMATS``, and for options that the format cannot do. A failed or cancelled export leaves no
-    file.
+    file. What people should know of the files is added to ``notes``.
     """
     path, options = Path(path), options or ExportOptions()
     if options.rig is not None:
@@ -52,6 +54,8 @@ def export(
         motions=motions, path=path, options=options, up=up, unit=unit, song_path=song_path, progress=progress
     )  # fmt: skip
     FORMATS[form](job)
+    if notes is not None and options.naming == "roblox":
+        notes += emote_notes(job.motion)
     written = [path]
     if wav and song_path is not None:
         beside = path.with_name(f"{stem}.wav")
@@ -151,9 +155,11 @@ def _checked(form: str, options: ExportOptions, path: Path) -> tuple[str, str]:
         if wanted is not None and wanted not in possible:
             raise InputError(f"{path}: expected the {what} {' or '.join(possible)}, as {form} has it, got {wanted}")
         chosen.append(wanted or possible[0])
-    if options.naming not in NAMINGS:
-        known = ", ".join(by_likeness(options.naming, NAMINGS))
+    if options.naming not in (namings := (*NAMINGS, "roblox")):
+        known = ", ".join(by_likeness(options.naming, namings))
         raise InputError(f"expected a naming among {known}, got {options.naming!r}")
     if not facts.get("bones") and (options.naming != "smpl" or options.root_bone):
         raise InputError(f"{path}: expected plain joints, as {form} has them; leave out naming and root bone")
+    if facts.get("humanoid") and options.naming == "roblox":
+        raise InputError(f"{path}: expected all joints of a humanoid in {form}, which R15 has not; try fbx, glb or bvh")
     return chosen[0], chosen[1]

@@ -25,7 +25,10 @@ REGISTER = {
             "make": "write_glb", "order": 4, "about": "skeleton, mannequin, texture, takes",
             "takes": True, "bones": True,
         },
-        "vrma": {"make": "write_vrma", "order": 5, "about": "movement for VRM humanoids", "bones": True},
+        "vrma": {
+            "make": "write_vrma", "order": 5, "about": "movement for VRM humanoids",
+            "bones": True, "humanoid": True,
+        },
     },
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from longdance.export.cuts import stretch_of, without_silence
 from longdance.export.figure import mannequin
 from longdance.export.loops import in_place, looped
 from longdance.export.naming import GROUND_BONE, joint_names
+from longdance.export.roblox import on_parts
 from longdance.export.scene import PALETTE
 from longdance.motion.bvh import end_sites
 from longdance.motion.motion import Motion
@@ -30,13 +31,13 @@ Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 class ExportOptions:
     """How a dance is written; what a format cannot do is refused by that format with ``InputError``.
 
-    ``naming`` of the joints is one of ``NAMINGS``; ``up`` is "y" or "z" (None: the format's own); ``fps`` hertz
-    (None: the dance's own). ``start`` and ``seconds`` (None: to the end) cut a part out, ``trim_silence`` takes silence
-    off both ends, as ``cuts`` has it. ``in_place`` takes the travel out. ``root_bone`` adds a bone on the floor that
-    carries the travel, as game engines want for root motion. ``loop`` makes the end run into the beginning. ``mesh``
-    adds the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the
-    stretch of the song beside the file. ``rig`` is the file of a character that is to dance instead of ours, ``bones``
-    our joint names to its bones where these are not found by themselves.
+    ``naming`` of the joints is one of ``NAMINGS``, or "roblox", which leaves some out; ``up`` is "y" or "z" (None: the
+    format's own); ``fps`` hertz (None: the dance's own). ``start`` and ``seconds`` (None: to the end) cut a part out,
+    ``trim_silence`` takes silence off both ends, as ``cuts`` has it. ``in_place`` takes the travel out. ``root_bone``
+    adds a bone on the floor that carries the travel, as game engines want for root motion. ``loop`` makes the end run
+    into the beginning. ``mesh`` adds the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the
+    format's own). ``wav`` puts the stretch of the song beside the file. ``rig`` is the file of a character that is to
+    dance instead of ours, ``bones`` our joint names to its bones where these are not found by themselves.
     """
 
     naming: str = "smpl"
@@ -125,11 +126,19 @@ def as_take(motion: Motion, options: ExportOptions, *, name: str = "dance", up: 
     """
     require_smpl(motion)
     skeleton = motion.skeleton
-    offsets = skeleton.offsets.copy()
-    offsets[0] = (0.0, skeleton.rest_root_height, 0.0)
-    names, parents = joint_names(skeleton.names, options.naming), skeleton.parents
-    rotations, translations = motion.rotations, {0: motion.root_position}
-    joints, ends = tuple(range(len(skeleton))), end_sites(skeleton)
+    if options.naming == "roblox":
+        if options.root_bone:
+            raise InputError("expected no bone on the floor beside R15's own root; leave out --root-bone")
+        names, parents, offsets, rotations, translations, joints = on_parts(motion)
+        own = {joint: end for joint, end in end_sites(skeleton).items() if joint in joints}
+        own |= {above: skeleton.offsets[joint] for joint, above in enumerate(skeleton.parents) if joint not in joints}
+        ends = {part: own[joint] for part, joint in enumerate(joints) if part not in parents}
+    else:
+        offsets = skeleton.offsets.copy()
+        offsets[0] = (0.0, skeleton.rest_root_height, 0.0)
+        names, parents = joint_names(skeleton.names, options.naming), skeleton.parents
+        rotations, translations = motion.rotations, {0: motion.root_position}
+        joints, ends = tuple(range(len(skeleton))), end_sites(skeleton)
     if options.root_bone:
         ground = motion.root_position * [1.0, 0.0, 1.0]
         offsets = np.concatenate((np.zeros((1, 3)), offsets))
@@ -178,21 +187,33 @@ def body(motion: Motion, take: Take, *, up: str = "y") -> Body:
     """
     figure = mannequin(motion.skeleton)
     turn = Z_UP if up == "z" else np.eye(3)
+    held = {joint: slot for slot, joint in enumerate(take.smpl_joints)}
     slots = np.zeros(len(motion.skeleton), dtype=np.int64)
-    for slot, joint in enumerate(take.smpl_joints):
-        if joint >= 0:
-            slots[joint] = slot
+    for joint, parent in enumerate(motion.skeleton.parents):  # what was left out goes with what it hangs on
+        slots[joint] = held.get(joint, slots[parent])
+    bones, weights = _merged(slots[figure.bones], figure.weights)
     palette = np.array([PALETTE[name] for name in ("skin", "suit", "accent")])
     return Body(
         vertices=figure.vertices @ turn.T,
         normals=figure.normals @ turn.T,
         uvs=np.clip(0.5 + figure.seams / (2 * SEAM_REACH), 0.0, 1.0),
         faces=figure.faces,
-        bones=slots[figure.bones],
-        weights=figure.weights,
+        bones=bones,
+        weights=weights,
         colours=palette[figure.colour_groups],
         texture=_texture(),
     )
+
+
+def _merged(bones: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Influences (vertices, 4) of which none names a bone twice: weights go to the first of the same bone."""
+    weights = weights.copy()
+    for later in range(1, bones.shape[1]):
+        for first in range(later):
+            same = bones[:, first] == bones[:, later]
+            weights[same, first] += weights[same, later]
+            weights[same, later] = 0.0
+    return bones, weights
 
 
 def _texture(size: int = 256) -> bytes:
