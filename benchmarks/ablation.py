@@ -42,7 +42,7 @@ BATCH, WINDOW = 8, 150
 
 def dances(model: Dancer, songs: list[Song], trm: bool, count: int) -> list:
     """Measures of ``count`` dances: songs in turn, genres in turn, one seed each, the same for every row."""
-    protocol = Protocol(fps=model.fps, judged=False)
+    protocol = Protocol(fps=model.fps, judged=False, window=5.0)
     found = []
     for seed in range(count):
         song, genre = songs[seed % len(songs)], GENRES[seed // len(songs) % len(GENRES)]
@@ -102,7 +102,7 @@ def main() -> None:
         for start in (5.0, 25.0)
         for path in songs_in(arguments.songs)
     ]
-    protocol = Protocol(fps=store.fps, judged=False)
+    protocol = Protocol(fps=store.fps, judged=False, window=5.0)
     real = [measure(dance, protocol) for dance in real_dances(store, "train")]
 
     def measured(name: str, model: Dancer, trm: bool) -> dict:

@@ -285,7 +285,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     store = Store.open(arguments.data)
-    protocol = Protocol(fps=store.fps, judged=False, joints=22)  # Lodge has no hands
+    protocol = Protocol(fps=store.fps, judged=False, joints=22, window=5.0)  # Lodge has no hands
     real = [measure(dance, protocol) for dance in real_dances(store, "train")]
     if arguments.kept is not None:
         arguments.kept.mkdir(parents=True, exist_ok=True)

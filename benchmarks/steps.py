@@ -143,7 +143,7 @@ def main() -> None:
 
     store = Store.open(arguments.data)
     songs = [Song.load(path, start=s, seconds=arguments.seconds) for s in STARTS for path in songs_in(arguments.songs)]
-    protocol, judges = Protocol(fps=store.fps), Judges(store)
+    protocol, judges = Protocol(fps=store.fps, window=5.0), Judges(store)
     real = [measure(dance, replace(protocol, judged=False)) for dance in real_dances(store, "train")]
     if REAL not in report["rows"]:
         held_out = row(REAL, [measure(dance, protocol, judges) for dance in real_dances(store, "test")], real)

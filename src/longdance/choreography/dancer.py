@@ -204,8 +204,9 @@ class Dancer:
         self.conditioner.words(request.words)
         if request.score is not None and not isinstance(request.score, Score):
             load_score(request.score)
-        if request.cues and not able.led:
-            asked = ", ".join("--" + name.replace("_", "-") for name in request.cues)
+        cues = [name for name, value in request.cues.items() if (name, value) != ("parabola", False)]  # raw for all
+        if cues and not able.led:
+            asked = ", ".join("--" + name.replace("_", "-") for name in cues)
             raise InputError(f"{self.name} has no soft primitives for {asked} to lead; try a lodge")
         if not able.guided:
             return replace(own, seed=request.seed)

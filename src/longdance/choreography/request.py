@@ -31,6 +31,8 @@ Names = str | Sequence[str] | None
 """One name, several or none; kept as a tuple."""
 Energy = str | Mapping[str, float] | None
 """Strengths of energies by name, or as ``models.strengths.written`` spells them; kept as that."""
+CUES = ("soft_level", "mirror", "beat_align", "parabola")
+"""Fields that say how primitives lead."""
 MORE, LODGE = "More options", "Options of Lodge"
 """Panels of help texts after the first one."""
 LARGEST_SEED = 2**63 - 1
@@ -91,6 +93,9 @@ class DanceRequest:
     soft_level: Annotated[float | None, Option("How long soft primitives lead; 0 not at all.", 0, 1, LODGE)] = None
     mirror: Annotated[bool | None, Option("Dance soft primitives to both sides.", panel=LODGE)] = None
     beat_align: Annotated[bool | None, Option("Put soft primitives on beats.", panel=LODGE)] = None
+    parabola: Annotated[
+        bool | None, Option("Lay a parabola through each primitive, which the paper does not.", panel=LODGE)
+    ] = None
     device: Annotated[str, Option("cpu, cuda, cuda:N, or auto: cuda where there is one.")] = "auto"
 
     def __post_init__(self):
@@ -113,8 +118,8 @@ class DanceRequest:
 
     @property
     def cues(self) -> dict[str, float | bool]:
-        """What it says of how soft primitives lead."""
-        asked = {name: getattr(self, name) for name in ("soft_level", "mirror", "beat_align")}
+        """What it says of how primitives lead."""
+        asked = {name: getattr(self, name) for name in CUES}
         return {name: value for name, value in asked.items() if value is not None}
 
     @property
@@ -147,7 +152,7 @@ class DanceRequest:
 
     def raw(self) -> "DanceRequest":
         """The same request for what the sampler gives, nothing after it."""
-        return replace(self, trm=False, cleanup=False)
+        return replace(self, trm=False, cleanup=False, parabola=False)
 
     def load_song(self) -> "Song":
         """The stretch of the song, heard and measured; ``InputError`` for songs that cannot be read."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NOT_EDITED = (
     "score", "start", "seconds", "bpm", "beat_offset", "meter", "beats", "guidance_until", "soft_level",
-    "mirror", "beat_align",
+    "mirror", "beat_align", "parabola",
 )  # fmt: skip
 """Fields of a request that a dance settles by itself, or that its plan does."""
 

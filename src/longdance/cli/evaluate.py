@@ -12,11 +12,15 @@ from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
 DRAWN = ("steps", "sampler", "music_guidance", "text_guidance", "energy", "trm", "cleanup", "device")
 """Fields of a request that say how dances are drawn; the others are set for each dance."""
 
-ENERGY = "NAME=STRENGTH,..., off or usual; off if not given, for what is measured is the network."
+HELPS = {
+    "energy": "Of the rows guided and cleaned: NAME=STRENGTH,..., off or usual; the model's own if not given.",
+    "trm": "Rows with EDMG's second stage, the Temporal Refinement Module; without, its first stage alone.",
+    "cleanup": "A row of what generate makes by default.",
+}
 
 
 @app.command(cls=PanelCommand)
-@takes_request(without=[name for name in OPTIONS if name not in DRAWN], helps={"energy": ENERGY})
+@takes_request(without=[name for name in OPTIONS if name not in DRAWN], helps=HELPS)
 def evaluate(
     *,
     what: Annotated[
@@ -24,13 +28,18 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the report; or the page or video to write.")],
     data: Annotated[Path | None, typer.Option(help="A prepared store: its held-out dances are the truth.")] = None,
-    songs: Annotated[Path | None, typer.Option(help="Folder of songs; composed for held-out dances if none.")] = None,
+    songs: Annotated[Path | None, typer.Option(help="Folder of songs, NAME.beats beside; see docs.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Dances per song.")] = 3,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="Length of dances; the song's if not given.")] = None,
     words: Annotated[bool, typer.Option(help="Tell models genre and movements of the held-out dance.")] = True,
     split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
     variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,
-    window: Annotated[float, typer.Option(min=0.5, help="Seconds of the windows of features.")] = 5.0,
+    window: Annotated[
+        float | None, typer.Option(min=0.5, help="Features of windows of so many seconds; of whole dances if not given.")
+    ] = None,
+    exchange: Annotated[
+        bool, typer.Option("--exchange/--no-exchange", help="Dance ten short dances more: does the song matter?")
+    ] = True,
     joints: Annotated[int | None, typer.Option(min=22, max=24, help="Joints that count; 22 leaves out hands.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=240, help="Frame rate of bare joints by others.")] = None,
     up: Annotated[str, typer.Option(help="Upward axis of bare joints by others: y or z.")] = "y",
@@ -74,8 +83,8 @@ def evaluate(
 
     store = Store.open(data)
     variants = tuple(variant) if variant else Protocol.variants
-    protocol = Protocol(fps=store.fps, window=window, hop=window / 2, joints=joints, variants=variants)
-    asked = Asked(seeds=tuple(range(seeds)), seconds=seconds, words=words, request=request)
+    protocol = Protocol(fps=store.fps, window=window, joints=joints, variants=variants)
+    asked = Asked(seeds=tuple(range(seeds)), seconds=seconds, words=words, request=request, exchange=exchange)
     with progress_bar("evaluate") as bar:
         how = {"protocol": protocol, "asked": asked, "split": split, "fps": fps, "up": up}
         found = run(what, store, out, songs=songs, progress=bar, **how)

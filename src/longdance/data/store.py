@@ -38,6 +38,10 @@ class Take:
     silent: bool = False
     """Whether there is no music: the rhythm plan in its place was measured from the movement."""
     beat_times: tuple[float, ...] = field(default=(), repr=False)
+    song: str = ""
+    """File of the music that it was danced to; empty where there is none, or where an older version prepared it."""
+    song_start: float = 0.0
+    """Second of the song at which the take begins."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from longdance.motion.safe_pickle import read_pickle
 from longdance.motion.skeleton import SMPL24
 from longdance.motion.smpl_files import AIST_FPS, FLOOR_PERCENTILE, checked
 
-ENDINGS = (".npz", ".bvh", ".pkl", ".npy")
+ENDINGS = (".npz", ".pkl", ".npy", ".bvh")
+AMASS = ".amass.npz"
 EDGE_FPS = 30.0
 LAYOUT_OF_WIDTH = {layout.width: layout for layout in LAYOUTS.values()}
 WIDTHS = {3 * count: count for count in JOINT_COUNTS}
@@ -44,6 +45,8 @@ class Dance:
     song: str | None = None
     cost: float | None = None
     """Seconds of computing per second of dance, where that was measured."""
+    loudness: np.ndarray | None = field(default=None, repr=False)
+    """(frames,) decibel of the music at each frame; None where its sound is not at hand."""
     path: Path | None = field(default=None, repr=False)
 
     @property
@@ -55,6 +58,8 @@ class Dance:
         """Changes whenever a measure could."""
         digest = hashlib.sha256(np.ascontiguousarray(self.joints, dtype=np.float32).tobytes())
         digest.update(repr((self.fps, self.beat_times, self.genre, self.movements)).encode())
+        if self.loudness is not None:
+            digest.update(np.ascontiguousarray(self.loudness, dtype=np.float32).tobytes())
         return digest.hexdigest()
 
     def at_rate(self, fps: float) -> "Dance":
@@ -63,7 +68,8 @@ class Dance:
             return self
         joints = self.joints if fps > self.fps else low_pass(self.joints, self.fps, cutoff=0.4 * fps)
         at = sample_times(len(joints), self.fps, fps)
-        return replace(self, joints=interpolate(joints, at), fps=fps)
+        level = None if self.loudness is None else np.interp(at, np.arange(len(self.loudness)), self.loudness)
+        return replace(self, joints=interpolate(joints, at), fps=fps, loudness=level)
 
 
 def of_motion(motion: Motion, *, name: str, path: Path | None = None) -> Dance:
@@ -126,8 +132,17 @@ def read_dance(path: str | os.PathLike, *, fps: float | None = None, up: str = "
 
 
 def dances_in(folder: Path) -> list[Path]:
-    """Every file of a folder, at any depth, that could be a dance, by name."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+    """Every dance of a folder, at any depth, by name; one that lies there in several formats counts once.
+
+    Of files that differ in their endings alone the first of ``ENDINGS`` is taken; ``.amass.npz`` is such an ending.
+    """
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()]
+    files.sort(key=lambda path: (path.name.lower().endswith(AMASS), ENDINGS.index(path.suffix.lower()), path))
+    once: dict[Path, Path] = {}
+    for path in files:
+        plain = path.name[: -len(AMASS)] if path.name.lower().endswith(AMASS) else path.stem
+        once.setdefault(path.with_name(plain), path)
+    return sorted(once.values())
 
 
 def _of_pickle(path: Path, fps: float | None, up: str) -> Dance:

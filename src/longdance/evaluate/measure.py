@@ -26,6 +26,7 @@ from longdance.metrics.features import FEATURE_VARIANTS, geometric_features, kin
 from longdance.metrics.genre import GenreClassifier, windows_of
 from longdance.metrics.joints import relative_to_root
 from longdance.metrics.report import describe
+from longdance.metrics.response import music_response
 from longdance.metrics.retrieval import RetrievalEvaluator, multimodal_distance, r_precision
 from longdance.metrics.rhythm import motion_beats
 
@@ -40,7 +41,7 @@ OFFSETS = np.linspace(-0.25, 0.25, 26)
 """Edges in seconds of the histogram of where pauses fall around beats."""
 LEAST_SPREAD = 1e-3
 """Columns of features that vary less among the real training dances are left out of Fréchet distance and diversity."""
-FORMAT = 1
+FORMAT = 2
 """Counts changes of what is measured: others than these are no use in a cache."""
 
 
@@ -50,9 +51,9 @@ class Protocol:
 
     fps: float
     """Hertz to which every dance is brought first."""
-    window: float = 5.0
-    """Seconds of the windows that give rows of features for Fréchet distances and diversity."""
-    hop: float = 2.5
+    window: float | None = None
+    """Seconds of the windows that give rows of features for Fréchet distances and diversity; None for whole dances, as
+    in the papers."""
     variants: tuple[str, ...] = ("bailando", "corrected")
     judged: bool = True
     """Whether genres and words are recognised."""
@@ -65,8 +66,14 @@ class Protocol:
             raise InputError(
                 f"expected variants among {', '.join(FEATURE_VARIANTS)}, got {', '.join(unknown) or 'none'}"
             )
-        if not (self.window > 0 and self.hop > 0 and self.fps > 0):
-            raise InputError(f"expected positive window, hop and fps, got {self.window}, {self.hop}, {self.fps}")
+        if not ((self.window is None or self.window > 0) and self.fps > 0):
+            raise InputError(f"expected positive window and fps, got {self.window}, {self.fps}")
+
+    def stretches(self, joints: np.ndarray, fps: float) -> list[np.ndarray]:
+        """What gives a row of features each: the dance (frames, joints, 3), or its windows, every half a window."""
+        if self.window is None:
+            return [joints]
+        return windows_of(joints, fps, seconds=self.window, hop=self.window / 2)
 
     def fingerprint(self) -> str:
         """Changes with every setting and with the version of the measures."""
@@ -173,6 +180,8 @@ def measure(dance: Dance, protocol: Protocol, judges: Judges | None = None) -> M
         beats = [time for time in dance.beat_times if 0 <= time <= (len(dance.joints) - 1) / dance.fps] or None
     counted = replace(dance, joints=dance.joints[:, : protocol.joints])
     values = describe(counted.joints, dance.fps, beats)
+    if beats is not None and len(beats) > 1:
+        values |= music_response(counted.joints, np.array(beats), dance.fps, dance.loudness)
     if dance.cost is not None:
         values["cost"] = dance.cost
     if judges is not None and protocol.judged:
@@ -180,7 +189,7 @@ def measure(dance: Dance, protocol: Protocol, judges: Judges | None = None) -> M
     rows = {}
     for variant in protocol.variants:
         rated = counted.at_rate(VARIANT_FPS.get(variant, dance.fps))
-        windows = windows_of(rated.joints, rated.fps, seconds=protocol.window, hop=protocol.hop)
+        windows = protocol.stretches(rated.joints, rated.fps)
         for family, features in FAMILIES.items():
             rows[f"{family}_{variant}"] = np.stack([features(w, rated.fps, variant=variant) for w in windows])
     return Measures(

@@ -52,8 +52,10 @@ class Axes:
             reach = radius * SCALE
             self.draw.ellipse((across - reach, up - reach, across + reach, up + reach), colour)
 
-    def bar(self, x: float | int, height: float | int, margin: float | int, colour: str, *, width: float) -> None:
-        """A bar from zero with the margin of its value as a whisker."""
+    def bar(
+        self, x: float | int, height: float | int, margin: float | int, colour: str, *, width: float, beside: float
+    ) -> None:
+        """A bar from zero with the margin of its value as a whisker, and a line across it at ``beside`` if finite."""
         if not math.isfinite(height):
             return
         left, top = self.at(x - width / 2, max(height, 0.0))
@@ -63,6 +65,9 @@ class Axes:
             middle, high = self.at(x, min(height + margin, self.y[1]))
             low = self.at(x, max(height - margin, self.y[0]))[1]
             self.draw.line((middle, high, middle, low), INK, SCALE)
+        if math.isfinite(beside):
+            level = self.at(x, beside)[1]
+            self.draw.line((left, level, right, level), INK, 2 * SCALE)
 
 
 def canvas(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -140,23 +145,26 @@ def save(picture: Image.Image, path: Path) -> None:
 
 
 def draw_bars(panels: Sequence[tuple[str, Sequence[tuple[float, ...]]]], names: Sequence[str], path: Path) -> None:
-    """One small bar chart per measure; ``panels`` are (title, one (value, margin) per row of ``names``)."""
+    """One small bar chart per measure; ``panels`` are (title, one (value, margin, value beside) per row of ``names``).
+
+    The value beside is that of chance, a line across the bar; NaN for none.
+    """
     columns, wide, high = 4, 230, 150
     rows = -(-len(panels) // columns)
     picture, draw = canvas(columns * wide + 20, rows * high + 60)
     legend(draw, names, left=20, top=12, width=columns * wide - 20)
     for number, (title, values) in enumerate(panels):
         left, top = 20 + number % columns * wide + 36, 60 + number // columns * high + 20
-        known = [value for value, _ in values if math.isfinite(value)]
-        whiskers = [v + m for v, m in values if math.isfinite(v) and math.isfinite(m) and m < 3 * max(map(abs, known))]
+        known = [value for value, *_ in values if math.isfinite(value)]
+        whiskers = [v + m for v, m, _ in values if math.isfinite(v) and math.isfinite(m) and m < 3 * max(map(abs, known))]
         highest = max([*known, *whiskers, 0.0]) or 1.0
         lowest = min([*known, 0.0])
         frame = axes(
             draw, (left, top, left + wide - 56, top + high - 50), x=(0, len(names)), y=(lowest, 1.05 * highest),
             title=title, x_ticks=False,
         )  # fmt: skip
-        for place, (value, margin) in enumerate(values):
-            frame.bar(place + 0.5, value, margin, colour(place), width=0.7)
+        for place, (value, margin, beside) in enumerate(values):
+            frame.bar(place + 0.5, value, margin, colour(place), width=0.7, beside=beside)
     save(picture, path)
 
 

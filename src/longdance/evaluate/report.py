@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from longdance import __version__
-from longdance.choreography.request import DanceRequest
 from longdance.evaluate import plots
 from longdance.evaluate.intervals import Estimate
-from longdance.evaluate.measure import OFFSETS, SPECTRUM
-from longdance.evaluate.papers import TABLES
-from longdance.evaluate.run import Asked, Evaluation
+from longdance.evaluate.measure import OFFSETS, SPECTRUM, Row
+from longdance.evaluate.run import OTHER, Asked, Evaluation
+from longdance.evaluate.systems import EXCHANGE_SECONDS, EXCHANGE_SEEDS, EXCHANGED_SONGS, EXCHANGED_WORDS
 from longdance.files import atomic_write
 from longdance.metrics.distribution import standardise
+from longdance.metrics.tables import PaperTable, paper_tables
 
 
 class Measure(NamedTuple):
@@ -34,9 +34,14 @@ MEASURES = {
     "fid_g": Measure("FID_g", "lower", 2),
     "div_k": Measure("Div_k", "real", 2),
     "div_g": Measure("Div_g", "real", 2),
+    "exchange": Measure("exchange of songs, in seconds", "higher", 2),
+    "exchange_in_beats": Measure("exchange of songs, in beats", "higher", 2),
+    "exchange_of_words": Measure("exchange of words", "higher", 2),
+    "movement_beat_alignment": Measure("movement meets beats", "higher"),
+    "on_the_beat": Measure("dances on the beat, share", "higher", 2),
+    "loud_over_soft": Measure("speed, loud over soft", "real", 2),
     "beat_alignment": Measure("beat alignment (corrected)", "higher"),
-    "beat_alignment_by_chance": Measure("... by chance", "real"),
-    "beat_alignment_p_value": Measure("... p value", "lower"),
+    "beat_alignment_p_value": Measure("beat alignment, p value", "lower"),
     "beat_alignment_bailando": Measure("beat alignment (Bailando)", "higher"),
     "genre_recognised": Measure("genre recognised", "higher"),
     "multimodal_distance": Measure("multimodal distance", "lower"),
@@ -45,21 +50,36 @@ MEASURES = {
     "physical_body_contact": Measure("PBC", "higher", 2),
     "foot_skating_ratio": Measure("foot skating ratio (Lodge)", "lower"),
     "foot_skating_cm_per_second": Measure("feet slide, cm/s", "lower", 2),
-    "foot_skating_share": Measure("share of contact that skates", "lower"),
+    "foot_skating_share": Measure("contact that skates, share", "lower"),
+    "standing_slide_cm_per_second": Measure("all that stands slides, cm/s", "lower", 2),
     "foot_contact_share": Measure("feet on the floor, share", "real"),
+    "hands_on_floor_share": Measure("hand on the floor, share", "real"),
+    "knees_on_floor_share": Measure("knee on the floor, share", "real"),
+    "air_share": Measure("in the air, share", "real"),
+    "air_share_own_floor": Measure("in the air, own floor, share", "real"),
+    "longest_flight_s": Measure("longest flight, s", "real", 2),
+    "longest_flight_fall": Measure("longest flight falls, g", "real", 2),
+    "hover_share": Measure("hovers, share", "lower"),
+    "below_floor_worst_hundredth": Measure("below the floor, worst 1 %, m", "lower"),
     "floor_penetration_mean": Measure("below the floor, mean m", "lower", 4),
     "floor_penetration_deepest": Measure("below the floor, deepest m", "lower"),
     "self_penetration_mean": Measure("limbs in the body, mean m", "lower", 4),
-    "self_penetration_share": Measure("limbs in the body, share of time", "lower"),
+    "self_penetration_share": Measure("limbs in the body, share", "lower"),
     "mean_joint_speed": Measure("mean joint speed, m/s", "real"),
-    "mean_joint_speed_root_relative": Measure("... around the pelvis", "real"),
+    "mean_joint_speed_root_relative": Measure("speed around the pelvis, m/s", "real"),
     "mean_jerk": Measure("jerk, m/s³", "real", 0),
-    "mean_jerk_root_relative": Measure("... around the pelvis", "real", 0),
-    "trembling": Measure("trembling (6 to 12 Hz), m/s³", "real", 0),
-    "still_share": Measure("stands still, share of time", "real"),
-    "root_height_range": Measure("range of the pelvis' height, m", "real"),
-    "cost": Measure("seconds of computing per second", "lower"),
+    "mean_jerk_root_relative": Measure("jerk around the pelvis, m/s³", "real", 0),
+    "trembling": Measure("trembling 6-12 Hz, m/s³", "real", 0),
+    "shaking_cm_per_second": Measure("shaking above 8 Hz, cm/s", "real", 2),
+    "still_share": Measure("stands still, share", "real"),
+    "root_height_range": Measure("range of pelvis height, m", "real"),
+    "cost": Measure("computing, s per s", "lower"),
 }
+BESIDE = {
+    key: f"{key}_by_chance" for key in ("movement_beat_alignment", "beat_alignment", "beat_alignment_bailando")
+}
+"""What is never shown without another number: how well a dance meets beats, and how well it meets shifted ones. Time
+that is bent, or energies that draw to beats, say nothing of the network."""
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
 
 
@@ -77,8 +97,8 @@ def measure_of(key: str) -> Measure:
 
 
 def ordered(evaluation: Evaluation) -> list[str]:
-    """The measures that any row has, in the order of the tables."""
-    found = dict.fromkeys(key for row in evaluation.rows for key in row.estimates)
+    """The measures that any row has, in the order of the tables; what stands beside another one is left out."""
+    found = dict.fromkeys(key for row in evaluation.rows for key in row.estimates if key not in BESIDE.values())
     place = list(MEASURES)
 
     def rank(key: str) -> int:
@@ -105,14 +125,6 @@ def as_asked(asked: Asked) -> dict:
     return told | {"request": asked.request.record()}
 
 
-def drawn(request: DanceRequest) -> str:
-    """How dances were drawn and what was done to them, in words."""
-    steps = f"{request.steps} steps" if request.steps else "steps"
-    sampler = f"of {request.sampler}" if request.sampler else "and sampler each model's own" 
-    after = [name for name, wanted in (("TRM", request.trm), ("cleanup", request.cleanup)) if wanted]
-    return f"{steps} {sampler}, {'with ' + ' and '.join(after) if after else 'raw'}"
-
-
 def as_record(evaluation: Evaluation) -> dict:
     """The report as JSON knows it; numbers that are not known are null."""
     return {
@@ -134,7 +146,9 @@ def as_record(evaluation: Evaluation) -> dict:
             }
             for row in evaluation.rows
         },
-        "papers": [table._asdict() for table in TABLES],
+        "papers": [
+            {"source": source_of(table), "data": table.data, "rows": dict(table.rows)} for table in comparisons()
+        ],
         "failed": evaluation.failed,
         "notes": evaluation.notes,
     }
@@ -142,27 +156,12 @@ def as_record(evaluation: Evaluation) -> dict:
 
 def as_markdown(evaluation: Evaluation, pictures: list[str]) -> str:
     """The report for people."""
-    rows, protocol, asked = evaluation.rows, evaluation.protocol, evaluation.asked
-    windows = sum(len(next(iter(m.rows.values()))) for m in evaluation.reference)
-    lines = ["# Evaluation", ""]
-    lines += [
-        f"{date.today().isoformat()}, longdance {__version__}. Every dance at {protocol.fps:g} fps; Fréchet distances "
-        f"and diversity over windows of {protocol.window:g} s, one every {protocol.hop:g} s, against the real training "
-        f"dances ({windows} windows). Behind ± is half of the 95 % confidence interval: over seeds "
-        f"where a row has several, otherwise over dances (jackknife). "
-        f"What each measure sees, and what it is blind to, is in docs/metrics.md.",
-        "",
-        f"Models danced with seeds {', '.join(map(str, asked.seeds))}, {drawn(asked.request)}, "
-        f"{'with' if asked.words else 'without'} genre and movements of the held-out dance as words.",
-        "",
-        "| measure | | " + " | ".join(row.name for row in rows) + " |",
-        "|---|---|" + "---|" * len(rows),
-        "| dances | | " + " | ".join(str(row.dances) for row in rows) + " |",
-    ]
+    rows = evaluation.rows
+    lines = ["# Evaluation", "", *heading(evaluation), "", "| measure | | " + " | ".join(r.name for r in rows) + " |"]
+    lines += ["|---|---|" + "---|" * len(rows), "| dances | | " + " | ".join(str(row.dances) for row in rows) + " |"]
     for key in ordered(evaluation):
-        shown = measure_of(key)
-        cells = [_cell(row.estimates.get(key), shown.digits) for row in rows]
-        lines.append(f"| {title_of(key)} | {ARROWS[shown.better]} | " + " | ".join(cells) + " |")
+        cells = [cell(row, key) for row in rows]
+        lines.append(f"| {shown_title(key)} | {ARROWS[measure_of(key).better]} | " + " | ".join(cells) + " |")
     lines += ["", *(f"![{name}]({name})" for name in pictures)]
     if evaluation.failed:
         lines += ["", "## Left out", "", *(f"- {name}: {reason}" for name, reason in evaluation.failed.items())]
@@ -175,13 +174,62 @@ def as_markdown(evaluation: Evaluation, pictures: list[str]) -> str:
         "Other data, other skeletons, other feature code: these numbers tell how systems rank within one table, and "
         "are not to be compared with the table above.",
     ]
-    for table in TABLES:
-        keys = list(dict.fromkeys(key for cells in table.rows.values() for key in cells))
-        lines += ["", f"{table.source}: {table.data}", "", "| system | " + " | ".join(map(_paper_title, keys)) + " |"]
-        lines.append("|---|" + "---|" * len(keys))
+    for table in comparisons():
+        keys = [column.key for column in table.columns]
+        titles = " | ".join(column.title for column in table.columns)
+        lines += ["", f"{source_of(table)}: {table.data}", "", f"| system | {titles} |", "|---|" + "---|" * len(keys)]
         for system, cells in table.rows.items():
-            lines.append(f"| {system} | " + " | ".join(f"{cells[k]:g}" if k in cells else "–" for k in keys) + " |")
+            numbers = ("–" if cells[key] is None else f"{cells[key]:g}" for key in keys)
+            lines.append(f"| {system} | " + " | ".join(numbers) + " |")
+        lines += ["", *table.notes] if table.notes else []
     return "\n".join(lines) + "\n"
+
+
+def heading(evaluation: Evaluation) -> list[str]:
+    """What the numbers rest on, in paragraphs."""
+    protocol, asked, about = evaluation.protocol, evaluation.asked, evaluation.about
+    rows = sum(len(next(iter(m.rows.values()))) for m in evaluation.reference)
+    over = "whole dances" if protocol.window is None else f"WINDOWS of {protocol.window:g} s, not whole dances"
+    lines = [
+        f"{date.today().isoformat()}, longdance {__version__}. Every dance at {protocol.fps:g} fps; Fréchet distances "
+        f"and diversity over {over}, against the real training dances ({rows} rows). Behind ± is half of the 95 % "
+        "confidence interval: over seeds where a row has several, otherwise over dances (jackknife). In brackets behind "
+        "a score of beats is that of the same dance on beats shifted by chance: the score means nothing without it. "
+        "What each measure sees, and what it is blind to, is in docs/metrics.md.",
+    ]
+    models = {name: each["rows"] for name, each in about["systems"].items() if each["kind"] == "model"}
+    if not models:
+        return lines
+    request = asked.request
+    steps = f"{request.steps} steps" if request.steps else "each model's own number of steps"
+    sampler = f"of {request.sampler}" if request.sampler else "and sampler"
+    heard = ", ".join(f"{count} songs with beats {known}" for known, count in about["beats"].items())
+    lines += [
+        "",
+        f"Models danced with seeds {', '.join(map(str, asked.seeds))}, {steps} {sampler}, "
+        f"{'with' if asked.words else 'without'} genre and movements of the held-out dance as words; {heard}. Rows of "
+        "one model that share their energies are one sample.",
+        "",
+        *(f"- {row}: {what}" for rows_of in models.values() for row, what in rows_of.items()),
+    ]
+    if asked.exchange:
+        lines += [
+            "",
+            f"Exchange: at most {EXCHANGED_SONGS} songs, and {EXCHANGED_WORDS} genres to the first of them, with "
+            f"{len(EXCHANGE_SEEDS)} seeds each, {EXCHANGE_SECONDS:g} s or less; the distance of dances to two songs "
+            "(words) over that of two seeds. 0: the song changes nothing; 1: as much as a seed.",
+        ]
+    return lines
+
+
+def comparisons() -> tuple[PaperTable, ...]:
+    """The tables in which the papers compare systems."""
+    return (*(paper_tables("edmg")[number] for number in (2, 3)), *(paper_tables("lodge")[number] for number in (1, 2)))
+
+
+def source_of(table: PaperTable) -> str:
+    """Paper and number of a table."""
+    return f"{table.paper.upper() if table.paper == 'edmg' else table.paper.title()}, table {table.number}"
 
 
 def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -191,7 +239,13 @@ def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
     written = [folder / "measures.png", folder / "beats.png", folder / "spectrum.png"]
     nothing = Estimate(math.nan, math.nan, "")
     panels = [
-        (title_of(key), [row.estimates.get(key, nothing)[:2] for row in rows])
+        (
+            title_of(key),
+            [
+                (*row.estimates.get(key, nothing)[:2], row.estimates.get(BESIDE.get(key, ""), nothing).value)
+                for row in rows
+            ],
+        )
         for key in ordered(evaluation)
         if any(math.isfinite(row.estimates.get(key, nothing).value) for row in rows)
     ]
@@ -204,7 +258,7 @@ def draw(evaluation: Evaluation, folder: Path) -> list[Path]:
         curves, names, written[1], title="Share of beats", x_label="nearest pause of the dance after the beat, seconds"
     )
     # To another song the real dances are the same dances.
-    shown = [row for number, row in enumerate(rows) if number != 1]
+    shown = [row for row in rows if row.name != OTHER]
     spectra = [(SPECTRUM[1:], np.mean([m.spectrum for m in row.measures], 0)[1:]) for row in shown]
     plots.draw_lines(
         spectra,
@@ -231,11 +285,20 @@ def principal(real: np.ndarray, others: list[np.ndarray]) -> list[np.ndarray]:
     return [standardise(rows, real) @ axes.T for rows in (real, *others)]
 
 
-def _cell(estimate: Estimate | None, digits: int) -> str:
+def cell(row: Row, key: str) -> str:
+    """A row's number with its margin, and behind it what must stand beside it."""
+    estimate, digits = row.estimates.get(key), measure_of(key).digits
     if estimate is None or not math.isfinite(estimate.value):
         return "–"
     margin = f" ± {estimate.margin:.{digits}f}" if math.isfinite(estimate.margin) else ""
-    return f"{estimate.value:.{digits}f}{margin}"
+    beside = row.estimates.get(BESIDE.get(key, ""))
+    chance = "" if beside is None else f" ({beside.value:.{digits}f} on shifted beats)"
+    return f"{estimate.value:.{digits}f}{margin}{chance}"
+
+
+def shown_title(key: str) -> str:
+    """A measure's title, saying so where two numbers stand in a cell."""
+    return f"{title_of(key)} (on shifted beats)" if key in BESIDE else title_of(key)
 
 
 def _record(estimate: Estimate) -> dict:
@@ -244,7 +307,3 @@ def _record(estimate: Estimate) -> dict:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _paper_title(key: str) -> str:
-    return {"seconds": "seconds", "wins": "wins", "beat_alignment": "BAS"}.get(key) or title_of(key)

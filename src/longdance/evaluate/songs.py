@@ -1,24 +1,49 @@
-"""The held-out songs and dances: what models are asked to dance to, and what people danced to them.
+"""The held-out dances and the songs to dance to: what people danced, and what models are asked to dance to.
 
-Takes of the open data come without music. Their songs are composed on the beats of the dance, by the composer that
-made the training soundtracks, each with a seed that follows from the take's name: the same songs for every system,
-whatever music features it hears. Data sets with music of their own are evaluated with a folder of songs.
+A benchmark whose songs were made by the program that made the training songs, or whose beats were heard by the tracker
+that tells the model of them, goes in a circle. Songs therefore come, in this order, from a folder, where ``NAME.beats``
+holds beats that are known from elsewhere; from the data set, where it has music; or it is the bundled song, whose beats
+are known because it was composed on them.
 """
 
-import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 
-from longdance.data.store import Store
+from longdance.cleanup.passage import Passage
+from longdance.cleanup.pipeline import Cleanup
+from longdance.data.store import Store, Take
 from longdance.errors import InputError
-from longdance.evaluate.dances import Dance
-from longdance.features.audio import write_audio
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
+from longdance.evaluate.dances import Dance, of_motion
+from longdance.features.audio import ANALYSIS_SAMPLE_RATE, decode
+from longdance.features.pulse import SongCorrections
 from longdance.features.song import Song
-from longdance.features.styles import STYLES
 from longdance.files import AUDIO_ENDINGS
+from longdance.motion.motion import Motion
+
+BUNDLED = "demo_song"
+BUNDLED_FIRST, BUNDLED_TEMPO, BUNDLED_BEATS = 0.25, 114.0, 80
+"""The bundled song's first beat in seconds, its beats per minute, and how many there are; it can be looped after them.
+"""
+SPEEDS = (1.0, 0.8, 1.25)
+"""At which the bundled song stands in for other songs: it is played slower or faster, tape-like."""
+KNOWN, HEARD, COMPOSED = "known from elsewhere", "heard by our own tracker", "composed: the bundled song"
+"""Where the beats of a song come from."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """A song that can be heard at any length."""
+
+    name: str
+    beats: str
+    """Where its beats come from: ``KNOWN``, ``HEARD`` or ``COMPOSED``."""
+    load: Callable[[float | None], Song]
+    """The song's beginning, of so many seconds; None for all of it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,79 +53,97 @@ class TestSong:
     __test__ = False  # no test case, whatever pytest thinks of the name
 
     name: str
+    source: Source
     song: Song
     genre: str | None = None
     movements: tuple[str, ...] = ()
 
 
-def real_dances(store: Store, split: str) -> list[Dance]:
-    """Every dance of a split as captured, with its beats; takes of no genre are left out."""
-    return [
-        Dance(
-            name=take.clip,
-            joints=store.layout.decode(np.array(store.motion_of(take)), store.fps).joints(),
-            fps=store.fps,
-            beat_times=take.beat_times or None,
-            genre=take.genre,
-            movements=tuple(take.movements),
-            song=take.clip,
-        )
-        for take in store.select(split, original=True)
-        if take.genre != "none"
-    ]
+def real_dances(store: Store, split: str, *, cleaned: bool = False) -> list[Dance]:
+    """Every dance of a split as captured, with its beats; takes of no genre are left out.
 
-
-def composed_songs(
-    dances: list[Dance], *, seconds: float | None = None, folder: Path | None = None
-) -> tuple[list[TestSong], list[str]]:
-    """One song per dance on its beats, as long as the dance or ``seconds``, and names of dances without two beats.
-
-    Beyond the dance its intervals between beats come again from the first. With ``folder`` the songs are written there.
+    With ``cleanup`` by default, as dances of models are, if ``cleaned``.
     """
-    songs, left_out = [], []
-    for dance in dances:
-        if dance.beat_times is None or len(dance.beat_times) < 2:
-            left_out.append(dance.name)
-            continue
-        length = dance.seconds if seconds is None else seconds
-        beats = continued(np.array(dance.beat_times), length)
-        seed = zlib.crc32(dance.name.encode())
-        style = dance.genre if dance.genre in STYLES else sorted(STYLES)[seed % len(STYLES)]
-        samples = compose(beats, seconds=length, style=style, seed=seed)
-        if folder is not None and not (folder / f"{dance.name}.wav").is_file():
-            write_audio(folder / f"{dance.name}.wav", samples, MONO_SAMPLE_RATE)
-        song = Song.from_samples(
-            samples, MONO_SAMPLE_RATE, name=f"{dance.name}.wav", beat_times=beats, downbeat_times=beats[::4]
-        )
-        songs.append(TestSong(name=dance.name, song=song, genre=dance.genre, movements=dance.movements))
-    return songs, left_out
+    found = []
+    for name, take in _takes(store, split).items():
+        motion = store.layout.decode(np.array(store.motion_of(take)), store.fps)
+        if cleaned:
+            motion = cleaned_up(motion, take.beat_times)
+        dance = replace(of_motion(motion, name=name), beat_times=take.beat_times or None, song=name)
+        found.append(replace(dance, genre=take.genre, movements=tuple(take.movements)))
+    return found
 
 
-def songs_of(
-    folder: Path, dances: list[Dance], *, start: float = 0.0, seconds: float | None = None
-) -> tuple[list[TestSong], dict[str, str]]:
-    """The songs of a folder, and why others failed; a song named after a held-out dance gets that dance's words."""
+def cleaned_up(motion: Motion, beat_times: tuple[float, ...]) -> Motion:
+    """A dance after the default cleanup, which measures its contacts."""
+    return Cleanup().whole(Passage(motion, beat_times=np.array(beat_times, dtype=np.float64))).motion
+
+
+def songs_of(folder: Path) -> tuple[list[Source], dict[str, str]]:
+    """The songs of a folder by name, and why others failed. Beats are those of ``NAME.beats`` where that lies beside.
+
+    ``NAME.beats`` has seconds, one a line, perhaps followed by the beat's number in its bar. ``InputError`` for a
+    folder without songs.
+    """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_ENDINGS) if folder.is_dir() else []
     if not paths:
         raise InputError(f"{folder}: expected a folder with songs ({', '.join(AUDIO_ENDINGS)}), found none")
-    known = {dance.name: dance for dance in dances}
-    songs, failed = [], {}
+    found, failed = [], {}
     for path in paths:
+        known = path.with_suffix(".beats")
         try:
-            song = Song.load(path, start=start, seconds=seconds)
+            beats = SongCorrections.from_file(known) if known.is_file() else None
         except InputError as error:
             failed[path.name] = str(error)
             continue
-        dance = known.get(path.stem)
-        songs.append(
-            TestSong(
-                name=path.stem,
-                song=song,
-                genre=dance.genre if dance else None,
-                movements=dance.movements if dance else (),
-            )
-        )
-    return songs, failed
+        found.append(Source(name=path.stem, beats=HEARD if beats is None else KNOWN, load=_reader(path, beats=beats)))
+    return found, failed
+
+
+def songs_of_store(store: Store, split: str) -> dict[str, Source]:
+    """Name of a held-out dance to the music it was danced to, where the data set has music."""
+    return {
+        name: Source(name=name, beats=HEARD, load=_reader(Path(take.song), start=take.song_start))
+        for name, take in _takes(store, split).items()
+        if take.song
+    }
+
+
+def bundled(speed: float = 1.0) -> Source:
+    """The bundled song over and over, played at a speed; its beats are known, since it was composed on them."""
+    name = BUNDLED if speed == 1 else f"{BUNDLED} at {speed:g} times its speed"
+    return Source(name=name, beats=COMPOSED, load=lambda seconds: _bundled(name, speed, seconds))
+
+
+def dealt(
+    sources: list[Source], dances: list[Dance], *, seconds: float | None, most: int | None = None
+) -> tuple[list[TestSong], dict[str, str]]:
+    """What models dance to, and what could not be heard.
+
+    A song that is named after a held-out dance goes with the words of that dance. If none is, songs and the words of
+    the held-out dances are dealt out in turn until every one of both was used. A song lasts ``seconds``; if None, all
+    of it, but the bundled song as long as the dance whose words it has. At most ``most`` tests, evenly chosen.
+    """
+    named = {dance.name: dance for dance in dances}
+    matched = any(source.name in named for source in sources)
+    count = len(sources) if matched or not dances else max(len(sources), len(dances))
+    tests, failed, heard = [], {}, {}
+    chosen = range(count) if most is None or most >= count else np.linspace(0, count - 1, most).round().astype(int)
+    for number in chosen:
+        source = sources[number % len(sources)]
+        dance = named.get(source.name) or (dances[number % len(dances)] if dances else None)
+        length = dance.seconds if seconds is None and source.beats == COMPOSED and dance else seconds
+        key = source.name, length
+        try:
+            if key not in heard:
+                heard[key] = source.load(length)
+        except InputError as error:
+            failed[source.name] = str(error)
+            continue
+        name = source.name if matched or dance is None else f"{dance.name}-{source.name}".replace(" ", "-")
+        words = {"genre": dance.genre, "movements": dance.movements} if dance else {}
+        tests.append(TestSong(name=name, source=source, song=heard[key], **words))
+    return tests, failed
 
 
 def continued(beats: np.ndarray, seconds: float) -> np.ndarray:
@@ -110,3 +153,38 @@ def continued(beats: np.ndarray, seconds: float) -> np.ndarray:
     more = beats[-1] + np.cumsum(np.resize(intervals, count))
     every = np.concatenate((beats, more))
     return every[every < seconds] if (every < seconds).sum() >= 2 else every[:2]
+
+
+def _takes(store: Store, split: str) -> dict[str, Take]:
+    """Takes by names of their own: the clip's, and where it begins for those that share a clip."""
+    takes = [take for take in store.select(split, original=True) if take.genre != "none"]
+    clips = [take.clip for take in takes]
+    return {take.clip if clips.count(take.clip) == 1 else f"{take.clip}@{take.start}": take for take in takes}
+
+
+def _reader(path: Path, *, beats: SongCorrections | None = None, start: float = 0.0) -> Callable[[float | None], Song]:
+    return lambda seconds: Song.load(path, corrections=beats, start=start, seconds=seconds)
+
+
+def _bundled(name: str, speed: float, seconds: float | None) -> Song:
+    """The first ``seconds`` of the bundled song, looped after its last bar."""
+    period = 60.0 / BUNDLED_TEMPO
+    body = BUNDLED_BEATS * period
+    length = (BUNDLED_FIRST + body) / speed if seconds is None else seconds
+    samples, rate = _decoded(), ANALYSIS_SAMPLE_RATE
+    first, last = (round(second * rate) for second in (BUNDLED_FIRST, BUNDLED_FIRST + body))
+    wanted = round(length * rate) * speed
+    turns = max(0, int(np.ceil((wanted - last) / (last - first))))
+    looped = np.concatenate((samples[:last], *([samples[first:last]] * turns), np.zeros(1, samples.dtype)))
+    places = np.arange(round(length * rate)) * speed
+    played = np.interp(places, np.arange(len(looped)), looped).astype(np.float32)
+    beats = (BUNDLED_FIRST + np.arange(BUNDLED_BEATS * (turns + 1) + 1) * period) / speed
+    beats = beats[beats < length]
+    return Song.from_samples(played, rate, name=name, beat_times=beats, downbeat_times=beats[::4])
+
+
+@lru_cache(maxsize=1)
+def _decoded() -> np.ndarray:
+    """Mono samples of the bundled song."""
+    with as_file(files("longdance") / "assets" / f"{BUNDLED}.ogg") as path:
+        return decode(path, sample_rate=ANALYSIS_SAMPLE_RATE)

@@ -15,6 +15,8 @@ from longdance.motion.body import penetration_depths
 
 TREMBLING = (6.0, 12.0)
 """Hertz: above what dancers do on purpose, below what 30 frames per second can hold."""
+SHAKING = 8.0
+"""Hertz above which every movement counts as shaking."""
 TOUCHING = 0.02
 """Metres of penetration up to which capsules count as touching."""
 FRAMES_AT_ONCE = 10_000
@@ -53,6 +55,20 @@ def trembling(
     third derivative is a factor (2 pi f)³. Unlike ``mean_jerk`` it is the same at every frame rate above twice the
     band, and blind to how fast the dance is on purpose. ``joints`` (frames, joints, 3) metres, at least four frames.
     """
+    return _within(joints, fps, band, derivative=3)
+
+
+def shaking(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> float:
+    """Root mean square over joints and frames of the speed's part above 8 Hz, in cm/s.
+
+    Nobody dances that fast; what is left there is noise. Above ``fps`` / 2 nothing is known, so compare dances at one
+    frame rate. ``joints`` (frames, joints, 3) metres, at least four frames.
+    """
+    return 100 * _within(joints, fps, (SHAKING, np.inf), derivative=1)
+
+
+def _within(joints: np.ndarray, fps: float | int, band: tuple[float, float], *, derivative: int) -> float:
+    """Root mean square, in metres and seconds, of the part of a derivative that lies within a band of hertz."""
     joints = checked_joints(joints, fps, least_frames=4)
     ramp = np.linspace(-1, 1, len(joints))[:, None, None]
     level = joints - joints.mean(axis=0)
@@ -61,6 +77,6 @@ def trembling(
     power = np.abs(np.fft.rfft(level * window[:, None, None], axis=0)) ** 2
     frequency = np.fft.rfftfreq(len(joints), 1 / fps)
     inside = (frequency >= band[0]) & (frequency <= band[1])
-    jerk = (2 * np.pi * frequency[inside, None, None]) ** 6 * power[inside]
+    moved = (2 * np.pi * frequency[inside, None, None]) ** (2 * derivative) * power[inside]
     # Parseval: both halves of the spectrum, over the window's own energy.
-    return float(np.sqrt(2 * jerk.sum(axis=(0, 2)) / (len(joints) * (window**2).sum())).mean())
+    return float(np.sqrt(2 * moved.sum(axis=(0, 2)) / (len(joints) * (window**2).sum())).mean())

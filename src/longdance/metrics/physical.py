@@ -4,6 +4,7 @@ These are the measures to judge a dance by. None depends on the frame rate beyon
 each says its unit. The published metrics with their per-frame units live in the sibling modules.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +13,18 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import percentile_filter, uniform_filter1d
 
 from longdance.errors import InputError
-from longdance.metrics.contact import ANKLES, BALLS
 from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints, relative_to_root
-from longdance.motion.contacts import clearance
-from longdance.motion.skeleton import BALL_HEIGHT, SMPL22, SMPL24
+from longdance.motion.contacts import REST_HEIGHTS, clearance
+from longdance.motion.skeleton import SMPL22, SMPL24
 
-ANKLE_HEIGHT = float(SMPL24.rest_positions[SMPL24.index("left_ankle"), UP])
-"""Metres of the ankle above the floor while the foot stands flat."""
 TOUCH, LIFT = 0.03, 0.05
-"""Metres above standing height up to which a foot joint touches down, and beyond which it lifts off."""
+"""Metres above its rest height up to which a joint touches down, and beyond which it lifts off."""
 SKATING_SPEED = 0.10
 """Metres per second above which a foot in contact skates."""
+FEET = (("left_ankle", "left_foot"), ("right_ankle", "right_foot"))
+HANDS = (("left_wrist", "left_hand"), ("right_wrist", "right_hand"))
+KNEES = (("left_knee",), ("right_knee",))
+"""Limbs that bodies stand on, each with the joints that may touch the floor."""
 OFF_FLOOR = 0.05
 """Metres above its rest height from which a part of the body no longer touches the floor."""
 OWN_FLOOR_TIME, OWN_FLOOR_SHARE = 3.0, 0.1
@@ -64,11 +66,7 @@ def floor_contacts(
     in contact.
     """
     joints = checked_joints(joints, fps)
-    above = np.stack(
-        [joints[:, ANKLES, UP] - ANKLE_HEIGHT, joints[:, BALLS, UP] - BALL_HEIGHT],
-        axis=-1,
-    )
-    return _hysteresis(above, enter=TOUCH, leave=LIFT)
+    return np.stack([_touches(joints, feet) for feet in FEET], axis=1)
 
 
 class FootSkating(NamedTuple):
@@ -89,15 +87,36 @@ def foot_skating(joints: Float[np.ndarray, "frames joints 3"], fps: float | int)
     ankle or its ball (``floor_contacts``) is on the floor in both. Its speed is that of the slower of the
     touching joints, so turning on the ball or on the heel is no skating.
     """
-    joints = checked_joints(joints, fps)
-    contacts = floor_contacts(joints, fps)
-    holds = contacts[1:] & contacts[:-1]
-    feet = np.stack([joints[:, ANKLES], joints[:, BALLS]], axis=2)[..., HORIZONTAL]
-    speed = np.where(holds, _speeds(feet, fps), np.inf).min(axis=-1)[holds.any(axis=-1)]
+    speeds = _sliding(checked_joints(joints, fps), fps, FEET)
+    speed, touches = speeds[np.isfinite(speeds)], np.isfinite(speeds)
     if not speed.size:
         return FootSkating(float("nan"), float("nan"), 0.0)
-    share = float(holds.any(axis=-1).mean())
-    return FootSkating(100 * float(speed.mean()), float((speed > SKATING_SPEED).mean()), share)
+    return FootSkating(100 * float(speed.mean()), float((speed > SKATING_SPEED).mean()), float(touches.mean()))
+
+
+class Standing(NamedTuple):
+    """How what a body stands on slides, and how often that is a hand or a knee."""
+
+    speed_cm_per_second: float
+    """Mean horizontal speed of feet, hands and knees while they are on the floor; NaN if none ever is."""
+    hands_share: float
+    """Share of the time in which a hand is on the floor."""
+    knees_share: float
+    """Share of the time in which a knee is."""
+
+
+def standing(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> Standing:
+    """``foot_skating`` of feet, hands and knees together: dancers stand on all of them.
+
+    ``joints`` (frames, joints, 3) metres, y up. A wrist or hand is on the floor as a foot is, within 3 cm of its rest
+    height (``motion.contacts.REST_HEIGHTS``), until it rises more than 5 cm above it; so is a knee.
+    """
+    joints = checked_joints(joints, fps)
+    feet, hands, knees = (_sliding(joints, fps, limbs) for limbs in (FEET, HANDS, KNEES))
+    every = np.concatenate((feet, hands, knees), axis=1)
+    speed = every[np.isfinite(every)]
+    shares = [float(np.isfinite(limbs).any(axis=1).mean()) for limbs in (hands, knees)]
+    return Standing(100 * float(speed.mean()) if speed.size else float("nan"), *shares)
 
 
 class FloorPenetration(NamedTuple):
@@ -130,7 +149,7 @@ def airborne(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> 
     ``joints`` (frames, joints, 3) metres. A dancer's own floor is the height below which the lowest part is during a
     tenth of the three seconds around, smoothed over the same time: hovering then counts nothing, hopping does.
     """
-    height = _clearance(joints, fps)
+    height = body_clearance(joints, fps)
     window = max(1, round(OWN_FLOOR_TIME * fps))
     own = percentile_filter(height, 100 * OWN_FLOOR_SHARE, size=window, mode="nearest")
     own = uniform_filter1d(own, window, mode="nearest")
@@ -142,7 +161,7 @@ def airborne(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> 
 
 def below_floor(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> float:
     """Metres by which the body's lowest part, as thick as it is, is under y = 0 in the worst hundredth of frames."""
-    return float(np.percentile(np.maximum(-_clearance(joints, fps), 0), 99))
+    return float(np.percentile(np.maximum(-body_clearance(joints, fps), 0), 99))
 
 
 def still_share(
@@ -169,7 +188,8 @@ def root_height_range(joints: Float[np.ndarray, "frames joints 3"], fps: float |
     return float(np.ptp(checked_joints(joints, fps, least_frames=1)[:, ROOT, UP]))
 
 
-def _clearance(joints: np.ndarray, fps: float | int) -> np.ndarray:
+def body_clearance(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> Float[np.ndarray, " frames"]:
+    """(frames,) metres between the body's lowest part, as thick as it is, and y = 0; negative below it."""
     joints = checked_joints(joints, fps, least_frames=1)
     skeleton = SMPL24 if joints.shape[1] == len(SMPL24) else SMPL22
     return clearance(torch.from_numpy(joints), skeleton).numpy()
@@ -177,6 +197,24 @@ def _clearance(joints: np.ndarray, fps: float | int) -> np.ndarray:
 
 def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:
     return relative_to_root(joints) if root_relative else joints
+
+
+def _touches(joints: np.ndarray, names: Sequence[str]) -> Bool[np.ndarray, "frames names"]:
+    """Whether each joint is on the floor."""
+    heights = joints[:, [SMPL24.index(name) for name in names], UP] - [REST_HEIGHTS[name] for name in names]
+    return _hysteresis(heights, enter=TOUCH, leave=LIFT)
+
+
+def _sliding(joints: np.ndarray, fps: float | int, limbs: Sequence[Sequence[str]]) -> np.ndarray:
+    """(frames - 1, limbs) horizontal m/s of the slower of the joints that touch the floor; NaN where none does."""
+    found = []
+    for limb in limbs:
+        names = [name for name in limb if SMPL24.index(name) < joints.shape[1]]  # SMPL's 22 joints have no hands
+        touches = _touches(joints, names)
+        track = joints[:, [SMPL24.index(name) for name in names]][..., HORIZONTAL]
+        speed = np.where(touches[1:] & touches[:-1], _speeds(track, fps), np.inf).min(axis=-1)
+        found.append(np.where(np.isfinite(speed), speed, np.nan))
+    return np.stack(found, axis=1)
 
 
 def _speeds(positions: np.ndarray, fps: float | int) -> np.ndarray:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from longdance.metrics.body import self_penetration, trembling
+from longdance.metrics.body import self_penetration, shaking, trembling
 from longdance.metrics.contact import foot_skating_ratio, physical_body_contact, physical_foot_contact
+from longdance.metrics.flight import flights
 from longdance.metrics.joints import checked_joints
 from longdance.metrics.physical import (
     airborne,
@@ -16,9 +17,10 @@ from longdance.metrics.physical import (
     mean_jerk,
     mean_joint_speed,
     root_height_range,
+    standing,
     still_share,
 )
-from longdance.metrics.rhythm import beat_alignment, beat_alignment_test
+from longdance.metrics.rhythm import beat_alignment_test
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL24
 
@@ -42,7 +44,8 @@ def describe(
     """
     joints = checked_joints(joints, fps, least_frames=4)
     skating, penetration = foot_skating(joints, fps), floor_penetration(joints, fps)
-    inside, air = self_penetration(joints, fps), airborne(joints, fps)
+    inside, air, falls = self_penetration(joints, fps), airborne(joints, fps), flights(joints, fps)
+    stands = standing(joints, fps)
     values = {
         "seconds": len(joints) / fps,
         "mean_joint_speed": mean_joint_speed(joints, fps),
@@ -58,9 +61,15 @@ def describe(
         "air_share": air.share,
         "air_share_own_floor": air.own_floor_share,
         "longest_flight_s": air.longest_seconds,
+        "longest_flight_fall": falls.longest_fall,
+        "hover_share": falls.hover_share,
+        "standing_slide_cm_per_second": stands.speed_cm_per_second,
+        "hands_on_floor_share": stands.hands_share,
+        "knees_on_floor_share": stands.knees_share,
         "self_penetration_mean": inside.mean,
         "self_penetration_share": inside.share,
         "trembling": trembling(joints, fps),
+        "shaking_cm_per_second": shaking(joints, fps),
         "still_share": still_share(joints, fps),
         "root_height_range": root_height_range(joints, fps),
         "physical_foot_contact": physical_foot_contact(joints, fps, at_fps=PAPER_FPS),
@@ -70,11 +79,13 @@ def describe(
         values["physical_body_contact"] = physical_body_contact(joints, fps, at_fps=PAPER_FPS)
     if beat_times is not None:
         test = beat_alignment_test(joints, beat_times, fps, seed=seed)
+        published = beat_alignment_test(joints, beat_times, fps, seed=seed, variant="bailando")
         values |= {
             "beat_alignment": test.score,
             "beat_alignment_by_chance": test.chance_mean,
             "beat_alignment_p_value": test.p_value,
-            "beat_alignment_bailando": beat_alignment(joints, beat_times, fps),
+            "beat_alignment_bailando": published.score,
+            "beat_alignment_bailando_by_chance": published.chance_mean,
         }
     return values
 

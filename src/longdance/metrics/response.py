@@ -14,6 +14,8 @@ from longdance.motion.filters import low_pass
 
 MOVEMENT_CUTOFF = 8.0
 """Hertz: what is faster is trembling, and no stop on a beat."""
+BY_CHANCE = 0.05
+"""Share of shifted beats that may be met as well by a dance that counts as being on the beat."""
 APART_DECIBEL = 6.0
 """How far apart loud and soft moments are."""
 
@@ -47,3 +49,24 @@ def loudness_response(
     still = low_pass(joints, fps, cutoff=MOVEMENT_CUTOFF)
     speed = np.linalg.norm(np.diff(still, axis=0), axis=-1).mean(axis=1)
     return float(speed[loud].mean() / max(speed[soft].mean(), 1e-12))
+
+
+def music_response(
+    joints: Float[np.ndarray, "frames joints 3"],
+    beat_times: np.ndarray,
+    fps: float | int,
+    loudness: Float[np.ndarray, " frames"] | None = None,
+) -> dict[str, float]:
+    """How one dance answers its music, by name; what needs several dances is in ``exchange``.
+
+    ``joints`` (frames, joints, 3) metres, ``beat_times`` (beats,) seconds, ``loudness`` (frames,) decibel if known.
+    """
+    test = movement_beat_test(joints, beat_times, fps)
+    found = {
+        "movement_beat_alignment": test.score,
+        "movement_beat_alignment_by_chance": test.chance_mean,
+        "on_the_beat": float(test.p_value < BY_CHANCE),
+    }
+    if loudness is not None:
+        found["loud_over_soft"] = loudness_response(joints, loudness, fps)
+    return found

@@ -543,6 +543,8 @@ def _clips_of_song(
                     "mirrored": mirrored,
                     "variant": 0,
                     "beat_times": tuple(round(float(t), 4) for t in beats),
+                    "song": str(Path(cast(Path, clip.song)).absolute()),
+                    "song_start": skip / fps,
                 }
             )
             motions.append(layout.encode(motion.mirror() if mirrored else motion))
@@ -601,6 +603,7 @@ def _cut(record: dict, begin: int, frames: int, fps: float) -> dict:
         "start": record["start"] + begin,
         "music_start": record["music_start"] + begin,
         "beat_times": tuple(round(float(t), 4) for t in beats[(beats >= 0) & (beats < frames / fps)]),
+        "song_start": record["song_start"] + begin / fps,
     }
 
 

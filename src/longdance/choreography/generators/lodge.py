@@ -75,6 +75,8 @@ class CueConfig(BaseModel):
     """M: each soft primitive comes again with left and right swapped."""
     beat_align: bool = True
     """B: soft primitives are on beats; otherwise evenly spread."""
+    parabola: bool = True
+    """The nearest parabola of each primitive's features over time leads in its place; not in the paper, off in raw."""
     structure: bool = True
     """Mirror images go to measures that sound the same as their originals', where there are any."""
 
@@ -213,8 +215,9 @@ class Lodge:
             progress=progress,
         )
         real = checkpoint.normaliser.denormalise(clean).unflatten(1, (plan.count, PRIMITIVE_FRAMES))
-        one_gesture = torch.arange(plan.count) < (plan.count if plan.soft_spacing == 1 else plan.hard)
-        real = torch.where(one_gesture.to(real.device)[:, None, None], smooth(real, layout), real)
+        if self.cues.changed(prepared[0].request.cues).parabola:
+            one_gesture = torch.arange(plan.count) < (plan.count if plan.soft_spacing == 1 else plan.hard)
+            real = torch.where(one_gesture.to(real.device)[:, None, None], smooth(real, layout), real)
         real = tidy(real, layout)
         drafts, first = [], 0
         for each, own in zip(prepared, plans, strict=True):
