@@ -21,8 +21,8 @@ from common import real_dances, write_report
 import longdance
 from longdance.choreography.request import DanceRequest
 from longdance.data.store import Store
+from longdance.evaluate.systems import loudness_of
 from longdance.features.song import Song
-from longdance.features.spectrum import MFCC_BANDS, TIMBRE_RATE
 from longdance.metrics.exchange import exchange, exchange_in_beats, pose_distance
 from longdance.metrics.physical import airborne, below_floor, foot_skating, mean_jerk, mean_joint_speed
 from longdance.metrics.response import loudness_response, movement_beat_test
@@ -123,12 +123,6 @@ def of_model(name: str, folder: Path, seconds: float, pieces: tuple[str, ...], g
             }
             print(name, row, genre, json.dumps(found[row][genre]), flush=True)
     return found
-
-
-def loudness_of(song: Song, fps: float, frames: int) -> np.ndarray:
-    """(frames,) decibel of a song at the dance's frames: the mean of its mel bands."""
-    level = song.spectra.mfcc[:, 0] / np.sqrt(MFCC_BANDS)
-    return np.interp(np.arange(frames) / fps, np.arange(len(level)) / TIMBRE_RATE, level)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import swaying
 from longdance.errors import InputError
-from longdance.evaluate.dances import Dance, read_dance
+from longdance.evaluate.dances import Dance, dances_in, read_dance
 from longdance.motion.layout import LAYOUTS
 
 
@@ -80,3 +80,19 @@ def test_another_frame_rate_is_the_same_dance(motion):
     dance = Dance(name="a", joints=motion.joints(), fps=30.0)
     faster = dance.at_rate(60.0)
     np.testing.assert_allclose(faster.joints[::2][:50], dance.joints[:50], atol=1e-9)
+
+
+def test_one_dance_in_several_formats_counts_once(tmp_path):
+    names = ("b/a.bvh", "b/a.npz", "b/a.amass.npz", "b/a.mp4", "a.bvh", "c.npy", "c.pkl", "d.amass.npz", "e-1.npz")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in dances_in(tmp_path)]
+    assert found == ["a.bvh", "b/a.npz", "c.pkl", "d.amass.npz", "e-1.npz"]
+
+
+def test_loudness_goes_with_the_dance_to_another_rate(motion):
+    dance = Dance(name="a", joints=motion.joints(), fps=30.0, loudness=np.arange(60.0))
+    again = dance.at_rate(60.0)
+    np.testing.assert_allclose(again.loudness, np.arange(len(again.joints)) / 2)
+    assert dance.fingerprint() != Dance(name="a", joints=motion.joints(), fps=30.0).fingerprint()

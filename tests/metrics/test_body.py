@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from longdance.metrics.body import self_penetration, trembling
+from longdance.metrics.body import self_penetration, shaking, trembling
 from longdance.motion.body import CAPSULES, PAIRS
 from longdance.motion.skeleton import SMPL24
 
@@ -45,3 +45,10 @@ def test_trembling_is_blind_to_dancing_and_travel(hopping, sliding):
 
 def test_trembling_is_nothing_for_the_shortest_clips(standing):
     assert trembling(standing(0.1), 30) == 0
+
+
+@pytest.mark.parametrize(("frequency", "seen"), [(10.0, True), (4.0, False)])
+def test_shaking_is_the_speed_above_eight_hertz(hopping, frequency, seen):
+    joints = hopping(amplitude=0.002, frequency=frequency, seconds=4.0, fps=30)
+    speed = 100 * 0.002 * 2 * np.pi * frequency / np.sqrt(2)
+    assert shaking(joints, 30) == pytest.approx(speed if seen else 0, rel=0.01, abs=0.02)

@@ -16,6 +16,7 @@ from longdance.metrics import (
     still_share,
 )
 from longdance.metrics.genre import mirrored
+from longdance.metrics.physical import standing as metrics_standing
 from longdance.motion.skeleton import SMPL24
 
 
@@ -149,3 +150,25 @@ def test_a_body_on_a_hand_is_not_in_the_air(standing):
 def test_depth_below_the_floor_counts_the_thickness(standing):
     assert below_floor(standing(), 30) == pytest.approx(0, abs=1e-9)
     assert below_floor(standing() - np.array([0.0, 0.07, 0.0]), 30) == pytest.approx(0.07)
+
+
+def test_what_stands_slides_hands_and_knees_alike(standing, sliding):
+    on_hands = sliding((0.2, 0.0, 0.0), seconds=2.0)
+    on_hands[..., 1] += 0.5
+    for name in ("left_hand", "right_hand"):
+        on_hands[:, SMPL24.index(name), 1] = 0.02
+    found = metrics_standing(on_hands, 30)
+    assert found.speed_cm_per_second == pytest.approx(20)
+    assert (found.hands_share, found.knees_share) == (1, 0)
+    kneeling = standing()
+    kneeling[:, SMPL24.index("left_knee"), 1] = 0.05
+    assert metrics_standing(kneeling, 30) == (pytest.approx(0, abs=1e-9), 0, 1)
+    assert np.isnan(metrics_standing(standing() + np.array([0, 1.0, 0]), 30).speed_cm_per_second)
+
+
+def test_of_feet_alone_it_is_foot_skating(wandering):
+    joints = wandering()
+    joints[..., 1] += 0.0
+    feet_alone = metrics_standing(joints[:, :22], 60)
+    assert feet_alone.hands_share == 0
+    assert feet_alone.speed_cm_per_second == pytest.approx(foot_skating(joints, 60).speed_cm_per_second)

@@ -16,7 +16,8 @@ def test_report_gathers_the_metrics(reference):
     assert values["beat_alignment_bailando"] == pytest.approx(reference["expected"]["beats"]["bas_bailando"])
     assert 0 < values["beat_alignment_p_value"] <= 1
     assert all(type(value) is float for value in values.values())
-    assert describe(joints, 30, beat_times) == values
+    again = describe(joints, 30, beat_times)
+    assert all(again[name] == value or np.isnan(value) for name, value in values.items())
 
 
 def test_report_leaves_out_what_a_dance_lacks(standing):

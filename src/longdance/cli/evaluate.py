@@ -35,7 +35,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split that is held out.")] = "test",
     variant: Annotated[list[str] | None, typer.Option(help="Feature variant, may be repeated; see docs.")] = None,
     window: Annotated[
-        float | None, typer.Option(min=0.5, help="Features of windows of so many seconds; of whole dances if not given.")
+        float | None, typer.Option(min=0.5, help="Seconds of windows of features; whole dances if not given.")
     ] = None,
     exchange: Annotated[
         bool, typer.Option("--exchange/--no-exchange", help="Dance ten short dances more: does the song matter?")

@@ -156,7 +156,8 @@ def draw_bars(panels: Sequence[tuple[str, Sequence[tuple[float, ...]]]], names: 
     for number, (title, values) in enumerate(panels):
         left, top = 20 + number % columns * wide + 36, 60 + number // columns * high + 20
         known = [value for value, *_ in values if math.isfinite(value)]
-        whiskers = [v + m for v, m, _ in values if math.isfinite(v) and math.isfinite(m) and m < 3 * max(map(abs, known))]
+        certain = [(v, m) for v, m, _ in values if math.isfinite(v) and math.isfinite(m)]
+        whiskers = [v + m for v, m in certain if m < 3 * max(map(abs, known))]
         highest = max([*known, *whiskers, 0.0]) or 1.0
         lowest = min([*known, 0.0])
         frame = axes(

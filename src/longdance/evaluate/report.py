@@ -193,8 +193,8 @@ def heading(evaluation: Evaluation) -> list[str]:
     lines = [
         f"{date.today().isoformat()}, longdance {__version__}. Every dance at {protocol.fps:g} fps; Fréchet distances "
         f"and diversity over {over}, against the real training dances ({rows} rows). Behind ± is half of the 95 % "
-        "confidence interval: over seeds where a row has several, otherwise over dances (jackknife). In brackets behind "
-        "a score of beats is that of the same dance on beats shifted by chance: the score means nothing without it. "
+        "confidence interval: over seeds where a row has several, otherwise over dances (jackknife). In brackets "
+        "behind a score of beats is that of the same dance on beats shifted by chance, without which it means nothing. "
         "What each measure sees, and what it is blind to, is in docs/metrics.md.",
     ]
     models = {name: each["rows"] for name, each in about["systems"].items() if each["kind"] == "model"}

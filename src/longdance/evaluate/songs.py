@@ -21,7 +21,7 @@ from longdance.errors import InputError
 from longdance.evaluate.dances import Dance, of_motion
 from longdance.features.audio import ANALYSIS_SAMPLE_RATE, decode
 from longdance.features.pulse import SongCorrections
-from longdance.features.song import Song
+from longdance.features.song import NO_CORRECTIONS, Song
 from longdance.files import AUDIO_ENDINGS
 from longdance.motion.motion import Motion
 
@@ -92,11 +92,11 @@ def songs_of(folder: Path) -> tuple[list[Source], dict[str, str]]:
     for path in paths:
         known = path.with_suffix(".beats")
         try:
-            beats = SongCorrections.from_file(known) if known.is_file() else None
+            beats = SongCorrections.from_file(known) if known.is_file() else NO_CORRECTIONS
         except InputError as error:
             failed[path.name] = str(error)
             continue
-        found.append(Source(name=path.stem, beats=HEARD if beats is None else KNOWN, load=_reader(path, beats=beats)))
+        found.append(Source(name=path.stem, beats=KNOWN if known.is_file() else HEARD, load=_reader(path, beats=beats)))
     return found, failed
 
 
@@ -162,7 +162,9 @@ def _takes(store: Store, split: str) -> dict[str, Take]:
     return {take.clip if clips.count(take.clip) == 1 else f"{take.clip}@{take.start}": take for take in takes}
 
 
-def _reader(path: Path, *, beats: SongCorrections | None = None, start: float = 0.0) -> Callable[[float | None], Song]:
+def _reader(
+    path: Path, *, beats: SongCorrections = NO_CORRECTIONS, start: float = 0.0
+) -> Callable[[float | None], Song]:
     return lambda seconds: Song.load(path, corrections=beats, start=start, seconds=seconds)
 
 

@@ -68,14 +68,15 @@ def versions(model: Dancer, name: str, request: DanceRequest) -> dict[str, Versi
     if model.trm is None or trm:
         about = "both stages, PMD and TRM, energies off" if trm else "the networks, energies off"
         found[name] = Version("model", about, plain.changed(trm=trm))
+    base = name if model.trm is None or trm else f"{name} (PMD)"
     guided = request.raw().changed(energy=request.energy, trm=trm, parabola=request.parabola)
     if model.capabilities.guided and model.sampling.energy.changed(request.energy) != OFF:
-        found[f"{name} guided"] = Version("guided", "the same with energies in the sampler", guided)
+        found[f"{base} guided"] = Version("guided", "the same with energies in the sampler", guided)
         after = "what generate makes: energies, then cleanup"
     else:
         after = "what generate makes: cleanup"
     if request.cleanup:
-        found[f"{name} cleaned"] = Version("cleaned", after, guided.changed(cleanup=True))
+        found[f"{base} cleaned"] = Version("cleaned", after, guided.changed(cleanup=True))
     return found
 
 

@@ -603,7 +603,7 @@ def _cut(record: dict, begin: int, frames: int, fps: float) -> dict:
         "start": record["start"] + begin,
         "music_start": record["music_start"] + begin,
         "beat_times": tuple(round(float(t), 4) for t in beats[(beats >= 0) & (beats < frames / fps)]),
-        "song_start": record["song_start"] + begin / fps,
+        "song_start": record.get("song_start", 0.0) + begin / fps,
     }
 
 
