@@ -151,7 +151,7 @@ def test_a_request_cannot_be_changed_but_copied():
     with pytest.raises(AttributeError):
         request.seed = 4
     assert (request.changed(seed=4).seed, request.seed) == (4, 3)
-    assert request.raw().changed(trm=True, cleanup=True) == request
+    assert request.raw().changed(trm=True, cleanup=True, parabola=None) == request
 
 
 def test_help_shows_what_everyone_needs_first_and_refine_tells_what_replaced_it():
