@@ -2,6 +2,7 @@
 
     export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2000000000
     OMP_NUM_THREADS=1 python benchmarks/length.py -o benchmarks/results/length.json
+    OMP_NUM_THREADS=1 python benchmarks/length.py --dtype bfloat16 --networks pmd edge --frames 600 2400 -o FILE
 
 Three networks: PMD, the EDGE transformer, and PMD with the first Mamba's frame-by-frame scan in the place of its PMM.
 A step is a guided prediction as a model makes it by default, one window and two batch rows, all of the network from
@@ -16,6 +17,7 @@ The settings of malloc have the GNU C library use freed memory again. By its def
 
 import argparse
 import ctypes
+import json
 import multiprocessing
 import os
 import statistics
@@ -23,16 +25,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from common import write_report
+from common import environment
 from torch import nn
 
 from longdance.choreography.generators.edge import MUSIC_GUIDANCE
 from longdance.diffusion.guidance import Guidance, guided
+from longdance.files import atomic_write
 from longdance.models.conditions import Conditions
 from longdance.models.edge import EDGEDenoiser, EDGEDenoiserConfig
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.models.precision import multiplies_bf16
 
 FRAMES = (150, 300, 600, 1200, 2400, 4800)
 SEQUENTIAL = "pmd without PMM"
@@ -108,19 +111,8 @@ def _tell_peak(step: Callable[[], object], answer: multiprocessing.SimpleQueue) 
     answer.put(resident("VmHWM") - before)
 
 
-def linear_fit(frames: list[int], values: list[float]) -> dict[str, float]:
-    """Least-squares line and how much of the variance it explains."""
-    slope, intercept = np.polyfit(frames, values, 1)
-    left = np.square(np.polyval((slope, intercept), frames) - values).sum()
-    return {
-        "per_frame": float(slope),
-        "constant": float(intercept),
-        "r_squared": float(1 - left / np.square(np.asarray(values) - np.mean(values)).sum()),
-    }
-
-
-def measure(networks: dict[str, nn.Module], frames: int, arguments: argparse.Namespace, device: str) -> dict[str, dict]:
-    """Name to time and memory of a step over ``frames``."""
+def measure(networks: dict[str, nn.Module], frames: int, arguments: argparse.Namespace, device: str) -> list[dict]:
+    """A row for every network: time and memory of a step over ``frames``."""
     steps = {name: step_of(name, network, frames, device=device) for name, network in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
@@ -130,76 +122,75 @@ def measure(networks: dict[str, nn.Module], frames: int, arguments: argparse.Nam
         for name, step in steps.items():
             if sum(times[name]) < arguments.patience:
                 times[name].append(seconds_of(step, device=device))
-    rows = {}
-    for name, taken in times.items():
-        rows[name] = {
-            "median": statistics.median(taken),
+    return [
+        {
+            "network": name,
+            "frames": frames,
+            "seconds": statistics.median(taken),
             "fastest": min(taken),
             "slowest": max(taken),
             "repeats": len(taken),
             "peak_mib": peak_memory(steps[name], device=device),
         }
-        print(name, frames, {key: round(value, 4) for key, value in rows[name].items()}, flush=True)
-    return rows
+        for name, taken in times.items()
+    ]
 
 
-def summary(rows: dict[str, dict[int, dict[str, float]]]) -> dict[str, dict]:
-    """Ratios between networks and lengths, and lines through each network's times and memory."""
-    median = {name: {frames: row["median"] for frames, row in found.items()} for name, found in rows.items()}
-    ratios: dict[str, float] = {}
-    for name, own in median.items():
-        for frames, value in own.items():
-            if name != "edge" and frames in median.get("edge", {}):
-                ratios[f"{name} / edge at {frames}"] = value / median["edge"][frames]
-            if frames // 4 in own:
-                ratios[f"{name}: {frames} / {frames // 4} frames"] = value / own[frames // 4]
-    fits = {
-        name: {key: linear_fit(list(found), [row[key] for row in found.values()]) for key in ("median", "peak_mib")}
-        for name, found in rows.items()
-        if len(found) > 2
-    }
-    return {"ratios": ratios, "linear_fits": fits}
+def ratios(rows: list[dict]) -> dict[str, float]:
+    """Of times: networks to EDGE at a length, and a length to its quarter."""
+    seconds = {(row["network"], row["frames"]): row["seconds"] for row in rows}
+    found = {}
+    for (name, frames), value in seconds.items():
+        if name != "edge" and ("edge", frames) in seconds:
+            found[f"{name} / edge at {frames}"] = value / seconds["edge", frames]
+        if (name, frames // 4) in seconds:
+            found[f"{name}: {frames} / {frames // 4} frames"] = value / seconds[name, frames // 4]
+    return found
 
 
 def main() -> None:
-    """Measure and write one JSON file, anew after every length."""
+    """Measure and write a list of rows, anew after every length."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--frames", nargs="+", type=int, default=list(FRAMES))
     parser.add_argument("--longest-sequential", type=int, default=max(FRAMES), help="frames; beyond it is not run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--patience", type=float, default=60.0, help="seconds after which a case is not repeated")
-    parser.add_argument("--bf16", action="store_true", help="under bf16 autocast, as models sample where it is fast")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights")
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
-    networks = {name: NETWORKS[name]().eval().to(device) for name in arguments.networks}
-    report = {
+    dtype = getattr(torch, arguments.dtype)
+    networks = {name: NETWORKS[name]().eval().to(device, dtype) for name in arguments.networks}
+    circumstances = {
+        "dtype": arguments.dtype,
+        "bf16_in_hardware": multiplies_bf16(device),
         "threads": torch.get_num_threads(),
         "malloc": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
-        "precision": "bf16 autocast" if arguments.bf16 else "float32",
         "clock": "CPU seconds of the process" if device == "cpu" else "wall seconds",
-        "networks": {name: network_card(network) for name, network in networks.items()},
+        **environment(),
     }
-    rows: dict[str, dict[int, dict[str, float]]] = {name: {} for name in networks}
+    rows: list[dict] = []
     for frames in sorted(arguments.frames):
         now = {
             name: network
             for name, network in networks.items()
             if name != SEQUENTIAL or frames <= arguments.longest_sequential
         }
-        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=arguments.bf16):
+        with torch.inference_mode():
             found = measure(now, frames, arguments, device)
-        for name, row in found.items():
-            rows[name][frames] = row
-        write_report(arguments.out, {**report, "rows": rows, **summary(rows)})
-    print(summary(rows)["ratios"])
+        for row in found:
+            print({name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()})
+        rows += [row | {"parameters": parameters(networks[row["network"]])} | circumstances for row in found]
+        with atomic_write(arguments.out) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1) + "\n")
+    print({name: round(ratio, 3) for name, ratio in ratios(rows).items()})
 
 
-def network_card(network: nn.Module) -> dict:
-    """Sizes of a network."""
-    return {"parameters": sum(p.numel() for p in network.parameters()), **network.config.model_dump()}
+def parameters(network: nn.Module) -> int:
+    """How many weights a network has."""
+    return sum(each.numel() for each in network.parameters())
 
 
 if __name__ == "__main__":

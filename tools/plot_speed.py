@@ -17,9 +17,9 @@ INK, GRID = "#22303c", "#e3e8eb"
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 460, 330, 64, 44, 52
 
 
-def panel(rows: dict[str, dict[str, dict]], key: str, title: str, unit: Callable[[float], str], x: float) -> list[str]:
+def panel(rows: dict[str, dict[int, dict]], key: str, title: str, unit: Callable[[float], str], x: float) -> list[str]:
     """SVG of one measure over frames, both axes logarithmic."""
-    frames = sorted({int(length) for found in rows.values() for length in found})
+    frames = sorted({length for found in rows.values() for length in found})
     values = [row[key] for found in rows.values() for row in found.values()]
     low, high = (10.0 ** f(math.log10(v)) for f, v in ((math.floor, min(values)), (math.ceil, max(values))))
     place = lambda v, a, b: (math.log(v) - math.log(a)) / (math.log(b) - math.log(a))  # noqa: E731
@@ -35,7 +35,7 @@ def panel(rows: dict[str, dict[str, dict]], key: str, title: str, unit: Callable
         parts.append(text(across(length), HEIGHT - BOTTOM + 18, str(length), anchor="middle"))
     parts.append(text(x + LEFT, HEIGHT - 12, "frames"))
     for name, found in rows.items():
-        points = [(across(int(length)), up(row[key])) for length, row in found.items()]
+        points = [(across(length), up(row[key])) for length, row in found.items()]
         parts.append(line(points, COLOURS[name], width=2))
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{COLOURS[name]}"/>' for a, b in points]
     return parts
@@ -58,14 +58,17 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
-    result = json.loads(arguments.result.read_text())
-    parts = panel(result["rows"], "median", f"{result['clock'].split(' of')[0]} per step", "{:g} s".format, 0)
-    parts += panel(result["rows"], "peak_mib", "peak memory beyond the weights", "{:g} MiB".format, WIDTH)
-    for number, name in enumerate(result["rows"]):
+    measured = json.loads(arguments.result.read_text())
+    result, rows = measured[0], {name: {} for name in COLOURS if any(row["network"] == name for row in measured)}
+    for row in measured:
+        rows[row["network"]][row["frames"]] = row
+    parts = panel(rows, "seconds", f"{result['clock'].split(' of')[0]} per step", "{:g} s".format, 0)
+    parts += panel(rows, "peak_mib", "peak memory beyond the weights", "{:g} MiB".format, WIDTH)
+    for number, name in enumerate(rows):
         y = TOP + 16 + 18 * number
         parts.append(line([(LEFT + 16, y - 4), (LEFT + 40, y - 4)], COLOURS[name], width=2))
         parts.append(text(LEFT + 48, y, NAMES[name]))
-    said = f"{result['hardware']}, {result['threads']} thread, {result['precision']}, torch {result['torch']}"
+    said = f"{result['hardware']}, {result['threads']} thread, {result['dtype']}, torch {result['torch']}"
     parts.append(text(2 * WIDTH - 24, HEIGHT - 12, f"{said}, {result['date']}", size=10, anchor="end"))
     with atomic_write(arguments.out) as temporary:
         temporary.write_text(

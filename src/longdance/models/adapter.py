@@ -92,7 +92,7 @@ def merged(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
 
 def _linear_layers(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
     for name, layer in network.named_modules():
-        if type(layer) is nn.Linear:
+        if isinstance(layer, nn.Linear):
             yield name, layer
 
 

@@ -9,7 +9,27 @@ from torch import Tensor, nn
 from longdance.models.schedule import cosine_alpha_bar
 
 
-class Preconditioner(nn.Module):
+class Entrance(nn.Linear):
+    """A linear layer through which inputs of any number format enter a network: they take that of its weights."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.to(self.weight.dtype))
+
+
+class ExactBuffers(nn.Module):
+    """A module whose buffers keep their number format when the weights change theirs, as by ``bfloat16()``."""
+
+    def _apply(self, fn, recurse=True):
+        exact = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, buffer in exact.items():
+            moved = self._buffers[name]
+            if buffer is not None and moved is not None and not buffer.is_meta:
+                self._buffers[name] = buffer.to(moved.device)
+        return self
+
+
+class Preconditioner(ExactBuffers):
     """Lets what is almost clean pass, so that a network need not learn to copy; the prediction stays the clean motion.
 
     With features of variance ``data`` (1 per feature if perfectly normalised) of which ``innovation`` is what the
@@ -66,7 +86,7 @@ class StepEmbedding(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.width = width
-        self.network = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.network = nn.Sequential(Entrance(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
     def forward(self, step: Int[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
         """``step`` counts from 0 (almost clean) to the number of diffusion steps minus one."""

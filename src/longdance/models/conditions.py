@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from longdance.models.blocks import Entrance
+
 MusicTokens = tuple[Tensor, Tensor]
 """What a denoiser makes of the music alone, once for all steps."""
 
@@ -52,15 +54,16 @@ class TextPooling(nn.Module):
     def __init__(self, text_width: int, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(text_width, elementwise_affine=False)
-        self.network = nn.Sequential(nn.Linear(text_width, width), nn.SiLU(), nn.Linear(width, width))
+        self.network = nn.Sequential(Entrance(text_width, width), nn.SiLU(), nn.Linear(width, width))
         self.null = nn.Parameter(torch.zeros(width))
 
     def forward(
         self, text: Float[Tensor, "batch text_tokens text_width"], mask: Bool[Tensor, "batch text_tokens"]
     ) -> Float[Tensor, "batch width"]:
-        weight = mask[..., None].to(text.dtype)
+        tokens = self.network(self.norm(text))
+        weight = mask[..., None].to(tokens.dtype)
         count = weight.sum(1)
-        mean = (self.network(self.norm(text)) * weight).sum(1) / count.clamp_min(1)
+        mean = (tokens * weight).sum(1) / count.clamp_min(1)
         return torch.where(count > 0, mean, self.null.to(mean.dtype))
 
 

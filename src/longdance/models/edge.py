@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from longdance.models.blocks import Preconditioner, TemporalFilter, sinusoids
+from longdance.models.blocks import Entrance, Preconditioner, TemporalFilter, sinusoids
 from longdance.models.conditions import Conditions, Count, MusicTokens
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig
 
@@ -30,7 +30,7 @@ class StepGuide(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.width = width
-        self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.Mish())
+        self.network = nn.Sequential(Entrance(width, 4 * width), nn.Mish())
         self.vector = nn.Linear(4 * width, width)
         self.tokens = nn.Linear(4 * width, 2 * width)
 
@@ -52,7 +52,7 @@ class EDGEDenoiser(nn.Module):
         self.config = config
         width = config.width
         sizes = {"heads": config.attention_heads, "feedforward": config.feedforward, "dropout": config.dropout}
-        self.embed = nn.Linear(config.features, width)
+        self.embed = Entrance(config.features, width)
         self.music = MusicTransformer(
             config.music_channels, width, stride=config.music_stride, layers=config.music_layers, **sizes
         )
@@ -63,7 +63,7 @@ class EDGEDenoiser(nn.Module):
         self.step = StepGuide(width)
         self.memory_norm = nn.LayerNorm(width)
         if config.aligned_music:
-            self.aligned = nn.Linear(config.music_channels, width)
+            self.aligned = Entrance(config.music_channels, width)
         self.layers = nn.ModuleList(DecoderLayer(width, **sizes) for _ in range(config.depth))
         self.output = nn.Linear(width, config.features)
         if config.precondition:

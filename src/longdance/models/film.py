@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from longdance.models.blocks import CrossAttention
+from longdance.models.blocks import CrossAttention, Entrance
 from longdance.models.conditions import Count
 
 
@@ -156,7 +156,7 @@ class MusicTransformer(nn.Module):
     ):
         super().__init__()
         self.stride = stride
-        self.embed = nn.Linear(stride * channels, width)
+        self.embed = Entrance(stride * channels, width)
         self.layers = nn.ModuleList(
             EncoderLayer(width, heads=heads, feedforward=feedforward, dropout=dropout) for _ in range(layers)
         )

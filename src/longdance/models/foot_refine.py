@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from longdance.models.blocks import Entrance, ExactBuffers
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import STANDING_SPEED, contact_height
@@ -80,7 +81,7 @@ def central_differences(values: Float[Tensor, "batch frames *axes"]) -> Float[Te
     return torch.cat((steps[:, :1], (steps[:, 1:] + steps[:, :-1]) / 2, steps[:, -1:]), 1)
 
 
-class FootRefineBlock(nn.Module):
+class FootRefineBlock(ExactBuffers):
     """A correction of the motion from the state of its feet; begins as none.
 
     Decoder layers whose queries are the motion's frames and whose memory are the feet. The state of the feet is
@@ -103,8 +104,8 @@ class FootRefineBlock(nn.Module):
     ):
         super().__init__()
         self.legs, self.frames_per_token = Legs(layout), frames_per_token
-        self.motion = nn.Linear(frames_per_token * layout.width, width)
-        self.feet = nn.Linear(frames_per_token * 7 * len(layout.contact_joints), width)
+        self.motion = Entrance(frames_per_token * layout.width, width)
+        self.feet = Entrance(frames_per_token * 7 * len(layout.contact_joints), width)
         self.layers = nn.ModuleList(
             DecoderLayer(width, heads=heads, feedforward=feedforward, dropout=dropout) for _ in range(depth)
         )

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from longdance.models.blocks import Preconditioner, TemporalFilter
+from longdance.models.blocks import Entrance, ExactBuffers, Preconditioner, TemporalFilter
 from longdance.models.conditions import Conditions, Count, MusicTokens
 from longdance.models.film import DecoderLayer, fold, unfold
 from longdance.models.lodge_local import Guides, LodgeDenoiserConfig
@@ -63,7 +63,7 @@ class GlobalDenoiserConfig(LodgeDenoiserConfig):
         return torch.from_numpy(np.concatenate((hard, np.stack(soft))))
 
 
-class GlobalDenoiser(nn.Module):
+class GlobalDenoiser(ExactBuffers):
     """FiLM transformer decoder over the frames of all primitives; the music is down-sampled."""
 
     def __init__(self, config: GlobalDenoiserConfig):
@@ -71,7 +71,7 @@ class GlobalDenoiser(nn.Module):
         self.config = config
         width = config.width
         folded = config.frames_per_token
-        self.embed = nn.Linear(folded * config.features, width)
+        self.embed = Entrance(folded * config.features, width)
         self.guides = Guides(config)
         # Which primitive, and which part of it: beside the time, which for soft primitives is only roughly known.
         self.primitive = nn.Parameter(0.02 * torch.randn(config.primitives, 1, width))

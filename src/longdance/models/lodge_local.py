@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from longdance.models.blocks import Preconditioner, StepEmbedding, TemporalFilter
+from longdance.models.blocks import Entrance, Preconditioner, StepEmbedding, TemporalFilter
 from longdance.models.conditions import Conditions, Count, MusicTokens, TextPooling
 from longdance.models.film import DecoderLayer, MusicTransformer, TransformerConfig, fold, token_seconds, unfold
 from longdance.models.foot_refine import FootRefineBlock
@@ -102,10 +102,10 @@ class LocalDenoiser(nn.Module):
         width = config.width
         sizes = {"heads": config.attention_heads, "feedforward": config.feedforward, "dropout": config.dropout}
         folded = config.frames_per_token
-        self.embed = nn.Linear(folded * config.features, width)
+        self.embed = Entrance(folded * config.features, width)
         self.guides = Guides(config)
         if config.aligned_music:
-            self.aligned = nn.Linear(folded * config.music_channels, width)
+            self.aligned = Entrance(folded * config.music_channels, width)
         self.layers = nn.ModuleList(DecoderLayer(width, **sizes) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, folded * config.features)

@@ -13,7 +13,14 @@ from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from longdance.models.blocks import AdaptiveInstanceNorm, CrossAttention, Preconditioner, StepEmbedding, TemporalFilter
+from longdance.models.blocks import (
+    AdaptiveInstanceNorm,
+    CrossAttention,
+    Entrance,
+    Preconditioner,
+    StepEmbedding,
+    TemporalFilter,
+)
 from longdance.models.conditions import Conditions, Count, GenreAndMovements, MusicTokens, TextPooling
 from longdance.models.selective import SelectiveParameters
 from longdance.models.ssd import ssd, ssd_bidirectional
@@ -173,7 +180,7 @@ class ParallelMambaModule(nn.Module):
         directions = lambda t: t.unflatten(-1, (self.directions, -1)).movedim(-2, 0)  # noqa: E731
         b_matrix, c_matrix = directions(projections).chunk(2, -1)
         steps = nn.functional.softplus(directions(dt).float() + self.step_bias[:, None, None])
-        rate = -self.log_decay.exp()
+        rate = -self.log_decay.to(steps.dtype).exp()
         if self.longest_step is not None:
             steps = torch.minimum(steps, self.longest_step / -rate[:, None, None])
         if self.directions == 1:
@@ -228,7 +235,7 @@ class MusicEncoder(nn.Module):
 
     def __init__(self, channels: int, width: int, stride: int, mixing: int):
         super().__init__()
-        self.embed = nn.Linear(channels, width)
+        self.embed = Entrance(channels, width)
         self.mix = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(mixing))
         self.shorten = LocalInformationModule(width, stride)
         self.null = nn.Parameter(torch.zeros(width))
@@ -311,7 +318,7 @@ class ParallelMambaDenoiser(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.embed = nn.Linear(config.features, width)
+        self.embed = Entrance(config.features, width)
         self.music = MusicEncoder(config.music_channels, width, config.lim_stride, config.music_mixing)
         pooling = TextPooling if config.text_pooling == "mean" else GenreAndMovements
         self.text = pooling(config.text_width, width)

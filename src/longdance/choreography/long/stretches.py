@@ -21,7 +21,7 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.conditions import Conditions, MusicTokens
-from longdance.models.precision import autocast
+from longdance.models.precision import fastest
 from longdance.models.strengths import OFF, Strengths
 from longdance.motion.layout import Layout
 from longdance.progress import Progress
@@ -263,14 +263,12 @@ class Predictor:
     """The predictions of a checkpoint's network, in bf16 where the device multiplies it in hardware."""
 
     def __init__(self, checkpoint: Checkpoint):
-        self.network: Any = checkpoint.network
+        self.network: Any = fastest(checkpoint.network)
 
     def hear(self, conditions: Conditions) -> MusicTokens:
         """What the network makes of the music alone."""
-        with autocast(conditions.music.device):
-            return self.network.hear(conditions)
+        return self.network.hear(conditions)
 
     def __call__(self, noisy: Tensor, step: Tensor, conditions: Conditions, heard: MusicTokens | None = None) -> Tensor:
         """Clean motion predicted from ``noisy`` at diffusion ``step``."""
-        with autocast(noisy.device):
-            return self.network(noisy, step, conditions, heard)
+        return self.network(noisy, step, conditions, heard)
