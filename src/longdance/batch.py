@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 from longdance import __version__
 from longdance.choreography.dancer import Dancer
+from longdance.choreography.phrases.plan_file import write_plan
+from longdance.choreography.phrases.shelf import library_file
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
 from longdance.errors import Cancelled, InputError
@@ -44,6 +46,8 @@ class Order:
     """Frame rate of the files; the model's if None."""
     wav: bool = False
     """Whether the stretch of the song is put beside."""
+    plan_out: Path | None = None
+    """Where the plan of a dance of phrases goes, of one song."""
 
     def fingerprint(self) -> str:
         """Checksum of all that a dance depends on but the song: settings, score, the model's files, the version."""
@@ -54,6 +58,8 @@ class Order:
         folder = folder_of(self.model)
         patterns = ("*.json", "*.safetensors", "*/config.json", "*/model.safetensors")
         files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+        if self.request.phrases > 0:
+            files.append(library_file(self.request.library))
         for path in (*files, *(Path(read) for read in (score, beats) if read)):
             digest.update(f"{path.name} {checksum(path)}".encode())
         return digest.hexdigest()
@@ -66,6 +72,9 @@ class Order:
         if self.fps is not None:
             dance = dance.resample(self.fps)
         written: list[Path] = []
+        if self.plan_out is not None:
+            write_plan(dance, self.plan_out)
+            written.append(self.plan_out)
         for target in targets:
             remove_leftovers(target)
             written += export(dance, target, options=ExportOptions(wav=self.wav), song_path=song, progress=progress)

@@ -11,7 +11,8 @@ from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
 from longdance.motion.motion import Motion
-from longdance.train.prepare import PrepareSettings, prepare_open, without_still_ends
+from longdance.motion.still_ends import without_still_ends
+from longdance.train.prepare import PrepareSettings, prepare_open
 from processes import KILLED, kill_at_rename, run_all
 
 SETTINGS = PrepareSettings(variants=2)

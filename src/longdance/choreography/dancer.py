@@ -18,6 +18,8 @@ from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.devices import device_of
 from longdance.choreography.long.streams import Heard
 from longdance.choreography.long.stretches import Sampling
+from longdance.choreography.phrases.dancing import on_layout, planned
+from longdance.choreography.phrases.shelf import open_library
 from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.refinement import Refinement
 from longdance.choreography.request import DanceRequest
@@ -84,6 +86,8 @@ class Dancer:
         ``Cancelled``. ``InputError`` for songs that cannot be read and words that cannot be understood.
         """
         prepared = self.prepare(_request(song, asked))
+        if _as_recorded(prepared):
+            return self.recorded(prepared)
         return self.finish(prepared, self.generator.generate(prepared, progress))
 
     def generate_all(self, requests: Sequence[DanceRequest], *, progress: Progress | None = None) -> list[Motion]:
@@ -92,6 +96,8 @@ class Dancer:
         ``InputError`` if they do not agree on sampler, steps and device.
         """
         prepared = [self.prepare(request) for request in requests]
+        if any(_as_recorded(each) for each in prepared):
+            return [self.generate(request, progress=progress) for request in requests]
         if self.capabilities.batches:
             made = self.generator.generate_all(prepared, progress)
         else:
@@ -113,7 +119,7 @@ class Dancer:
         when it is heard.
         """
         request = _request(song, asked)
-        if not self.capabilities.streams:
+        if not self.capabilities.streams or request.phrases > 0:
             return iter([self.generate(request, progress=progress)])
         self.expect_possible(request)
         if isinstance(request.song, Song) or request.score is not None or self.capabilities.plans_ahead:
@@ -192,7 +198,16 @@ class Dancer:
             meta["energy"] = sampling.energy.record()
         if score is not None:
             meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}
-        return Prepared(request, song, frames, timeline, sampling, device, conditioner, meta)
+        laid = None
+        if request.phrases > 0:
+            laid, said = planned(
+                song, timeline, frames=frames, fps=self.fps, seed=request.seed, library=request.library,
+                locked=score.blocks(song) if score is not None else (),
+            )  # fmt: skip
+            meta["notes"] += said
+            if laid is not None:
+                meta |= {"phrases": request.phrases, "plan": laid.plan.record(song)}
+        return Prepared(request, song, frames, timeline, sampling, device, conditioner, meta, laid)
 
     def expect_possible(self, request: DanceRequest) -> Sampling:
         """How to draw the dance, the model's own way where nothing is asked for.
@@ -208,6 +223,10 @@ class Dancer:
         if cues and not able.led:
             asked = ", ".join("--" + name.replace("_", "-") for name in cues)
             raise InputError(f"{self.name} has no soft primitives for {asked} to lead; try a lodge")
+        if request.library is not None:
+            open_library(request.library)
+        if 0 < request.phrases < 1 and not able.edits:
+            raise InputError(f"{self.name} dances phrases as recorded or not at all; try --phrases 1, or edmg or lodge")
         if not able.guided:
             return replace(own, seed=request.seed)
         steps, sampler = request.steps or own.steps, request.sampler or own.sampler
@@ -232,6 +251,11 @@ class Dancer:
             passage = refinement.whole(passage)
         return self.cleanup_for(prepared.request).whole(passage).motion
 
+    def recorded(self, prepared: Prepared) -> Motion:
+        """The plan's own frames as the dance: nothing after the model touches them."""
+        assert prepared.laid is not None
+        return replace(on_layout(prepared.laid.motion, self.checkpoint.layout), meta=prepared.meta)
+
     def cleanup_for(self, request: DanceRequest) -> Cleanup:
         """The cleanup that a request wants of this model's dances."""
         return self.cleanup if request.cleanup else NO_CLEANUP
@@ -239,6 +263,10 @@ class Dancer:
     def refinement_for(self, request: DanceRequest) -> Refinement | None:
         """The model's second stage, where it has one and the request wants it."""
         return Refinement(self.trm) if request.trm and self.trm is not None else None
+
+
+def _as_recorded(prepared: Prepared) -> bool:
+    return prepared.laid is not None and prepared.request.phrases >= 1
 
 
 def contacts_of(features: Float[np.ndarray, "frames features"], layout: Layout) -> Float[np.ndarray, "frames 4"]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.long.stretches import Sampling
+from longdance.choreography.phrases.laying import Laid
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.timeline import Timeline
 from longdance.features.song import Song
@@ -29,6 +30,8 @@ class Prepared:
     conditioner: Conditioner
     meta: dict
     """The record of the dance as far as it is known beforehand."""
+    laid: Laid | None = None
+    """The plan of phrases that leads the dance, laid on the song, where one does."""
 
 
 class Generated(NamedTuple):

@@ -65,6 +65,12 @@ class DanceRequest:
     """The words then fill its gaps."""
     start: Annotated[float, Option("Second of the song to begin at.", 0, panel=None)] = 0.0
     seconds: Annotated[float | None, Option("Length; the rest of the song if not given.", 0.1, panel=None)] = None
+    phrases: Annotated[
+        float, Option("How strictly recorded phrases lead: 0 not at all, 1 as recorded but for joins.", 0, 1, None)
+    ] = 0.0
+    library: Annotated[
+        str | None, Option("Whose phrases: those shipped if not given, or your own; see `longdance library`.")
+    ] = None
     seed: Annotated[int, Option("Another seed, another dance.", 0, LARGEST_SEED, panel=None)] = 0
     bpm: Annotated[float | str | None, Option("Beats per minute, or half or double of those heard.", 20, 400)] = None
     beat_offset: Annotated[float | None, Option("Second of a beat that begins a bar.")] = None
@@ -152,7 +158,7 @@ class DanceRequest:
 
     def raw(self) -> "DanceRequest":
         """The same request for what the sampler gives, nothing after it."""
-        return replace(self, trm=False, cleanup=False, parabola=False)
+        return replace(self, trm=False, cleanup=False, parabola=False, phrases=0.0)
 
     def load_song(self) -> "Song":
         """The stretch of the song, heard and measured; ``InputError`` for songs that cannot be read."""

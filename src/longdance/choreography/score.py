@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from longdance.choreography.phrases.plan import Block
 from longdance.choreography.timeline import PlacedPose, Span, Timeline
 from longdance.choreography.words import Words
 from longdance.diffusion.guidance import Guidance
@@ -64,6 +65,16 @@ class KeyPose:
     line: int
 
 
+class Danced(NamedTuple):
+    """A recorded phrase that an entry names."""
+
+    phrase: str
+    """Its name in the library, or ``hold``."""
+    mirrored: bool = False
+    counts: int = 0
+    """How many of its counts are danced; 0 for all."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entry:
     """One line of the score; ``end`` is open (None) where it lasts until the next entry or the end."""
@@ -77,6 +88,7 @@ class Entry:
     """What the entry says of ``Strengths``."""
     snap: Snap
     poses: tuple[KeyPose, ...] = ()
+    danced: Danced | None = None
     line: int
 
 
@@ -155,6 +167,23 @@ class Score:
         fade = max(2, round(self.crossfade * fps))
         return Timeline(tuple(spans), fade, tuple(poses)).joined(), tuple(notes)
 
+    def blocks(self, song: Song) -> tuple[Block, ...]:
+        """The phrases that it names, on the nearest beats, in order; ``InputError`` for one that lasts no beat."""
+        found = []
+        for entry, (begin, end) in zip(self.entries, self._placed(song), strict=True):
+            if entry.danced is None or begin >= song.seconds:
+                continue
+            first, last = (round(_beat_of(*at, song)) for at in ((entry.begin, begin), (entry.end, end)))
+            if last <= first:
+                raise InputError(f"{self.name}, line {entry.line}: expected a phrase to last a beat at least")
+            found.append(
+                Block(
+                    beat=float(first), beats=float(last - first), phrase=entry.danced.phrase,
+                    counts=entry.danced.counts, mirrored=entry.danced.mirrored, locked=True,
+                )
+            )  # fmt: skip
+        return tuple(sorted(found, key=lambda block: block.beat))
+
     def _placed(self, song: Song) -> list[tuple[float, float]]:
         """Seconds of every entry's beginning and end, snapped; checked for order and overlaps."""
         begins = [time_of(entry.begin, song) for entry in self.entries]
@@ -199,6 +228,13 @@ def time_of(moment: Moment, song: Song) -> float:
     if moment.beat == 1:
         return bar
     return _time_at(song.beat_times, float(song.beat_position(np.array([bar]))[0]) + moment.beat - 1, song)
+
+
+def _beat_of(moment: Moment | None, seconds: float, song: Song) -> float:
+    """The beat of a moment, from 0; its own count where it was written in beats, which a song's end does not cut."""
+    if moment is not None and moment.unit == "beats":
+        return moment.value - 1
+    return float(song.beat_position(np.array([seconds]))[0])
 
 
 def snap(time: float, song: Song, to: Snap) -> float:

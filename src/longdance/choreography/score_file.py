@@ -20,6 +20,7 @@ from longdance.choreography.score import (
     CROSSFADE,
     SNAPS,
     UNITS,
+    Danced,
     Entry,
     KeyPose,
     Moment,
@@ -37,9 +38,10 @@ from longdance.motion.motion import Motion
 from longdance.motion.rotations import matrix_from_axis_angle
 from longdance.motion.skeleton import SMPL24
 
-LARGEST_FILE = 256_000
+LARGEST_FILE = 1_000_000
 """Bytes."""
-MOST_NODES, DEEPEST, MOST_ENTRIES, MOST_POSES, LONGEST_TEXT = 20_000, 8, 1000, 200, 2000
+MOST_NODES, DEEPEST, MOST_ENTRIES, MOST_POSES, LONGEST_TEXT = 30_000, 8, 4000, 200, 2000
+YES, NO = ("yes", "true"), ("no", "false")
 EASE = 0.4
 """Seconds before and after a pose over which the dance is drawn to it, if the file does not say."""
 
@@ -144,7 +146,10 @@ class _Reader:
         )
 
     def entry(self, node: yaml.Node, path: str, *, unit: Any, beat: Any) -> Entry:
-        known = ("from", "to", "genre", "movements", "text", "guidance", "energy", "snap", "poses")
+        known = (
+            "from", "to", "genre", "movements", "text", "guidance", "energy", "snap", "poses", "phrase", "mirror",
+            "counts",
+        )  # fmt: skip
         fields = self.mapping(node, path, known)
         if "from" not in fields:
             raise self.wrong(node, f"{path}.from", "expected where the entry begins, got nothing; try from: 0")
@@ -162,7 +167,20 @@ class _Reader:
             poses=tuple(
                 self.pose(pose, f"{path}.poses[{number}]", unit=unit, beat=own) for number, pose in enumerate(poses, 1)
             ),
+            danced=self.danced(fields, path, node),
             line=node.start_mark.line + 1,
+        )
+
+    def danced(self, fields: dict[str, yaml.Node], path: str, node: yaml.Node) -> Danced | None:
+        """The recorded phrase that an entry names."""
+        if "phrase" not in fields:
+            if more := [name for name in ("mirror", "counts") if name in fields]:
+                raise self.wrong(fields[more[0]], f"{path}.{more[0]}", "expected a phrase beside it, got none")
+            return None
+        return Danced(
+            phrase=self.plain(fields["phrase"], f"{path}.phrase"),
+            mirrored=self.choice(fields.get("mirror"), f"{path}.mirror", YES + NO, NO[0]) in YES,
+            counts=round(self.number(fields.get("counts"), f"{path}.counts", 1, 64, 0, whole=True)),
         )
 
     def pose(self, node: yaml.Node, path: str, *, unit: Any, beat: Any) -> KeyPose:

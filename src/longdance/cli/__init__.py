@@ -9,7 +9,7 @@ import sys
 
 # Commands appear in the order in which they are imported.
 # isort: off
-from longdance.cli import generate, beats, edit, train, export, play, evaluate, studio, catalogue  # noqa: F401
+from longdance.cli import generate, beats, edit, library, train, export, play, evaluate, studio, catalogue  # noqa: F401
 
 # isort: on
 from longdance.cli.terminal import INTERRUPTED, SOME_FAILED, SUCCESS, WRONG_USAGE, app, one_line, reason, say

@@ -38,6 +38,9 @@ def generate(
     fps: Annotated[
         float | None, typer.Option(min=1, max=240, help="Frame rate; the model's if not given.", rich_help_panel=MORE)
     ] = None,
+    plan_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plan of phrases, as a score.", rich_help_panel=MORE)
+    ] = None,
     wav: Annotated[
         bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.", rich_help_panel=MORE)
     ] = False,
@@ -67,9 +70,14 @@ def generate(
     if takes > 1 and many:
         raise typer.BadParameter("several takes are made of one song; leave out --takes, or name one song")
 
+    if plan_out is not None and (many or takes > 1):
+        raise typer.BadParameter("--plan-out writes the plan of one dance; leave out --takes, or name one song")
+    if plan_out is not None and not request.phrases:
+        raise typer.BadParameter("--plan-out writes the plan of a dance of phrases; add --phrases 1")
+
     from longdance.batch import Order
 
-    order, told = Order(model=model, request=request, fps=fps, wav=wav), Told(quiet=as_json)
+    order, told = Order(model=model, request=request, fps=fps, wav=wav, plan_out=plan_out), Told(quiet=as_json)
     if many:
         how = {"resume": resume, "workers": workers, "ray": ray}
         dance_to_all(order, files, out or Path("dances"), endings, told, **how)

@@ -65,7 +65,8 @@ def takes_request(
         own = list(signature.parameters.values())
         place = list(signature.parameters).index("request")
         options = [_option(name, (helps or {}).get(name)) for name in offered]
-        raw = typer.Option("--raw", help="What the sampler gives: neither --trm nor --cleanup.", rich_help_panel=MORE)
+        said = "What the sampler gives: no --trm, --cleanup, --phrases."
+        raw = typer.Option("--raw", help=said, rich_help_panel=MORE)
         refine = typer.Option(hidden=True)
         options += [_parameter("raw", bool, raw, False), _parameter("refine", bool | None, refine, None)]
         shown = signature.replace(parameters=[*own[:place], *options, *own[place + 1 :]])

@@ -34,6 +34,8 @@ class MotionBeats:
     """(beats,) from 0 to 1: how clearly the movement pauses or turns at each beat, 1 for the clearest."""
     is_steady: bool
     """True where the movement repeats with a clear period and the beats keep it: a dance to steady music."""
+    clarity: float = 0.0
+    """How clearly the movement repeats with the period of the beats, 0 to 1."""
 
 
 def beats_of_motion(
@@ -85,6 +87,7 @@ def beats_of_motion(
         beat_times=times,
         strength=height / max(float(height.max()), 1e-12),
         is_steady=tempo.clarity > _STEADY_CLARITY and deviation < _STEADY_DEVIATION,
+        clarity=float(tempo.clarity),
     )
 
 

@@ -16,7 +16,6 @@ from typing import Annotated, Literal, NamedTuple, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage
 
 from longdance.data import aistpp, bvh_folder, finedance
 from longdance.data import open as open_data
@@ -29,9 +28,9 @@ from longdance.features.music import MUSIC_ENCODERS, PLAN
 from longdance.features.rhythm_plan import CurveScale, plan_of_motion
 from longdance.features.song import Song
 from longdance.files import atomic_write, remove_leftovers
-from longdance.motion.contacts import speeds
 from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
+from longdance.motion.still_ends import without_still_ends
 from longdance.progress import Progress
 from longdance.workers import sole_writer, work
 
@@ -686,24 +685,6 @@ def _with_standardised_curves(parts: list[Part]) -> tuple[list[Part], list[str]]
                 music[rows] = scales[take["genre"]].applied(music[rows])
         scaled.append((records, motion, music))
     return scaled, []
-
-
-def without_still_ends(motion: Motion, *, threshold: float = 0.12, margin: float = 0.4) -> Motion:
-    """The motion from shortly before it begins to move until shortly after it stops.
-
-    Captures begin and end with the dancer waiting; a model that learns from that waits too. Still is a mean joint
-    speed, averaged over half a second, below ``threshold`` m/s; ``margin`` seconds of it are left. A motion that never
-    moves stays as it is.
-    """
-    pace = speeds(motion.joints(), motion.fps).mean(1)
-    pace = ndimage.uniform_filter1d(pace, max(1, round(0.5 * motion.fps)))
-    moving = np.flatnonzero(pace >= threshold).tolist()
-    if not moving:
-        return motion
-    kept = round(margin * motion.fps)
-    trimmed = motion.slice(max(0, moving[0] - kept), min(motion.frames, moving[-1] + 1 + kept))
-    origin = trimmed.root_position[0] * np.array([1.0, 0.0, 1.0])
-    return replace(trimmed, root_position=trimmed.root_position - origin)
 
 
 def _on_skeleton(motion: Motion, layout_name: str) -> Motion:

@@ -15,6 +15,7 @@ from longdance.choreography.devices import placed
 from longdance.choreography.long.streams import Heard, Piece, danced
 from longdance.choreography.long.stretches import Held, Sampling, stretches
 from longdance.choreography.long.windows import WindowPlan
+from longdance.choreography.phrases.dancing import held_by
 from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.timeline import Timeline
 from longdance.models.checkpoint import Checkpoint
@@ -45,12 +46,15 @@ class WindowGenerator:
 
     def generate(self, prepared: Prepared, progress: Progress | None) -> Generated:
         """The whole dance."""
-        plan = self.plan(prepared.frames)
+        plan, laid = self.plan(prepared.frames), prepared.laid
+        held = None
+        if laid is not None:
+            held = held_by(laid, self.checkpoint.layout, prepared.request.phrases, plan.frames)
         music = prepared.conditioner.with_cues(prepared.song, plan.frames)
         made = list(
             stretches(
                 placed(self.checkpoint, prepared.device), music, prepared.timeline, plan, sampling=prepared.sampling,
-                progress=progress,
+                held=held, progress=progress,
             )
         )  # fmt: skip
         features = np.concatenate([track for track, _ in made])[: prepared.frames]

@@ -4,7 +4,7 @@ Each stretch begins with the frames that the one before ended with, so that memo
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,16 @@ class Held:
 
     track: Float[Tensor, "frames features"]
     mask: Float[Tensor, "frames features"]
+    until_noise_level: float = 0.0
+    """The share of the noise schedule below which it may change; 0 for never."""
 
     def to(self, device: torch.device | str) -> "Held":
         """The same on another device."""
-        return Held(self.track.to(device), self.mask.to(device))
+        return replace(self, track=self.track.to(device), mask=self.mask.to(device))
+
+    def cut(self, frames: slice) -> "Held":
+        """Some of its frames."""
+        return replace(self, track=self.track[frames], mask=self.mask[frames])
 
 
 def stretches(
@@ -106,7 +112,7 @@ def stretches(
             previous=previous,
             sampling=sampling,
             generator=generator,
-            held=None if held is None else Held(held.track[frames], held.mask[frames]),
+            held=None if held is None else held.cut(frames),
             progress=advance,
         )
         done += part.count * sampling.steps
@@ -165,7 +171,7 @@ def dance_stretch(
         rows=sampling.rows,
     )
     predictions: list[Tensor] = []
-    edges = 0 if given is None else checkpoint.config.clean_edges
+    edges = 0 if given is None or given.held.until_noise_level else checkpoint.config.clean_edges
 
     def remember(noisy: Tensor, step: int) -> Tensor:
         predictions[:] = [predict(noisy if given is None or not edges else given.clean_edges(noisy, edges), step)]
@@ -242,8 +248,9 @@ class _Anchored:
         return self.stitcher.normaliser.normalise(moved)
 
     def constraint(self) -> Constraint:
-        """Holds at every noise level."""
-        return Constraint(mask=self.stitcher.plan.cut(self.held.mask), value=self.value)
+        """Holds at every noise level, or those above the one that is said."""
+        mask = self.stitcher.plan.cut(self.held.mask)
+        return Constraint(mask=mask, value=self.value, until_noise_level=self.held.until_noise_level)
 
     def clean_edges(self, noisy: Tensor, count: int) -> Tensor:
         """Noisy windows with what is held of their first and last ``count`` frames put in without noise (Lodge eq. 10).
