@@ -77,7 +77,7 @@ def test_a_bone_on_the_floor_carries_the_travel(dance, tmp_path):
 @pytest.mark.parametrize("naming", NAMINGS)
 @pytest.mark.parametrize("root_bone", [False, True])
 def test_glb_joints_and_skin_in_another_library(dance, tmp_path, naming, root_bone):
-    export(dance, tmp_path / "dance.glb", options=ExportOptions(naming=naming, root_bone=root_bone))
+    export(dance, tmp_path / "dance.glb", options=ExportOptions(naming=naming, root_bone=root_bone, hands=False))
     glb = Glb(tmp_path / "dance.glb")
     found, fps = glb.joints()
     assert_places(found, dance, naming)
@@ -147,7 +147,8 @@ def test_vrma_names_every_bone_that_a_vrm_must_have(dance, tmp_path):
 @pytest.mark.parametrize("up", ["y", "z"])
 @pytest.mark.parametrize("root_bone", [False, True])
 def test_fbx_joints_and_skin_by_another_reader(dance, tmp_path, up, root_bone):
-    export(dance, tmp_path / "dance.fbx", options=ExportOptions(naming="mixamo", up=up, root_bone=root_bone))
+    options = ExportOptions(naming="mixamo", up=up, root_bone=root_bone, hands=False)
+    export(dance, tmp_path / "dance.fbx", options=options)
     fbx = Fbx(tmp_path / "dance.fbx")
     found, fps = fbx.joints()
     assert_places(found, dance, "mixamo")
@@ -182,7 +183,7 @@ def test_fbx_states_its_frame_rate(dance, tmp_path, fps, mode):
 def test_usd_joints_and_skin_by_the_library_itself(dance, tmp_path, ending, up):
     pytest.importorskip("pxr")
     path = tmp_path / f"dance.{ending}"
-    export(dance, path, options=ExportOptions(up=up, root_bone=up == "z"))
+    export(dance, path, options=ExportOptions(up=up, root_bone=up == "z", hands=False))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     usd = Usd(path)
     found, fps = usd.joints()

@@ -33,6 +33,7 @@ def export(
     loop: Annotated[bool, typer.Option("--loop", help="The end runs into the beginning.")] = False,
     rig: Annotated[Path | None, typer.Option(help="Your own character (.glb, .vrm, .fbx, .bvh) dances.")] = None,
     mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
+    hands: Annotated[bool, typer.Option(help="Fingers made by rule, where there are some to bend.")] = True,
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
     bones: Annotated[
         Path | None, typer.Option(help="Table (YAML) of our joints to the bones of --rig, or else of a BVH dance.")
@@ -75,6 +76,7 @@ def export(
         root_bone=root_bone,
         loop=loop,
         mesh=mesh,
+        hands=hands,
         unit=unit,
         wav=wav,
         rig=rig,

@@ -30,6 +30,7 @@ def play(
     start: Annotated[float, typer.Option(min=0, help="Second of the song to begin at.")] = 0.0,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest if not given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
+    hands: Annotated[bool, typer.Option(help="Fingers made by rule.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the page is kept.")] = None,
 ) -> None:
     """Play a dance: in the browser with its song, or live in a program that listens to VMC."""
@@ -39,13 +40,13 @@ def play(
     is_song = what.suffix.lower() in AUDIO_ENDINGS
     pieces = _danced(what, model, genre, start, seconds, seed) if is_song else [_read(what, start, seconds)]
     if where is None:
-        _show(pieces, what, song or (what if is_song else None), out)
+        _show(pieces, what, song or (what if is_song else None), out, hands)
         return
     from longdance.export import vmc as live
 
     host, port = where
     with live.sender(host, port) as send:
-        played = live.play(pieces, send, begun=lambda: say(f"dancing for {host}:{port}; ctrl-C ends it"))
+        played = live.play(pieces, send, begun=lambda: say(f"dancing for {host}:{port}; ctrl-C ends it"), fingers=hands)
     late = f", stood {played.waited:.1f} s waiting for the model" if played.waited > 0.05 else ""
     say(f"{played.frames} frames in {played.seconds:.1f} s{late}")
 
@@ -65,10 +66,11 @@ def _read(dance: Path, start: float, seconds: float | None) -> "Motion":
     return stretch_of(Motion.load(dance), start=start, seconds=seconds)
 
 
-def _show(pieces: "Iterable[Motion]", what: Path, song: Path | None, out: Path | None) -> None:
+def _show(pieces: "Iterable[Motion]", what: Path, song: Path | None, out: Path | None, hands: bool) -> None:
     """Write a page of the dance and open it."""
     from longdance.export.formats import export
     from longdance.export.sound import find_song
+    from longdance.export.takes import ExportOptions
     from longdance.motion.motion import Motion
 
     page = out or Path(tempfile.mkdtemp(prefix="longdance-")) / f"{folder_stem(what)}.html"
@@ -76,6 +78,6 @@ def _show(pieces: "Iterable[Motion]", what: Path, song: Path | None, out: Path |
         made = list(pieces)
         dance = made[0] if len(made) == 1 else Motion.joined(made)
         song = song or find_song(dance, [what.parent, Path()])
-        export(dance, page, song_path=song, progress=progress)
+        export(dance, page, options=ExportOptions(hands=hands), song_path=song, progress=progress)
     typer.echo(page)
     webbrowser.open(page.resolve().as_uri())

@@ -20,7 +20,7 @@ REGISTER = {
     "format": {
         "fbx": {
             "make": "write", "order": 6, "about": "skeleton, mannequin, texture, takes",
-            "up": ("y", "z"), "unit": ("cm",), "takes": True, "bones": True,
+            "up": ("y", "z"), "unit": ("cm",), "takes": True, "bones": True, "hands": True,
         },
     },
 }  # fmt: skip

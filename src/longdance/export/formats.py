@@ -6,6 +6,7 @@ from pathlib import Path
 
 from longdance.errors import InputError, by_likeness
 from longdance.export.endings import FORMATS, format_of, stem_of
+from longdance.export.hands import with_knuckles
 from longdance.export.job import Job
 from longdance.export.naming import NAMINGS
 from longdance.export.rig import guess_bones
@@ -50,6 +51,8 @@ def export(
     if wav and (song_path is None or len(motions) > 1):
         raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")
     motions = {name: prepared(each, options, song_path=song_path) for name, each in motions.items()}
+    if options.hands and facts.get("hands"):
+        motions = {name: with_knuckles(each) for name, each in motions.items()}
     job = Job(
         motions=motions, path=path, options=options, up=up, unit=unit, song_path=song_path, progress=progress
     )  # fmt: skip
@@ -99,6 +102,7 @@ def _export_on_rig(
         trim_silence=options.trim_silence,
         in_place=options.in_place,
         loop=options.loop,
+        hands=options.hands,
         wav=options.wav,
         rig=options.rig,
         bones=options.bones,
@@ -114,11 +118,11 @@ def _export_on_rig(
         raise InputError(f"{path}: expected another name than the character's own; it would be overwritten")
     dance = prepared(motions[0], options, song_path=song_path)
     if rig.suffix.lower() == ".bvh":
-        save_on_bvh(dance, rig, path, bones=options.bones)
+        save_on_bvh(dance, rig, path, bones=options.bones, hands=options.hands)
     elif rig.suffix.lower() == ".fbx":
-        save_on_fbx(dance, rig, path, name=path.stem, bones=options.bones)
+        save_on_fbx(dance, rig, path, name=path.stem, bones=options.bones, hands=options.hands)
     else:
-        save_on_glb(dance, rig, path, name=path.stem, bones=options.bones)
+        save_on_glb(dance, rig, path, name=path.stem, bones=options.bones, hands=options.hands)
     written = [path]
     if options.wav and song_path is not None:
         beside = path.with_suffix(".wav")

@@ -11,9 +11,10 @@ import struct
 import numpy as np
 
 from longdance import __version__
+from longdance.export.hands import JOINTS, finger_rotations
 from longdance.export.job import Job
-from longdance.export.naming import NAMINGS
-from longdance.export.takes import Body, Take
+from longdance.export.naming import NAMINGS, vrm_finger
+from longdance.export.takes import Body, Take, with_fingers
 from longdance.files import atomic_write
 from longdance.motion import moments
 from longdance.motion.directions import quaternion_track
@@ -23,7 +24,7 @@ REGISTER = {
     "format": {
         "glb": {
             "make": "write_glb", "order": 4, "about": "skeleton, mannequin, texture, takes",
-            "takes": True, "bones": True,
+            "takes": True, "bones": True, "hands": True,
         },
         "vrma": {
             "make": "write_vrma", "order": 5, "about": "movement for VRM humanoids",
@@ -106,6 +107,8 @@ def save_vrma(take: Take, path: str | os.PathLike) -> None:
     builder = _build([take], None)
     vrm = NAMINGS["vrm"]
     bones = {vrm[SMPL24.names[smpl]]: {"node": joint} for joint, smpl in enumerate(take.smpl_joints) if smpl >= 0}
+    fingers = {vrm_finger(name): {"node": joint} for joint, name in enumerate(take.names) if name in JOINTS}
+    bones = fingers | bones
     builder.document["extensionsUsed"] = ["VRMC_vrm_animation"]
     builder.document["extensions"] = {"VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}}}
     with atomic_write(path) as temporary:
@@ -218,4 +221,5 @@ def write_glb(job: Job) -> None:
 
 def write_vrma(job: Job) -> None:
     """Write one take."""
-    save_vrma(job.takes()[0], job.path)
+    take = job.takes()[0]
+    save_vrma(with_fingers(take, finger_rotations(job.motion)) if job.options.hands else take, job.path)

@@ -27,7 +27,7 @@ REGISTER = {
     "format": {
         "html": {
             "make": "write", "order": 9, "about": "a page that plays the dance with its song",
-            "aliases": ("htm",), "sound": True,
+            "aliases": ("htm",), "sound": True, "hands": True,
         },
     },
 }  # fmt: skip

@@ -46,3 +46,11 @@ def joint_names(names: tuple[str, ...], naming: str) -> tuple[str, ...]:
     if naming not in NAMINGS:
         raise InputError(f"expected a naming among {', '.join(NAMINGS)}, got {naming!r}")
     return tuple(NAMINGS[naming].get(name, name) for name in names)
+
+
+def vrm_finger(joint: str) -> str:
+    """VRM's name of a finger joint as ``hands.JOINTS`` has it; it calls the smallest finger little."""
+    side, _, word = joint.partition("_")
+    finger, part = ("Little" if word.startswith("pinky") else word[:-1].title()), int(word[-1])
+    parts = ("Metacarpal", "Proximal", "Distal") if finger == "Thumb" else ("Proximal", "Intermediate", "Distal")
+    return f"{side}{finger}{parts[part - 1]}"

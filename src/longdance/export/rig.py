@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from longdance.export.hands import JOINTS, before, finger_rotations
+from longdance.export.rig_fingers import finger_bones, palm_roll
 from longdance.export.rig_rest import Anatomy, Rig, anatomy
 from longdance.export.takes import require_smpl
 from longdance.motion import rotations as rot
@@ -59,17 +61,18 @@ def find_bones(
     return require_joints(names, guess_bones(names, parents, places, table))
 
 
-def dance_on_rig(motion: Motion, rig: Rig) -> RigDance:
+def dance_on_rig(motion: Motion, rig: Rig, *, hands: bool = True) -> RigDance:
     """The dance as the rig's bones do it.
 
     Bones of limbs point where ours point, whatever the rest pose; spine and neck share the turns of ours among as many
     bones as there are. The legs are then set so that the feet land where ours do, scaled by the length of the leg,
-    on the rig's own floor, and what stands does not slide. ``InputError`` for a rig whose bones coincide.
+    on the rig's own floor, and what stands does not slide. Fingers, where the rig has some, are bent by rule unless
+    there are to be no ``hands``. ``InputError`` for a rig whose bones coincide.
     """
     require_smpl(motion)
     body = anatomy(rig, motion.skeleton)
     own = _on_own_legs(motion, rig, body)
-    return _as_bones(own, rig, body)
+    return _as_bones(own, rig, body, finger_rotations(motion) if hands else {})
 
 
 # --- our skeleton with the rig's legs -----------------------------------------------------------------------
@@ -126,7 +129,7 @@ def _on_own_legs(motion: Motion, rig: Rig, body: Anatomy) -> Motion:
 # --- the rig's bones ----------------------------------------------------------------------------------------
 
 
-def _as_bones(own: Motion, rig: Rig, body: Anatomy) -> RigDance:
+def _as_bones(own: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.ndarray]) -> RigDance:
     turns = own.global_rotations()
     aligned = _alignment(rig, body, own.skeleton)
     world: dict[int, np.ndarray] = {}
@@ -147,6 +150,12 @@ def _as_bones(own: Motion, rig: Rig, body: Anatomy) -> RigDance:
             name = f"{side}_{joint}"
             if name in rig.found and rig.found[name] not in world:
                 put(rig.found[name], turns[:, index(name)], name)
+        bent, found = {f"{side}_wrist": turns[:, index(f"{side}_wrist")]}, finger_bones(rig, side) if fingers else {}
+        hand = aligned.get(f"{side}_wrist", np.eye(3))
+        roll = palm_roll(body, found, side, hand)
+        for joint in (joint for joint in JOINTS if joint in found):
+            bent[joint] = bent.get(before(joint), bent[f"{side}_wrist"]) @ roll.T @ fingers[joint] @ roll
+            world[found[joint]] = bent[joint] @ hand @ body.rotations[found[joint]]
 
     # Whatever lies between those bones goes along with its parent; what lies above the pelvis stays as it was saved.
     local: dict[int, np.ndarray] = {}

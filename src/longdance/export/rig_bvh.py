@@ -43,11 +43,12 @@ def save_on_bvh(
     path: str | os.PathLike,
     *,
     bones: Mapping[str, str] | None = None,
+    hands: bool = True,
 ) -> None:
     """Write the dance on the skeleton of a BVH file, in that file's units and axes."""
     bvh = read_bvh(rig_path)
     try:
-        dance = dance_on_rig(motion, bvh_rig(bvh, bones))
+        dance = dance_on_rig(motion, bvh_rig(bvh, bones), hands=hands)
     except InputError as error:
         raise InputError(f"{rig_path}: {error}") from error
     positions = np.repeat(bvh.offsets[None], motion.frames, axis=0)

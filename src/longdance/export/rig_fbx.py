@@ -39,12 +39,13 @@ def save_on_fbx(
     *,
     name: str = "dance",
     bones: Mapping[str, str] | None = None,
+    hands: bool = True,
 ) -> None:
     """Write the character dancing. ``InputError`` names the file and what is wrong with it."""
     file = fbx_nodes.read(rig_path)
     try:
         rig, models = fbx_rig(file, bones)
-        dance = dance_on_rig(motion, rig)
+        dance = dance_on_rig(motion, rig, hands=hands)
         objects = Objects(first_id=_highest_id(file) + 1)
         layer, times = objects.add_stack(name, motion.frames, motion.fps), key_times(motion.frames, motion.fps)
         place = models[dance.pelvis].translations(dance.place, dance.rotations[dance.pelvis])

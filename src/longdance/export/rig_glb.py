@@ -38,12 +38,13 @@ def save_on_glb(
     *,
     name: str = "dance",
     bones: Mapping[str, str] | None = None,
+    hands: bool = True,
 ) -> None:
     """Write the character dancing. ``InputError`` names the file and what is wrong with it."""
     document, chunk = read_glb(rig_path)
     try:
         rig, nodes = glb_rig(document, chunk, bones)
-        dance = dance_on_rig(motion, rig)
+        dance = dance_on_rig(motion, rig, hands=hands)
     except InputError as error:
         raise InputError(f"{rig_path}: {error}") from error
     document.pop("animations", None)

@@ -15,6 +15,7 @@ from PIL import Image
 from longdance.errors import InputError
 from longdance.export.cuts import stretch_of, without_silence
 from longdance.export.figure import mannequin
+from longdance.export.hands import JOINTS, SIDES, before, offset_of
 from longdance.export.loops import in_place, looped
 from longdance.export.naming import GROUND_BONE, joint_names
 from longdance.export.roblox import on_parts
@@ -35,9 +36,10 @@ class ExportOptions:
     format's own); ``fps`` hertz (None: the dance's own). ``start`` and ``seconds`` (None: to the end) cut a part out,
     ``trim_silence`` takes silence off both ends, as ``cuts`` has it. ``in_place`` takes the travel out. ``root_bone``
     adds a bone on the floor that carries the travel, as game engines want for root motion. ``loop`` makes the end run
-    into the beginning. ``mesh`` adds the mannequin where the format can hold one. ``unit`` is "m" or "cm" (None: the
-    format's own). ``wav`` puts the stretch of the song beside the file. ``rig`` is the file of a character that is to
-    dance instead of ours, ``bones`` our joint names to its bones where these are not found by themselves.
+    into the beginning. ``mesh`` adds the mannequin where the format can hold one, ``hands`` bends fingers by rule where
+    there are some. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the stretch of the song beside the
+    file. ``rig`` is the file of a character that is to dance instead of ours, ``bones`` our joint names to its bones
+    where these are not found by themselves.
     """
 
     naming: str = "smpl"
@@ -50,6 +52,7 @@ class ExportOptions:
     root_bone: bool = False
     loop: bool = False
     mesh: bool = True
+    hands: bool = True
     unit: str | None = None
     wav: bool = False
     rig: str | os.PathLike | None = None
@@ -155,6 +158,32 @@ def as_take(motion: Motion, options: ExportOptions, *, name: str = "dance", up: 
         translations = {joint: track @ Z_UP.T for joint, track in translations.items()}
         ends = {joint: Z_UP @ end for joint, end in ends.items()}
     return Take(name, names, parents, offsets, rotations, translations, motion.fps, joints, ends, motion.meta)
+
+
+def with_fingers(take: Take, fingers: Mapping[str, np.ndarray]) -> Take:
+    """The take with finger joints, from ``hands``, behind its others; where it has a joint at the knuckles, that is the
+    middle finger's first. For takes with y up whose joints are called as ours are or otherwise."""
+    slots = {SMPL24.names[joint]: slot for slot, joint in enumerate(take.smpl_joints) if joint >= 0}
+    slots |= {f"{side}_middle1": slots[f"{side}_hand"] for side in SIDES if f"{side}_hand" in slots}
+    names, parents, offsets, rotations = list(take.names), list(take.parents), [*take.offsets], take.rotations.copy()
+    added = []
+    for joint in JOINTS:
+        if joint in slots:
+            rotations[:, slots[joint]] = fingers[joint]
+            continue
+        slots[joint] = len(names)
+        names.append(joint)
+        parents.append(slots[before(joint)])
+        offsets.append(offset_of(joint))
+        added.append(fingers[joint])
+    return replace(
+        take,
+        names=tuple(names),
+        parents=tuple(parents),
+        offsets=np.array(offsets),
+        rotations=np.concatenate((rotations, np.stack(added, 1)), 1),
+        smpl_joints=(*take.smpl_joints, *[-1] * len(added)),
+    )
 
 
 @dataclass(frozen=True, eq=False)

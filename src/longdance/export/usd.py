@@ -23,7 +23,7 @@ REGISTER = {
     "format": {
         "usd": {
             "make": "write", "order": 7, "about": "skeleton, mannequin, movement",
-            "aliases": ("usda", "usdc", "usdz"), "up": ("y", "z"), "bones": True,
+            "aliases": ("usda", "usdc", "usdz"), "up": ("y", "z"), "bones": True, "hands": True,
         },
     },
 }  # fmt: skip

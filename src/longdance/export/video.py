@@ -27,7 +27,7 @@ from longdance.motion.motion import Motion
 from longdance.progress import Progress
 
 REGISTER = {
-    "format": {"mp4": {"make": "write", "order": 3, "about": "picture and sound", "sound": True}},
+    "format": {"mp4": {"make": "write", "order": 3, "about": "picture and sound", "sound": True, "hands": True}},
 }
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from threading import Thread
 import numpy as np
 
 from longdance.errors import InputError
+from longdance.export.hands import Hands, offset_of
 from longdance.export.naming import NAMINGS
 from longdance.export.takes import require_smpl
 from longdance.motion.directions import quaternion_track
@@ -40,10 +41,11 @@ def address_of(written: str) -> tuple[str, int]:
     return host.strip("[]") or LOOPBACK, int(port)
 
 
-def bone_tracks(motion: Motion) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def bone_tracks(motion: Motion, hands: Hands | None = None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Unity's names of bones to places (frames, 3) in metres and quaternions (frames, 4) x, y, z, w in its axes.
 
-    Both are relative to the parent; "root" is the avatar itself. ``InputError`` for a skeleton without SMPL's names.
+    Both are relative to the parent; "root" is the avatar itself; fingers where there are ``hands``. ``InputError`` for
+    a skeleton without SMPL's names.
     """
     require_smpl(motion)
     skeleton, names = motion.skeleton, NAMINGS["vrm"]
@@ -56,12 +58,22 @@ def bone_tracks(motion: Motion) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         place = motion.root_position - travel if joint == 0 else np.tile(skeleton.offsets[joint], (motion.frames, 1))
         word = names[name][0].upper() + names[name][1:]
         tracks[word] = (place @ TO_UNITY, quaternion_track(TO_UNITY @ motion.rotations[:, joint] @ TO_UNITY))
+    for joint, turns in (hands.more(motion) if hands is not None else {}).items():
+        place = np.tile(offset_of(joint), (motion.frames, 1))
+        tracks[_finger(joint)] = (place @ TO_UNITY, quaternion_track(TO_UNITY @ turns @ TO_UNITY))
     return tracks
 
 
-def bundles(motion: Motion, *, begin: float = 0.0) -> Iterator[bytes]:
-    """The bundle of each frame; ``begin`` is the time of the first one."""
-    tracks = bone_tracks(motion)
+def _finger(joint: str) -> str:
+    """Unity's name of a finger joint; it calls the smallest finger little."""
+    side, _, word = joint.partition("_")
+    finger = "Little" if word.startswith("pinky") else word[:-1].title()
+    return f"{side.title()}{finger}{('Proximal', 'Intermediate', 'Distal')[int(word[-1]) - 1]}"
+
+
+def bundles(motion: Motion, *, begin: float = 0.0, hands: Hands | None = None) -> Iterator[bytes]:
+    """The bundle of each frame; ``begin`` is the time of the first one. ``hands`` go on from piece to piece."""
+    tracks = bone_tracks(motion, hands)
     for frame in range(motion.frames):
         messages = [message("/VMC/Ext/OK", LOADED, CALIBRATED, NORMAL)]
         for name, (places, turns) in tracks.items():
@@ -110,22 +122,23 @@ def play(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     begun: Callable[[], None] | None = None,
+    fingers: bool = True,
 ) -> Played:
     """Send a dance in its own time, the pieces as they come; they are made while others are sent.
 
     A piece that comes late stops the dance, which then goes on where it stood. ``begun`` is called before the first
-    frame. What making a piece raises is passed on.
+    frame; ``fingers`` adds hands by rule. What making a piece raises is passed on.
     """
-    frames, length, waited, due = 0, 0.0, 0.0, None
+    frames, length, waited, due, hands = 0, 0.0, 0.0, None, None
     for piece in _made_ahead(pieces):
         now = clock()
         if due is None:
-            due = now
+            due, hands = now, Hands(piece.meta.get("genre")) if fingers else None
             if begun is not None:
                 begun()
         elif now > due:
             waited, due = waited + now - due, now
-        for data in bundles(piece, begin=length):
+        for data in bundles(piece, begin=length, hands=hands):
             if (left := due - clock()) > 0:
                 sleep(left)
             send(data)

@@ -12,6 +12,7 @@ import struct
 import numpy as np
 
 from longdance.errors import InputError
+from longdance.export.hands import finger_rotations
 from longdance.export.job import Job
 from longdance.export.takes import require_smpl
 from longdance.files import atomic_write
@@ -33,6 +34,7 @@ SIDES = {"left": "左", "right": "右"}
 ARM = {"collar": "肩", "shoulder": "腕", "elbow": "ひじ", "wrist": "手首"}
 LEGS = {"hip": "足", "knee": "ひざ", "ankle": "足首"}
 CENTRE, GROOVE, LOWER, UPPER, UPPER2, NECK, HEAD = "センター", "グルーブ", "下半身", "上半身", "上半身2", "首", "頭"
+FINGER_WORDS = {"thumb": "親指", "index": "人指", "middle": "中指", "ring": "薬指", "pinky": "小指"}
 INVERSE = tuple(f"{side}{part}ＩＫ" for side in SIDES.values() for part in ("足", "つま先"))
 """Bones of inverse kinematics."""
 LINEAR = bytes((20,) * 8 + (107,) * 8)
@@ -48,7 +50,10 @@ def write(job: Job) -> None:
     if job.options.fps not in (None, FPS):
         raise InputError(f"{job.path}: expected {FPS:g} frames a second, as the format has them; leave out the rate")
     motion = job.motion.resample(FPS)
-    content = vmd_bytes(body_keys(motion))
+    keys = body_keys(motion)
+    if job.options.hands:
+        keys |= finger_keys(motion)
+    content = vmd_bytes(keys)
     with atomic_write(job.path) as temporary:
         temporary.write_bytes(content)
 
@@ -93,6 +98,22 @@ def body_keys(motion: Motion) -> dict[str, Keys]:
         moved = (joints[:, ankle] - motion.skeleton.rest_positions[ankle]) * scale
         keys[f"{sign}足ＩＫ"] = (moved, turns[:, ankle])
         keys[f"{sign}つま先ＩＫ"] = (still, rest)
+    return keys
+
+
+def finger_keys(motion: Motion) -> dict[str, Keys]:
+    """Keys of the fingers' bones by their names."""
+    keys: dict[str, Keys] = {}
+    still = np.zeros((motion.frames, 3))
+    for joint, turns in finger_rotations(motion).items():
+        side, _, word = joint.partition("_")
+        outward = 1.0 if side == "left" else -1.0
+        rest = np.array([outward * np.cos(np.radians(A_POSE)), -np.sin(np.radians(A_POSE)), 0.0])
+        to_ours = turn_between(rest, np.array([outward, 0.0, 0.0]))
+        finger, part = word[:-1], int(word[-1])
+        # Thumbs are counted from 0, which not every model has.
+        number = "０１２３"[part - 1 if finger == "thumb" else part]
+        keys[f"{SIDES[side]}{FINGER_WORDS[finger]}{number}"] = (still, to_ours.T @ turns @ to_ours)
     return keys
 
 
