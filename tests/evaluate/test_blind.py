@@ -6,7 +6,7 @@ import pytest
 
 from conftest import swaying
 from longdance.errors import InputError
-from longdance.evaluate.blind import wilson, write_page, write_tally
+from longdance.evaluate.blind import ASPECTS, wilson, write_page, write_tally
 
 
 @pytest.fixture
@@ -44,8 +44,48 @@ def test_tally_knows_the_sides(study):
     assert "| secrettwo | secretone | 3 | 0.0%" in table
 
 
+def test_marks_are_counted_for_the_right_side(study):
+    folder, key, record = study
+    given = {"secretone": 8, "secrettwo": 3}
+    answers = [
+        {"pair": i, "question": f"{aspect} {side}", "choice": given[pair[side]] + (i == 0)}
+        for i, pair in enumerate(record["pairs"])
+        for aspect in ASPECTS
+        for side in ("left", "right")
+    ]
+    (folder / "a.json").write_text(json.dumps({"study": record["study"], "answers": answers}))
+    table = write_tally([key, folder / "a.json"], folder / "table.md")
+    assert "| secretone | 3 | 8.33 ± 1.43 | 8.33 ± 1.43 | 8.33 ± 1.43 |" in table
+    assert "| secrettwo | 3 | 3.33 ± 1.43 |" in table
+
+
+def test_the_form_asks_for_choices_and_marks_and_saves_both(study, browser, tmp_path):
+    folder, key, record = study
+    page = browser.new_page()
+    page.goto((folder / "study.html").as_uri())
+    page.locator("input[name=wins]").first.check()
+    for aspect in ASPECTS:
+        page.select_option(f"select[name='{aspect} right']", "9")
+    page.click("#next")
+    assert page.input_value("select[name='genre_mark right']") == ""
+    page.click("#back")
+    assert page.input_value("select[name='genre_mark right']") == "9"
+    with page.expect_download() as saved:
+        page.click("#save")
+    saved.value.save_as(tmp_path / "a.json")
+    table = write_tally([key, tmp_path / "a.json"], tmp_path / "table.md")
+    assert f"| {record['pairs'][0]['right']} | 1 | 9.00 | 9.00 | 9.00 |" in table
+    page.close()
+
+
 @pytest.mark.parametrize(
-    "change", [{"study": "other"}, {"answers": [{"pair": 99, "question": "wins", "choice": "left"}]}]
+    "change",
+    [
+        {"study": "other"},
+        {"answers": [{"pair": 99, "question": "wins", "choice": "left"}]},
+        {"answers": [{"pair": 0, "question": "genre_mark left", "choice": 11}]},
+        {"answers": [{"pair": 0, "question": "genre_mark middle", "choice": 5}]},
+    ],
 )
 def test_answers_that_do_not_belong(study, change):
     folder, key, record = study

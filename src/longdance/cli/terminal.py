@@ -1,5 +1,6 @@
 """What all commands share: the application, its exit codes, and how it speaks to a person."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -68,6 +69,26 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Progress]:
             bars.update(task, completed=done, total=total, description=f"{label}: {what}" if what else label)
 
         yield update
+
+
+@contextmanager
+def told_of(logger: str) -> Iterator[None]:
+    """What a part of the package logs, line by line to standard error, above a bar if there is one."""
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(one_line(record.getMessage()))
+
+    named, handler = logging.getLogger(logger), Said(logging.INFO)
+    before = named.level, named.propagate
+    named.addHandler(handler)
+    named.setLevel(logging.INFO)
+    named.propagate = False  # libraries add handlers of their own to the root
+    try:
+        yield
+    finally:
+        named.removeHandler(handler)
+        named.level, named.propagate = before
 
 
 FACTS = (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
+from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say, told_of
 from longdance.registry import DATASETS, RECIPES
 
 
@@ -65,7 +65,27 @@ def train(
     from longdance.train.stages import train_recipe
 
     sharing = {"devices": devices, "nodes": nodes, "accumulate": accumulate}
-    with progress_bar(f"train {recipe}", quiet=not is_first_process()) as progress:
+    with progress_bar(f"train {recipe}", quiet=not is_first_process()) as progress, told_of("longdance.train"):
         train_recipe(config, store, out, resume=resume, progress=progress, **sharing)
     if is_first_process():
+        say(next_step(out))
         typer.echo(out)
+
+
+def next_step(run: Path) -> str:
+    """What to do with a trained folder, in a line that can be typed where there is one."""
+    from longdance.choreography.capabilities import DANCERS
+    from longdance.choreography.pretrained import ALONE, REFINER
+    from longdance.models.folders import kind_of, parts_of, record_of
+
+    kind = kind_of(run) if parts_of(run) else ""
+    if kind in DANCERS:
+        return f"next: longdance generate SONG --model {run}"
+    if kind in ALONE:
+        return f"next: {ALONE[kind]}"
+    if parts_of(run) and "refiner" in record_of(run):
+        model = run.parent if run.name == REFINER else None
+        if model is not None:
+            return f"next: longdance generate SONG --model {model}"
+        return f"next: put it as {REFINER} into its model's folder, then longdance generate SONG --model THAT_FOLDER"
+    return f"next: see docs/reproduce.md for what {run} is for"

@@ -20,6 +20,7 @@ import numpy as np
 
 from longdance.errors import InputError
 from longdance.evaluate.dances import dances_in
+from longdance.evaluate.intervals import over_seeds
 from longdance.export.sound import SOUND_RATE, find_song, song_stretch
 from longdance.features.audio import mix_down
 from longdance.files import atomic_write
@@ -32,8 +33,15 @@ QUESTIONS = {
     "rhythm": "Which one fits the rhythm better?",
     "diversity": "Which one is more varied?",
 }
-"""Source: user studies of EDMG (genre matching, rhythm matching, diversity) and Lodge (wins)."""
+"""Which of two is preferred. Source: the user study of Lodge (wins); the other three after EDMG's aspects."""
 CHOICES = ("left", "right", "same")
+ASPECTS = {
+    "genre_mark": "How well does it fit the genre of the music?",
+    "rhythm_mark": "How well does it fit the rhythm?",
+    "diversity_mark": "How varied is it?",
+}
+"""What each dance gets a mark for. Source: EDMG, table 6 (genre matching, rhythm matching, diversity)."""
+MARKS = range(1, 11)
 FPS = 30.0
 
 
@@ -82,6 +90,7 @@ def write_page(
     skeleton = Motion.load(next(iter(next(iter(systems.values())).values()))).skeleton
     facts = {
         "study": study, "fps": FPS, "pairs": shown, "sounds": list(sounds.values()), "questions": QUESTIONS,
+        "aspects": ASPECTS, "marks": list(MARKS),
         "parents": list(skeleton.parents),
     }  # fmt: skip
     template = string.Template((files("longdance.evaluate") / "blind.html").read_text(encoding="utf-8"))
@@ -108,19 +117,25 @@ def write_tally(paths: Sequence[Path], out: Path) -> str:
         raise InputError("expected one key (.key.json, beside the page) and at least one file of answers")
     key = keys[0]
     wins: dict[tuple[str, str], dict[str, list[float]]] = {}
+    marks: dict[str, dict[str, list[int]]] = {}
     for path, record in answers.items():
         if record.get("study") != key["study"]:
             raise InputError(f"{path}: expected answers to the study {key['study']}, got {record.get('study')}")
         for answer in record["answers"]:
             number, question, choice = (answer.get(name) for name in ("pair", "question", "choice"))
-            fits = isinstance(number, int) and 0 <= number < len(key["pairs"])
-            if not fits or question not in QUESTIONS or choice not in CHOICES:
+            if not isinstance(number, int) or not 0 <= number < len(key["pairs"]):
                 raise InputError(f"{path}: expected an answer about a pair of the study, got {answer}")
             pair = key["pairs"][number]
-            left = {"left": 1.0, "right": 0.0, "same": 0.5}[choice]
-            for own, other, won in ((pair["left"], pair["right"], left), (pair["right"], pair["left"], 1 - left)):
-                wins.setdefault((own, other), {}).setdefault(question, []).append(won)
-    table = _table(wins, people=len(answers))
+            aspect, _, side = str(question).partition(" ")
+            if aspect in ASPECTS and side in ("left", "right") and choice in MARKS:
+                marks.setdefault(pair[side], {}).setdefault(aspect, []).append(choice)
+            elif question in QUESTIONS and choice in CHOICES:
+                left = {"left": 1.0, "right": 0.0, "same": 0.5}[choice]
+                for own, other, won in ((pair["left"], pair["right"], left), (pair["right"], pair["left"], 1 - left)):
+                    wins.setdefault((own, other), {}).setdefault(question, []).append(won)
+            else:
+                raise InputError(f"{path}: expected a choice or a mark from 1 to 10 for a question asked, got {answer}")
+    table = "\n".join(part for part in (_table(wins, people=len(answers)), _marks(marks)) if part)
     with atomic_write(out) as temporary:
         temporary.write_text(table, encoding="utf-8")
     return table
@@ -152,6 +167,28 @@ def _table(wins: dict[tuple[str, str], dict[str, list[float]]], *, people: int) 
                 cells.append(f"{sum(votes) / len(votes):.1%} ({low:.0%} to {high:.0%})" if votes else "–")
             count = max(sum(len(part.get(question, [])) for part in chosen) for question in QUESTIONS)
             lines.append(f"| {system} | {other} | {count} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _marks(marks: dict[str, dict[str, list[int]]]) -> str:
+    """Mean mark of each system, with Student's interval; nothing if none was given."""
+    if not marks:
+        return ""
+    titles = {"genre_mark": "genre matching", "rhythm_mark": "rhythm matching", "diversity_mark": "diversity"}
+    lines = [
+        "Marks from 1 to 10, as in EDMG's table 6; behind ± half of the 95 % interval over answers.",
+        "",
+        "| system | marks | " + " | ".join(titles[aspect] for aspect in ASPECTS) + " |",
+        "|---|---|" + "---|" * len(ASPECTS),
+    ]
+    for system, given in sorted(marks.items()):
+        cells = []
+        for aspect in ASPECTS:
+            found = over_seeds(given.get(aspect, []))
+            margin = f" ± {found.margin:.2f}" if math.isfinite(found.margin) else ""
+            cells.append(f"{found.value:.2f}{margin}" if math.isfinite(found.value) else "–")
+        count = max(len(given.get(aspect, [])) for aspect in ASPECTS)
+        lines.append(f"| {system} | {count} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,6 @@ import json
 import logging
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -39,14 +38,15 @@ from longdance.errors import InputError
 from longdance.files import atomic_write, remove_leftovers
 from longdance.models.precision import multiplies_bf16
 from longdance.progress import Progress
+from longdance.train.journal import Journal, mean_of
 from longdance.train.task import KEPT, Batch, Task, TrainingConfig
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+
+
 log = logging.getLogger(__name__)
-
-
 BATCHES_PER_STEP = "batches_per_step"
 STORE = "store"
 
@@ -120,8 +120,7 @@ def train(
     held_out = [(number, batch.to(fabric.device)) for number, batch in held_out]
     fabric.barrier()
 
-    writer = _summary_writer(run) if fabric.is_global_zero else None
-    clock = time.perf_counter()
+    journal = Journal(run, begin=begin, steps=config.steps) if fabric.is_global_zero else None
     for step in range(begin, config.steps):
         losses: dict[str, dict[str, Tensor]] = {}
         for turn in range(accumulate):
@@ -150,29 +149,21 @@ def train(
         average.update_parameters(learners[KEPT].bare)
 
         done = step + 1
-        if writer is not None and done % 10 == 0:
-            for name, terms in losses.items():
-                prefix = "train" if name == KEPT else f"train/{name}"
-                for term, value in terms.items():
-                    writer.add_scalar(f"{prefix}/{term}", value.item(), done)
-                writer.add_scalar(f"{prefix}/gradient_norm", float(norms[name]), done)
-            writer.add_scalar("train/steps_per_second", 10 / (time.perf_counter() - clock), done)
-            clock = time.perf_counter()
+        if journal is not None:
+            journal.step(done, losses, norms)
         if done % config.validate_every == 0 or done == config.steps:
             networks = {name: each.bare for name, each in learners.items()} | {KEPT: average.module}
             values = mean_of(gathered(validate(task, networks, held_out, fabric.autocast), fabric))
-            if writer is not None and values:
-                log.info("step %d: validation %s", done, {k: round(v, 4) for k, v in values.items()})
-                for name, value in values.items():
-                    writer.add_scalar(f"val/{name}", value, done)
+            if journal is not None:
+                journal.validated(done, values)
         if fabric.is_global_zero and (done % config.checkpoint_every == 0 or done == config.steps):
             # The state last: a run that is killed in between does these steps again, and writes both.
             task.as_checkpoint(average.module, done).save(run)
             save_state(last, learners, average, settings, done)
         if progress is not None and fabric.is_global_zero:
             progress(done, config.steps, f"loss {losses[KEPT]['total'].item():.3f}")
-    if writer is not None:
-        writer.close()
+    if journal is not None:
+        journal.close()
     fabric.barrier()  # nobody may read the checkpoint before it is written
     return run
 
@@ -274,11 +265,6 @@ def gathered(values: dict[int, dict[str, float]], fabric: "Fabric") -> list[dict
     return [together[number] for number in sorted(together)]
 
 
-def mean_of(losses: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each term; empty if there is nothing."""
-    return {name: sum(each[name] for each in losses) / len(losses) for name in (losses[0] if losses else ())}
-
-
 def learning_rate_factor(step: int, config: TrainingConfig) -> float:
     """Linear rise over ``warmup`` steps, then constant, then a linear fall over the last ``cooldown`` share."""
     rise = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
@@ -335,12 +321,6 @@ def load_state(folder: Path, learners: dict[str, Learner], average: AveragedMode
 
 def _optimiser_name(network: str) -> str:
     return "optimiser" if network == KEPT else f"{network}-optimiser"
-
-
-def _summary_writer(run: Path):
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(run / "tensorboard"))
 
 
 def _seed_of(seed: int, step: int, number: int) -> int:
