@@ -1,8 +1,10 @@
 """The open benchmark: every system on the held-out songs of the open data, at three lengths. See docs/benchmark.md.
 
     longdance prepare open --source DATA -o STORE
-    python benchmarks/open.py --data STORE --systems edmg lodge edge ... -o benchmarks/results/open.json
+    python benchmarks/open.py --data STORE --songs SONGS --systems edmg lodge edge ... -o benchmarks/results/open.json
 
+A model has a row for its networks alone, with energies in the sampler, and cleaned, as in ``longdance evaluate``. SONGS
+holds songs with beats that are known from elsewhere (NAME.ogg, NAME.beats); without it all dance to the bundled song.
 Dances are kept in ``--work`` and used again, so an interrupted run goes on; a system that cannot be loaded is named and
 left out. ``--cost`` takes a JSON file of system to what its training took, which goes into the table as it is.
 """
@@ -13,10 +15,11 @@ from pathlib import Path
 
 from common import environment, write_report
 
+from longdance.choreography.request import DanceRequest
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.evaluate.measure import Protocol
-from longdance.evaluate.report import ARROWS, as_record, measure_of, ordered, title_of
+from longdance.evaluate.report import ARROWS, as_record, cell, heading, measure_of, ordered, shown_title
 from longdance.evaluate.report import write_report as write_pages
 from longdance.evaluate.run import Asked, Evaluation, evaluate
 from longdance.files import atomic_write
@@ -35,7 +38,10 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--systems", nargs="+", required=True, help="names of models, or folders")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--songs", type=Path, help="folder of songs, NAME.beats beside; the bundled song if none")
+    parser.add_argument("--steps", type=int, help="of diffusion models; each one's own if not given")
+    parser.add_argument("--most-songs", type=int, help="at most so many songs, for a trial")
+    parser.add_argument("--no-exchange", action="store_true", help="leave out the dances that exchange songs and words")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--seconds", type=float, help="instead of the parts' own lengths, for a trial")
     parser.add_argument("--device", default="auto")
@@ -58,10 +64,11 @@ def main() -> None:
             asked=Asked(
                 seeds=tuple(range(min(arguments.seeds, settings.get("seeds", arguments.seeds)))),
                 seconds=arguments.seconds or settings["seconds"],
-                steps=arguments.steps,
-                device=arguments.device,
-                songs=settings.get("songs"),
+                request=DanceRequest(steps=arguments.steps, device=arguments.device),
+                songs=arguments.most_songs or settings.get("songs"),
+                exchange=not arguments.no_exchange,
             ),
+            songs=arguments.songs,
             progress=lambda done, total, what, part=part: print(part, what, total, flush=True) if not done else None,
         )
         write_pages(found, arguments.work / part.replace(" ", "-"))
@@ -70,7 +77,7 @@ def main() -> None:
             row.pop("each", None)
         report["parts"][part] = record
         failed |= found.failed
-        pages += [f"## {part}", "", *table(found, cost), ""]
+        pages += [f"## {part}", "", *heading(found), "", *table(found, cost), ""]
         write_report(arguments.out, report)
     if failed:
         pages += ["## Left out", "", *(f"- {name}: {reason}" for name, reason in failed.items())]
@@ -93,22 +100,15 @@ def usable(systems: list[str]) -> tuple[list[str], dict[str, str]]:
 
 
 def table(found: Evaluation, cost: dict[str, str]) -> list[str]:
-    """One line per system, one column per measure, with training cost."""
+    """One line per row, one column per measure, with what training cost the row's system."""
     keys = ordered(found)
-    lines = [
-        "| system | dances | training | "
-        + " | ".join(f"{title_of(k)} {ARROWS[measure_of(k).better]}" for k in keys)
-        + " |",
-        "|---|---|---|" + "---|" * len(keys),
-    ]
+    titles = " | ".join(f"{shown_title(key)} {ARROWS[measure_of(key).better]}" for key in keys)
+    lines = [f"| system | dances | training | {titles} |", "|---|---|---|" + "---|" * len(keys)]
+    systems = {row: name for name, about in found.about["systems"].items() for row in about.get("rows", [name])}
     for row in found.rows:
-        cells = []
-        for key in keys:
-            estimate, digits = row.estimates.get(key), measure_of(key).digits
-            known = estimate is not None and estimate.value == estimate.value
-            margin = f" ± {estimate.margin:.{digits}f}" if known and estimate.margin == estimate.margin else ""
-            cells.append(f"{estimate.value:.{digits}f}{margin}" if known else "–")
-        lines.append(f"| {row.name} | {row.dances} | {cost.get(row.name, '–')} | " + " | ".join(cells) + " |")
+        trained = cost.get(systems.get(row.name, row.name), "–")
+        cells = " | ".join(cell(row, key) for key in keys)
+        lines.append(f"| {row.name} | {row.dances} | {trained} | {cells} |")
     return lines
 
 

@@ -129,11 +129,11 @@ DISTORTIONS: dict[str, Callable[[Dance], Dance]] = {
     "sunk 5 cm": sunk,
 }
 EXPECTED: dict[str, dict[str, str]] = {
-    "reversed in time": {"mean_joint_speed": "same", "trembling": "same", "foot_skating_cm_per_second": "same"},
+    "reversed in time": {"mean_joint_speed": "same", "trembling": "same", "on_the_beat": "less"},
     "frozen": {
         "mean_joint_speed": "less", "mean_jerk": "less", "trembling": "less", "still_share": "more",
-        "beat_alignment": "less", "fid_k_corrected": "more", "fid_g_corrected": "more",
-        "fid_k_bailando": "more", "fid_g_bailando": "more",
+        "beat_alignment": "less", "movement_beat_alignment": "less", "fid_k_corrected": "more",
+        "fid_g_corrected": "more", "fid_k_bailando": "more", "fid_g_bailando": "more",
         "physical_foot_contact": "more", "foot_skating_ratio": "same", "on_the_beat": "less",
         "shaking_cm_per_second": "less",
     },

@@ -41,7 +41,7 @@ OFFSETS = np.linspace(-0.25, 0.25, 26)
 """Edges in seconds of the histogram of where pauses fall around beats."""
 LEAST_SPREAD = 1e-3
 """Columns of features that vary less among the real training dances are left out of Fréchet distance and diversity."""
-FORMAT = 2
+FORMAT = 3
 """Counts changes of what is measured: others than these are no use in a cache."""
 
 

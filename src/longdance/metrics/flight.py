@@ -76,4 +76,4 @@ def flights(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> F
         hovering += (end - begin) * (falls < HOVERING)
         if end - begin > longest:
             longest, fall = end - begin, falls
-    return Flights(fall, hovering / len(joints))
+    return Flights(fall, float(hovering / len(joints)))

@@ -177,7 +177,7 @@ DRAWN = OwnSampling(energies=USUAL.record())
 """Of the open recipes: the sampler is drawn to the beat, the loudness and the floor. Papers know nothing of it."""
 
 LODGE_SAMPLING = OwnSampling(steps=1000, sampler="ddpm", text_guidance=1.0)
-"""Lodge section 4.1; `--sampler ddim --steps 50` is its other strategy."""
+"""Lodge section 4.1; `--sampler ddim --steps 100` is its other strategy (section 4.2)."""
 
 
 def lodge_global_finedance() -> LodgeGlobalConfig:
