@@ -166,6 +166,7 @@ def test_without_energies_raw_and_cleaned_are_one_sample(small_store, tiny_model
         (DanceRequest(energy="off"), ["m (PMD)", "m", "m cleaned"]),
         (DanceRequest(cleanup=False), ["m (PMD)", "m", "m guided"]),
         (DanceRequest().raw(), ["m (PMD)", "m (PMD) guided"]),
+        (DanceRequest(phrases=0.5), ["m (PMD)", "m", "m guided", "m cleaned", "m phrases"]),
     ],
 )
 def test_rows_of_edmg(request_, names, tiny_model):
@@ -176,7 +177,8 @@ def test_rows_of_edmg(request_, names, tiny_model):
     first = rows["m (PMD)"].request
     assert (first.trm, first.cleanup, first.energy, first.parabola) == (False, False, "off", False)
     for name, row_of in rows.items():
-        assert row_of.request.cleanup == name.endswith("cleaned")
+        assert row_of.request.cleanup == name.endswith(("cleaned", "phrases"))
+        assert (row_of.request.phrases > 0) == name.endswith("phrases")
         assert row_of.request.energy == ("off" if name in ("m (PMD)", "m") else request_.energy)
 
 

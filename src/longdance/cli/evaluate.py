@@ -9,13 +9,16 @@ from longdance.choreography.request import OPTIONS, DanceRequest
 from longdance.cli.options import PanelCommand, takes_request
 from longdance.cli.terminal import SOME_FAILED, app, progress_bar, say
 
-DRAWN = ("steps", "sampler", "music_guidance", "text_guidance", "energy", "trm", "cleanup", "device")
+DRAWN = (
+    "phrases", "library", "steps", "sampler", "music_guidance", "text_guidance", "energy", "trm", "cleanup", "device",
+)  # fmt: skip
 """Fields of a request that say how dances are drawn; the others are set for each dance."""
 
 HELPS = {
     "energy": "Of the rows guided and cleaned: NAME=STRENGTH,..., off or usual; the model's own if not given.",
     "trm": "Rows with EDMG's second stage, the Temporal Refinement Module; without, its first stage alone.",
     "cleanup": "A row of what generate makes by default.",
+    "phrases": "A row beside the others, led so strictly by recorded phrases.",
 }
 
 

@@ -39,7 +39,7 @@ class Version(NamedTuple):
     """A model in one row of the report."""
 
     key: str
-    """``pmd``, ``model``, ``guided`` or ``cleaned``."""
+    """``pmd``, ``model``, ``guided``, ``cleaned`` or ``phrases``."""
     about: str
     """What it is, in words."""
     request: DanceRequest
@@ -58,7 +58,7 @@ def versions(model: Dancer, name: str, request: DanceRequest) -> dict[str, Versi
     """The rows of a model by their names, each with the request that its dances are drawn by.
 
     ``request`` says how all are drawn; without its ``trm`` or ``cleanup`` rows that have these are left out, and its
-    ``energy`` (the model's own if None) is that of the rows guided and cleaned.
+    ``energy`` (the model's own if None) is that of the rows guided and cleaned. Its ``phrases`` give one more row.
     """
     plain = request.raw().changed(energy="off")
     found: dict[str, Version] = {}
@@ -77,6 +77,9 @@ def versions(model: Dancer, name: str, request: DanceRequest) -> dict[str, Versi
         after = "what generate makes: cleanup"
     if request.cleanup:
         found[f"{base} cleaned"] = Version("cleaned", after, guided.changed(cleanup=True))
+    if request.phrases > 0:
+        about = f"led by recorded phrases ({request.phrases:g}), then as generate: no dance of the networks alone"
+        found[f"{base} phrases"] = Version("phrases", about, request)
     return found
 
 
@@ -216,13 +219,16 @@ def _rows_of(
             drawn = model.expect_possible(request), str(request.cues if model.capabilities.led else "")
             # On a CPU other programs' work must not count; a GPU's work is not in the process's own time.
             clock = time.process_time if device_of(request.device) == "cpu" else time.perf_counter
-            if drawn not in samples:
+            began, spent = clock(), 0.0
+            if request.phrases > 0:
+                motion = model.generate(request)
+            else:
+                if drawn not in samples:
+                    prepared = model.prepare(request)
+                    samples[drawn] = prepared, model.generator.generate(prepared, None), clock() - began
+                prepared, made, spent = samples[drawn]
                 began = clock()
-                prepared = model.prepare(request)
-                samples[drawn] = prepared, model.generator.generate(prepared, None), clock() - began
-            prepared, made, spent = samples[drawn]
-            began = clock()
-            motion = model.finish(replace(prepared, request=request), made)
+                motion = model.finish(replace(prepared, request=request), made)
             cost = (spent + clock() - began) / motion.seconds
             motion = replace(motion, meta={**motion.meta, "evaluation": {**wanted, "cost": cost}})
             motion.save(path)
