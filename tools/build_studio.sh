@@ -36,5 +36,5 @@ from longdance.motion.skeleton import SMPL24
 place = np.array([[0.0, SMPL24.rest_root_height, 0.0]])
 rest = Motion(place, np.tile(np.eye(3), (1, len(SMPL24), 1, 1)), fps=30.0)
 take = as_take(rest, ExportOptions())
-Path(sys.argv[1]).write_bytes(glb_bytes([take], body(rest, take)))
+Path(sys.argv[1]).write_bytes(glb_bytes([[take]], body(rest, take)))
 PYTHON

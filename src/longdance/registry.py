@@ -120,6 +120,7 @@ FORMATS = Registry("format", "export")
 """Formats by name, to functions of an ``export.job.Job``. ``ending`` of a file's name where it is not the format's,
 ``aliases`` other endings, ``up`` and ``unit`` axes and units it can have (the usual one first), ``sound`` whether it
 holds the song, ``takes`` several dances, ``bones`` bones that can be named, and one on the floor,
-``humanoid`` bones that must all be there, ``hands`` a mannequin whose hands bend."""
+``humanoid`` bones that must all be there, ``hands`` a mannequin whose hands bend,
+``dancers`` groups."""
 RECIPES = Registry("recipe", "train")
 """Functions that return a training's configuration."""

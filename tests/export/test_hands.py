@@ -177,7 +177,7 @@ def character(path, *, roll: float = 0.0) -> None:
             if name.startswith(f"mixamorig:{side}Hand") and name != f"mixamorig:{side}Hand":
                 offsets[slot] = Rotation.from_euler("x", roll, degrees=True).as_matrix() @ offsets[slot]
     rest = np.broadcast_to(np.eye(3), take.rotations.shape)
-    save_glb([replace(take, names=tuple(names), offsets=offsets, rotations=rest)], None, path)
+    save_glb([[replace(take, names=tuple(names), offsets=offsets, rotations=rest)]], None, path)
 
 
 @pytest.mark.parametrize("roll", [0.0, 70.0, -40.0])

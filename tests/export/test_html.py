@@ -12,6 +12,7 @@ from tools.export_readers import Glb
 
 from longdance.errors import InputError
 from longdance.export.formats import export
+from longdance.export.takes import ExportOptions
 from longdance.features.audio import decode, write_audio
 from sample_motions import wandering
 
@@ -126,3 +127,14 @@ def test_a_browser_plays_it_in_time_with_the_sound(browser, page, dance):
     assert not said
     assert all(url.startswith(("file:", "blob:", "data:")) for url in asked)
     tab.close()
+
+
+def test_a_group_is_on_the_page(browser, tmp_path):
+    dance = wandering(np.random.default_rng(5), frames=45, fps=30.0)
+    export(dance, tmp_path / "group.html", options=ExportOptions(dancers=3, formation="v"))
+    page = browser.new_page(viewport={"width": 320, "height": 240})
+    page.goto((tmp_path / "group.html").as_uri())
+    page.wait_for_function("window.longdance && window.longdance.ready")
+    assert page.evaluate("window.longdance.dancers()") == 3
+    assert page.evaluate("window.longdance.facts.reach") > 0.5
+    page.close()

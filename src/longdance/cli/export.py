@@ -34,6 +34,10 @@ def export(
     rig: Annotated[Path | None, typer.Option(help="Your own character (.glb, .vrm, .fbx, .bvh) dances.")] = None,
     mesh: Annotated[bool, typer.Option(help="With the mannequin, where the format can hold one.")] = True,
     hands: Annotated[bool, typer.Option(help="Fingers made by rule, where there are some to bend.")] = True,
+    dancers: Annotated[int, typer.Option(min=1, max=8, help="So many dancers, in glb, fbx, html or mp4.")] = 1,
+    canon: Annotated[float, typer.Option(min=0, help="Each dancer begins so many beats after the one before.")] = 0.0,
+    mirror_pairs: Annotated[bool, typer.Option("--mirror-pairs", help="Left and right mirror each other.")] = False,
+    formation: Annotated[str, typer.Option(help="Where they stand: line, v or circle.")] = "line",
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
     bones: Annotated[
         Path | None, typer.Option(help="Table (YAML) of our joints to the bones of --rig, or else of a BVH dance.")
@@ -77,6 +81,10 @@ def export(
         loop=loop,
         mesh=mesh,
         hands=hands,
+        dancers=dancers,
+        canon=canon,
+        mirror_pairs=mirror_pairs,
+        formation=formation,
         unit=unit,
         wav=wav,
         rig=rig,

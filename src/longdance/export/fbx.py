@@ -20,7 +20,7 @@ REGISTER = {
     "format": {
         "fbx": {
             "make": "write", "order": 6, "about": "skeleton, mannequin, texture, takes",
-            "up": ("y", "z"), "unit": ("cm",), "takes": True, "bones": True, "hands": True,
+            "up": ("y", "z"), "unit": ("cm",), "takes": True, "bones": True, "hands": True, "dancers": True,
         },
     },
 }  # fmt: skip
@@ -40,9 +40,12 @@ LINEAR = 0x4
 """Flag of a key: straight to the next one."""
 
 
-def save_fbx(takes: list[Take], figure: Body | None, path: str | os.PathLike, *, up: str = "y") -> None:
-    """Write takes on one skeleton; ``up`` says which axis of theirs points upwards."""
-    fbx_nodes.save(_Document(takes, figure, up).roots(), path)
+def save_fbx(casts: list[list[Take]], figure: Body | None, path: str | os.PathLike, *, up: str = "y") -> None:
+    """Write an animation for every cast, which are the takes of each dancer, all on one skeleton.
+
+    ``up`` says which axis of theirs points upwards.
+    """
+    fbx_nodes.save(_Document(casts, figure, up).roots(), path)
 
 
 def property_row(name: str, kind: str, label: str, flags: str, *values: tuple[str, Any]) -> Node:
@@ -140,24 +143,28 @@ class Objects:
 class _Document(Objects):
     """All of one file."""
 
-    def __init__(self, takes: list[Take], figure: Body | None, up: str):
+    def __init__(self, casts: list[list[Take]], figure: Body | None, up: str):
         super().__init__()
-        self.takes, self.up = takes, up
-        self.models = [self._bone(joint) for joint in range(len(takes[0].names))]
-        for joint, parent in enumerate(takes[0].parents):
-            self.connect(self.models[joint], self.models[parent] if parent >= 0 else 0)
-        if figure is not None:
-            self._add_body(figure)
-        for take in takes:
-            layer, times = self.add_stack(take.name, take.frames, take.fps), key_times(take.frames, take.fps)
-            angles = np.degrees(continuous_euler(take.rotations, "ZYX"))[..., ::-1]
-            for joint, track in take.translations.items():
-                self.add_track(layer, self.models[joint], "Lcl Translation", track * CENTIMETRES, times)
-            for joint, model in enumerate(self.models):
-                self.add_track(layer, model, "Lcl Rotation", angles[:, joint], times)
+        self.takes, self.up = [cast[0] for cast in casts], up
+        dancers: list[list[int]] = []
+        for take in casts[0]:
+            models = [self._bone(take, joint) for joint in range(len(take.names))]
+            dancers.append(models)
+            for joint, parent in enumerate(take.parents):
+                self.connect(models[joint], models[parent] if parent >= 0 else 0)
+            if figure is not None:
+                self._add_body(figure, take, models)
+        for cast in casts:
+            first = cast[0]
+            layer, times = self.add_stack(first.name, first.frames, first.fps), key_times(first.frames, first.fps)
+            for take, models in zip(cast, dancers, strict=True):
+                angles = np.degrees(continuous_euler(take.rotations, "ZYX"))[..., ::-1]
+                for joint, track in take.translations.items():
+                    self.add_track(layer, models[joint], "Lcl Translation", track * CENTIMETRES, times)
+                for joint, model in enumerate(models):
+                    self.add_track(layer, model, "Lcl Rotation", angles[:, joint], times)
 
-    def _bone(self, joint: int) -> int:
-        take = self.takes[0]
+    def _bone(self, take: Take, joint: int) -> int:
         attribute = self.add(
             "NodeAttribute", take.names[joint], "NodeAttribute", "LimbNode", node("TypeFlags", text("Skeleton"))
         )
@@ -184,8 +191,7 @@ class _Document(Objects):
             node("Culling", text("CullingOff")),
         )
 
-    def _add_body(self, figure: Body) -> None:
-        take = self.takes[0]
+    def _add_body(self, figure: Body, take: Take, models: list[int]) -> None:
         mesh = self._model("mannequin", "Mesh", np.zeros(3))
         geometry = self._geometry(figure)
         self.connect(mesh, 0)
@@ -200,10 +206,10 @@ class _Document(Objects):
             node("Link_DeformAcuracy", double(50.0)),
         )
         self.connect(skin, geometry)
-        places = np.tile(np.eye(4), (len(self.models), 1, 1))
+        places = np.tile(np.eye(4), (len(models), 1, 1))
         places[:, 3, :3] = take.rest_positions * CENTIMETRES  # row vectors
-        poses = [(mesh, np.eye(4)), *zip(self.models, places, strict=True)]
-        for joint, model in enumerate(self.models):
+        poses = [(mesh, np.eye(4)), *zip(models, places, strict=True)]
+        for joint, model in enumerate(models):
             held = (figure.bones == joint) & (figure.weights > 0)
             vertices = np.flatnonzero(held.any(1))
             cluster = self.add(
@@ -434,6 +440,6 @@ class _Document(Objects):
 
 
 def write(job: Job) -> None:
-    """Write all takes."""
-    takes = job.takes()
-    save_fbx(takes, job.figure(takes[0]), job.path, up=job.up)
+    """Write all takes, or a group."""
+    casts = job.casts()
+    save_fbx(casts, job.figure(casts[0][0]), job.path, up=job.up)

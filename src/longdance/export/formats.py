@@ -6,6 +6,7 @@ from pathlib import Path
 
 from longdance.errors import InputError, by_likeness
 from longdance.export.endings import FORMATS, format_of, stem_of
+from longdance.export.groups import group_of
 from longdance.export.hands import with_knuckles
 from longdance.export.job import Job
 from longdance.export.naming import NAMINGS
@@ -45,16 +46,29 @@ def export(
     motions = {stem: motion} if isinstance(motion, Motion) else dict(motion)
     if not motions:
         raise InputError(f"{path}: expected a dance to write, got none")
+    if options.dancers > 1 and (len(motions) > 1 or not facts.get("dancers")):
+        raise InputError(f"{path}: expected one dance, in {' or '.join(having('dancers'))}, to make a group of")
+    if options.loop and options.canon:
+        raise InputError(f"{path}: expected a loop or a canon, whose end runs into no beginning, not both")
     if len(motions) > 1 and not facts.get("takes"):
         raise InputError(f"{path}: expected one dance, got {len(motions)}; {', '.join(having('takes'))} hold several")
     wav = options.wav and not facts.get("sound")
     if wav and (song_path is None or len(motions) > 1):
         raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")
     motions = {name: prepared(each, options, song_path=song_path) for name, each in motions.items()}
+    group = tuple(motions.values())[:1]
+    if options.dancers > 1:
+        group = group_of(
+            group[0], options.dancers, canon=options.canon, mirror_pairs=options.mirror_pairs,
+            formation=options.formation,
+        )  # fmt: skip
+        motions = {next(iter(motions)): group[0]}
     if options.hands and facts.get("hands"):
         motions = {name: with_knuckles(each) for name, each in motions.items()}
+        group = tuple(map(with_knuckles, group))
     job = Job(
-        motions=motions, path=path, options=options, up=up, unit=unit, song_path=song_path, progress=progress
+        motions=motions, group=group, path=path, options=options, up=up, unit=unit, song_path=song_path,
+        progress=progress,
     )  # fmt: skip
     FORMATS[form](job)
     if notes is not None and options.naming == "roblox":

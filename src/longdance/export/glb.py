@@ -24,7 +24,7 @@ REGISTER = {
     "format": {
         "glb": {
             "make": "write_glb", "order": 4, "about": "skeleton, mannequin, texture, takes",
-            "takes": True, "bones": True, "hands": True,
+            "takes": True, "bones": True, "hands": True, "dancers": True,
         },
         "vrma": {
             "make": "write_vrma", "order": 5, "about": "movement for VRM humanoids",
@@ -91,20 +91,20 @@ class GlbBuilder:
         )
 
 
-def glb_bytes(takes: list[Take], figure: Body | None) -> bytes:
-    """A GLB file with an animation for every take; all takes are on one skeleton, y up."""
-    return _build(takes, figure).content()
+def glb_bytes(casts: list[list[Take]], figure: Body | None) -> bytes:
+    """A GLB file with an animation for every cast, which are the takes of each dancer; all on one skeleton, y up."""
+    return _build(casts, figure).content()
 
 
-def save_glb(takes: list[Take], figure: Body | None, path: str | os.PathLike) -> None:
+def save_glb(casts: list[list[Take]], figure: Body | None, path: str | os.PathLike) -> None:
     """Write ``glb_bytes`` to a file."""
     with atomic_write(path) as temporary:
-        temporary.write_bytes(glb_bytes(takes, figure))
+        temporary.write_bytes(glb_bytes(casts, figure))
 
 
 def save_vrma(take: Take, path: str | os.PathLike) -> None:
     """Write one take as a VRM animation, which any VRM avatar can play."""
-    builder = _build([take], None)
+    builder = _build([[take]], None)
     vrm = NAMINGS["vrm"]
     bones = {vrm[SMPL24.names[smpl]]: {"node": joint} for joint, smpl in enumerate(take.smpl_joints) if smpl >= 0}
     fingers = {vrm_finger(name): {"node": joint} for joint, name in enumerate(take.names) if name in JOINTS}
@@ -115,25 +115,30 @@ def save_vrma(take: Take, path: str | os.PathLike) -> None:
         temporary.write_bytes(builder.content())
 
 
-def _build(takes: list[Take], figure: Body | None) -> GlbBuilder:
-    builder, first = GlbBuilder(), takes[0]
-    nodes = []
-    for joint, name in enumerate(first.names):
-        node = {"name": name, "translation": np.round(first.offsets[joint], 7).tolist()}
-        children = [child for child, parent in enumerate(first.parents) if parent == joint]
-        nodes.append(node | ({"children": children} if children else {}))
+def _build(casts: list[list[Take]], figure: Body | None) -> GlbBuilder:
+    builder, dancers = GlbBuilder(), casts[0]
+    nodes, begins = [], []
+    for take in dancers:
+        begin = len(nodes)
+        begins.append(begin)
+        for joint, name in enumerate(take.names):
+            node = {"name": name, "translation": np.round(take.offsets[joint], 7).tolist()}
+            children = [begin + child for child, parent in enumerate(take.parents) if parent == joint]
+            nodes.append(node | ({"children": children} if children else {}))
     builder.document |= {
         "asset": {"version": "2.0", "generator": f"longdance {__version__}"},
         "scene": 0,
-        "scenes": [{"name": "dance", "nodes": [0]}],
+        "scenes": [{"name": "dance", "nodes": list(begins)}],
         "nodes": nodes,
     }
     if figure is not None:
-        _add_body(builder, figure, first)
-    for take in takes:
-        tracks = [(joint, "translation", track) for joint, track in take.translations.items()]
-        tracks += [(joint, "rotation", take.rotations[:, joint]) for joint in range(len(take.names))]
-        add_animation(builder, take.name, take.fps, tracks, moments_of(take.meta))
+        _add_bodies(builder, figure, dancers, begins)
+    for cast in casts:
+        tracks = []
+        for take, begin in zip(cast, begins, strict=True):
+            tracks += [(begin + joint, "translation", track) for joint, track in take.translations.items()]
+            tracks += [(begin + joint, "rotation", take.rotations[:, joint]) for joint in range(len(take.names))]
+        add_animation(builder, cast[0].name, cast[0].fps, tracks, moments_of(cast[0].meta))
     return builder
 
 
@@ -166,9 +171,9 @@ def add_animation(
     builder.document.setdefault("animations", []).append(animation)
 
 
-def _add_body(builder: GlbBuilder, figure: Body, take: Take) -> None:
-    """A skinned mesh node beside the joints."""
-    document = builder.document
+def _add_bodies(builder: GlbBuilder, figure: Body, dancers: list[Take], begins: list[int]) -> None:
+    """A skinned mesh node beside the joints of each dancer; all share the mesh, each has a skin of its own."""
+    document, take = builder.document, dancers[0]
     inverse = np.tile(np.eye(4), (len(take.names), 1, 1))
     inverse[:, :3, 3] = -take.rest_positions
     # Bones of weight zero are bone 0, as the standard demands.
@@ -200,23 +205,21 @@ def _add_body(builder: GlbBuilder, figure: Body, take: Take) -> None:
         "meshes": [
             {"name": "mannequin", "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
         ],
-        "skins": [
-            {
-                "name": "mannequin",
-                "joints": list(range(len(take.names))),
-                "skeleton": 0,
-                "inverseBindMatrices": builder.add_array(inverse),
-            }
-        ],
     }
-    document["nodes"].append({"name": "mannequin", "mesh": 0, "skin": 0})
-    document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
+    places = builder.add_array(inverse)
+    document["skins"] = []
+    for number, begin in enumerate(begins):
+        name = "mannequin" if number == 0 else f"mannequin_{number + 1}"
+        joints = list(range(begin, begin + len(take.names)))
+        document["skins"].append({"name": name, "joints": joints, "skeleton": begin, "inverseBindMatrices": places})
+        document["nodes"].append({"name": name, "mesh": 0, "skin": number})
+        document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
 
 
 def write_glb(job: Job) -> None:
-    """Write all takes."""
-    takes = job.takes()
-    save_glb(takes, job.figure(takes[0]), job.path)
+    """Write all takes, or a group."""
+    casts = job.casts()
+    save_glb(casts, job.figure(casts[0][0]), job.path)
 
 
 def write_vrma(job: Job) -> None:

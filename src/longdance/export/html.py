@@ -27,7 +27,7 @@ REGISTER = {
     "format": {
         "html": {
             "make": "write", "order": 9, "about": "a page that plays the dance with its song",
-            "aliases": ("htm",), "sound": True, "hands": True,
+            "aliases": ("htm",), "sound": True, "hands": True, "dancers": True,
         },
     },
 }  # fmt: skip
@@ -37,7 +37,7 @@ SOUND_BITS_PER_SECOND = 160_000
 
 def save_html(
     motion: Motion,
-    take: Take,
+    dancers: list[Take],
     figure: Body,
     path: str | os.PathLike,
     *,
@@ -45,7 +45,10 @@ def save_html(
     title: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write the page; without a song it plays silently. ``InputError`` for a song that cannot be read."""
+    """Write the page of one dancer or a group, which ``motion`` leads; without a song it plays silently.
+
+    ``InputError`` for a song that cannot be read.
+    """
     report = progress or (lambda done, total, what: None)
     report(0, 2, "sound")
     song = "" if song_path is None else _mp3(song_stretch(motion, song_path))
@@ -57,7 +60,8 @@ def save_html(
         "seconds": motion.seconds,
         "beats": [round(beat, 4) for beat in beat_times(motion)],
         "sound": "audio/mpeg" if song else None,
-        "hips": take.smpl_joints.index(0),
+        "hips": dancers[0].smpl_joints.index(0),
+        "reach": round(_reach(dancers), 2),
         "front": float(np.arctan2(facing[0], facing[2])),
     }
     folder = files("longdance.export") / "viewer"
@@ -65,13 +69,20 @@ def save_html(
         title=html.escape(title or "dance"),
         # No text from outside may end the element that it is in.
         facts=json.dumps(facts).replace("<", "\\u003c"),
-        dancer=base64.b64encode(glb_bytes([take], figure)).decode(),
+        dancer=base64.b64encode(glb_bytes([dancers], figure)).decode(),
         song=f'<script type="text/plain" id="song">{base64.b64encode(song).decode()}</script>' if song else "",
         program=(folder / "viewer.min.js").read_text(encoding="utf-8"),
     )
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     report(2, 2, "page")
+
+
+def _reach(dancers: list[Take]) -> float:
+    """Metres along the floor from the middle of a group to its farthest dancer, 0 of one dancer."""
+    pelvis = dancers[0].smpl_joints.index(0)
+    places = np.stack([take.translations[pelvis] for take in dancers])[..., [0, 2]]
+    return float(np.linalg.norm(places - places.mean(0), axis=-1).max())
 
 
 def _mp3(samples: np.ndarray) -> bytes:
@@ -94,6 +105,6 @@ def _mp3(samples: np.ndarray) -> bytes:
 
 def write(job: Job) -> None:
     """Write the page of one dance."""
-    take = job.takes()[0]
-    figure = body(job.motion, take)
-    save_html(job.motion, take, figure, job.path, song_path=job.song_path, title=job.title, progress=job.progress)
+    dancers = job.casts()[0]
+    figure = body(job.motion, dancers[0])
+    save_html(job.motion, dancers, figure, job.path, song_path=job.song_path, title=job.title, progress=job.progress)

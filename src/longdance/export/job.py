@@ -18,6 +18,8 @@ class Job:
     """
 
     motions: Mapping[str, Motion]
+    group: tuple[Motion, ...]
+    """All dancers, the first of them ``motion``; one but for formats that hold groups."""
     path: Path
     options: ExportOptions
     up: str = "y"
@@ -39,6 +41,13 @@ class Job:
         """The dances as tracks on one tree of joints; ``InputError`` if they are not on one skeleton."""
         named = self.motions.items()
         return common_takes([as_take(motion, self.options, name=name, up=self.up) for name, motion in named])
+
+    def casts(self) -> list[list[Take]]:
+        """For every animation of the file the tracks of each dancer; joints of others than the first have a number."""
+        if len(self.group) == 1:
+            return [[take] for take in self.takes()]
+        takes = [as_take(motion, self.options, name=next(iter(self.motions)), up=self.up) for motion in self.group]
+        return [[take if n == 1 else take.numbered(n) for n, take in enumerate(takes, 1)]]
 
     def figure(self, take: Take) -> Body | None:
         """The mannequin bound to a take's joints, unless the options want none."""

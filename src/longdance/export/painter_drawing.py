@@ -35,12 +35,15 @@ class DrawingPainter:
         self.base = base[np.where(middles[:, 1] > 0, ACCENT, np.where(middles[:, 0] > 0, SUIT, SKIN))]
 
     def draw(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera) -> np.ndarray:
-        """(height, width, 3) uint8 picture of joints (joints, 3) and global rotations (joints, 3, 3)."""
-        vertices = self.figure.pose(joints, rotations).astype(float)
+        """(height, width, 3) uint8 picture of joints (dancers, joints, 3), global rotations (dancers, joints, 3, 3)."""
+        bodies = [self.figure.pose(*posed).astype(float) for posed in zip(joints, rotations, strict=True)]
+        bodies.sort(key=lambda vertices: -float(((vertices.mean(0) - camera.eye) ** 2).sum()))
         picture = Image.fromarray(self._stage(camera))
         self._draw_grid(picture, camera)
-        self._draw_shadow(picture, vertices, camera)
-        self._draw_body(picture, vertices, camera)
+        for vertices in bodies:
+            self._draw_shadow(picture, vertices, camera)
+        for vertices in bodies:
+            self._draw_body(picture, vertices, camera)
         return np.asarray(picture)
 
     def _pixels(self, points: np.ndarray, camera: Camera) -> np.ndarray:

@@ -334,8 +334,8 @@ class GlPainter:
         self.shrink_program["texel"] = (1.0 / SHADOW_TEXELS,) * 2
 
     def draw(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera) -> np.ndarray:
-        """(height, width, 3) uint8 picture of joints (joints, 3) and global rotations (joints, 3, 3)."""
-        rows = self.figure.transforms(joints, rotations).astype(np.float32).tobytes()
+        """(height, width, 3) uint8 picture of joints (dancers, joints, 3), global rotations (dancers, joints, 3, 3)."""
+        bodies = [rows.astype(np.float32).tobytes() for rows in self.figure.transforms(joints, rotations)]
         light_matrix = self._light_matrix(joints)
         light = _column_major(light_matrix)
         context = self.context
@@ -343,9 +343,10 @@ class GlPainter:
         context.enable(moderngl.DEPTH_TEST)
         self.light_buffer.use()
         self.light_buffer.clear()
-        _write(self.light_program, "rows", rows)
         _write(self.light_program, "light", light)
-        self.light_array.render()
+        for rows in bodies:
+            _write(self.light_program, "rows", rows)
+            self.light_array.render()
 
         context.disable(moderngl.DEPTH_TEST)
         self.blur_buffers[0].use()
@@ -370,12 +371,13 @@ class GlPainter:
         smooth.use()
         smooth.clear()
         body = self.body_program
-        _write(body, "rows", rows)
         _write(body, "light", light)
         _write(body, "view", _column_major(crop @ camera.matrix()))
         body["eye"] = tuple(camera.eye)
         self.depth.use(0)
-        self.body_array.render()
+        for rows in bodies:
+            _write(body, "rows", rows)
+            self.body_array.render()
         context.copy_framebuffer(resolved, smooth)
 
         context.disable(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
@@ -407,8 +409,8 @@ class GlPainter:
         return picture.reshape(self.size[1], self.size[0], 3)[::-1]
 
     def _region(self, joints: np.ndarray, rotations: np.ndarray, camera: Camera):
-        """Corner (left, bottom) and size, in pixels, of the part of the picture that holds the body."""
-        points = scene.outline(joints[None], rotations[None], self.figure.skeleton.names)[0]
+        """Corner (left, bottom) and size, in pixels, of the part of the picture that holds the bodies."""
+        points = scene.outline(joints, rotations, self.figure.skeleton.names).reshape(-1, 3)
         places, depth = camera.project(points)
         margin = BODY_MARGIN / (np.array(camera.slopes) * depth[:, None])
         whole = np.array(self.size)
@@ -433,12 +435,14 @@ class GlPainter:
         return self.body_targets[size]
 
     def _light_matrix(self, joints: np.ndarray) -> np.ndarray:
-        """(4, 4) orthographic view from the key lamp, around the body and the floor below it."""
+        """(4, 4) orthographic view from the key lamp, around the bodies and the floor below them."""
+        middles = joints.mean(1)
+        wide = SHADOW_METRES + float(np.ptp(middles, axis=0).max())  # of one body no more than it needs
         right = _unit(np.cross((0.0, 1.0, 0.0), self.key))
         axes = np.stack((right, np.cross(self.key, right), self.key))
-        centre = (joints.min(0) + joints.max(0)) / 2
+        centre = (joints.min((0, 1)) + joints.max((0, 1))) / 2
         matrix = np.eye(4)
-        matrix[:3, :3] = axes * np.array([[2 / SHADOW_METRES], [2 / SHADOW_METRES], [-2 / 8.0]])
+        matrix[:3, :3] = axes * np.array([[2 / wide], [2 / wide], [-2 / (8.0 + wide - SHADOW_METRES)]])
         matrix[:3, 3] = -matrix[:3, :3] @ centre
         return matrix
 

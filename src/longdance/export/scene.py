@@ -121,14 +121,16 @@ def outline(joints: np.ndarray, rotations: np.ndarray, names: tuple[str, ...]) -
     return points
 
 
-def shoot(motion: Motion, *, aspect: float) -> Shot:
-    """A calm camera that follows a dance and keeps the whole body in the picture.
+def shoot(motion: Motion, *others: Motion, aspect: float) -> Shot:
+    """A calm camera that follows a dance, or a group's, and keeps all bodies whole in the picture.
 
     It stands where the dancer faces on average, follows the low-passed body, drifts a little to both sides so
     that depth can be read, and keeps as far away as the largest pose within a second or so needs.
     """
     joints, rotations = motion.forward_kinematics()
     points = outline(joints, rotations, motion.skeleton.names)
+    for other in others:
+        points = np.concatenate((points, outline(*other.forward_kinematics(), other.skeleton.names)), 1)
     facing = rotations[:, 0, :, 2].mean(0)
     if np.hypot(facing[0], facing[2]) < 0.15:
         facing = rotations[0, 0, :, 2]

@@ -39,7 +39,8 @@ class ExportOptions:
     into the beginning. ``mesh`` adds the mannequin where the format can hold one, ``hands`` bends fingers by rule where
     there are some. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the stretch of the song beside the
     file. ``rig`` is the file of a character that is to dance instead of ours, ``bones`` our joint names to its bones
-    where these are not found by themselves.
+    where these are not found by themselves. ``dancers`` from 2 make a group of it, see ``groups.group_of`` for
+    ``canon`` (beats), ``mirror_pairs`` and ``formation``.
     """
 
     naming: str = "smpl"
@@ -53,6 +54,10 @@ class ExportOptions:
     loop: bool = False
     mesh: bool = True
     hands: bool = True
+    dancers: int = 1
+    canon: float = 0.0
+    mirror_pairs: bool = False
+    formation: str = "line"
     unit: str | None = None
     wav: bool = False
     rig: str | os.PathLike | None = None
@@ -111,6 +116,10 @@ class Take:
     def frames(self) -> int:
         """Number of frames."""
         return len(self.rotations)
+
+    def numbered(self, number: int) -> "Take":
+        """The same with a number behind every joint's name, for files in which it is one of several."""
+        return replace(self, names=tuple(f"{name}_{number}" for name in self.names))
 
     @property
     def rest_positions(self) -> np.ndarray:

@@ -27,7 +27,12 @@ from longdance.motion.motion import Motion
 from longdance.progress import Progress
 
 REGISTER = {
-    "format": {"mp4": {"make": "write", "order": 3, "about": "picture and sound", "sound": True, "hands": True}},
+    "format": {
+        "mp4": {
+            "make": "write", "order": 3, "about": "picture and sound",
+            "sound": True, "hands": True, "dancers": True,
+        },
+    },
 }
 
 log = logging.getLogger(__name__)
@@ -45,6 +50,7 @@ def render_video(
     motion: Motion,
     path: str | os.PathLike,
     *,
+    group: Sequence[Motion] = (),
     song_path: str | os.PathLike | None = None,
     start: float | int = 0.0,
     beat_times: Sequence[float] | np.ndarray | None = None,
@@ -57,11 +63,11 @@ def render_video(
 ) -> None:
     """Writes an MP4 of the dance, filmed by a camera that follows, with the song from ``start`` seconds on.
 
-    ``beat_times`` are seconds from the first frame of the motion and flash along the bottom. ``fps`` defaults
-    to the motion's, but at most 30. ``painter`` is "gl", "drawing" (slower, needs no graphics driver), or
-    "auto": OpenGL where there is some. ``progress(done, total, "video")`` is called after every frame;
-    whatever it raises ends the work and is passed on. The file appears under its name only when it is
-    complete.
+    ``group`` are dancers beside it, of the same length. ``beat_times`` are seconds from the first frame of the motion
+    and flash along the bottom. ``fps`` defaults to the motion's, but at most 30. ``painter`` is "gl", "drawing"
+    (slower, needs no graphics driver), or "auto": OpenGL where there is some. ``progress(done, total, "video")`` is
+    called after every frame; whatever it raises ends the work and is passed on. The file appears under its name only
+    when it is complete.
 
     Raises ``InputError`` for an empty motion, odd sizes, and a song that cannot be read or ends before
     ``start``.
@@ -71,15 +77,17 @@ def render_video(
     if song_path is not None:
         song_path = _checked_song(Path(song_path), start)
     seconds = motion.seconds
-    motion = _at_rate(motion, min(motion.fps, HIGHEST_DEFAULT_FPS) if fps is None else float(fps))
+    rate = min(motion.fps, HIGHEST_DEFAULT_FPS) if fps is None else float(fps)
+    dancers = [_at_rate(each, rate) for each in (motion, *group)]
+    motion = dancers[0]
     overlay = Overlay(width, height, title=title, beat_times=beat_times)
-    shot = shoot(motion, aspect=width / height)
+    shot = shoot(*dancers, aspect=width / height)
     with (
         _painter(painter, motion, width, height, shot) as brush,
         atomic_write(path) as temporary,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
     ):
-        pictures = _pictures(brush, motion, shot, overlay)
+        pictures = _pictures(brush, dancers, shot, overlay)
         sound = None if song_path is None else _sound(song_path, start, seconds)
         _encode(container, pictures, sound, motion, width, height, progress)
 
@@ -101,7 +109,7 @@ def render_still(
     shot = shoot(motion, aspect=width / height)
     joints, rotations = motion.forward_kinematics()
     with _painter(painter, motion, width, height, shot) as brush:
-        picture = brush.draw(joints[frame], rotations[frame], shot.cameras[frame])
+        picture = brush.draw(joints[frame][None], rotations[frame][None], shot.cameras[frame])
     _save_picture(Image.fromarray(picture), path)
 
 
@@ -154,11 +162,12 @@ def _painter(kind: str, motion: Motion, width: int, height: int, shot: Shot):
     return DrawingPainter(mannequin(motion.skeleton, cell=DRAWING_CELL), width, height, shot.key_direction)
 
 
-def _pictures(brush, motion: Motion, shot: Shot, overlay: Overlay) -> Iterator[np.ndarray]:
-    joints, rotations = motion.forward_kinematics()
+def _pictures(brush, dancers: Sequence[Motion], shot: Shot, overlay: Overlay) -> Iterator[np.ndarray]:
+    joints, rotations = (np.stack(each, 1) for each in zip(*(m.forward_kinematics() for m in dancers), strict=True))
+    fps = dancers[0].fps
     for frame, camera in enumerate(shot.cameras):
         picture = brush.draw(joints[frame], rotations[frame], camera).copy()
-        overlay.draw(picture, frame / motion.fps, frame_seconds=1 / motion.fps)
+        overlay.draw(picture, frame / fps, frame_seconds=1 / fps)
         yield picture
 
 
@@ -353,7 +362,7 @@ def render_side_by_side(
         av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
     ):
         tiles = [
-            _pictures(brush, motion, shot, Overlay(width, height, title=name, beat_times=None))
+            _pictures(brush, [motion], shot, Overlay(width, height, title=name, beat_times=None))
             for name, motion, shot in zip(motions, rated, shots, strict=True)
         ]
 
@@ -370,10 +379,11 @@ def render_side_by_side(
 
 
 def write(job: Job) -> None:
-    """Write the film of one dance."""
+    """Write the film of one dance, or of a group."""
     render_video(
         job.motion,
         job.path,
+        group=job.group[1:],
         song_path=job.song_path,
         start=song_start(job.motion),
         beat_times=beat_times(job.motion) or None,

@@ -24,7 +24,7 @@ import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
 const FOLLOW_SECONDS = 0.35;
 const EYE_LEVEL = 0.92; // metres; jumps and falls are seen against a steady floor
-const DISTANCE = 4.6; // metres
+export const DISTANCE = 4.6; // metres
 const JUMP = 3; // metres beyond which the camera does not travel but cuts
 const FLASH_SECONDS = 0.16;
 
@@ -80,6 +80,18 @@ export class Stage {
     this.lamp.shadow.normalBias = 0.012;
     const sky = new HemisphereLight(0xe8eefc, 0x565b66, 1.5);
     this.scene.add(floor, this.flash, sky, this.lamp, this.lamp.target);
+  }
+
+  // Makes room in the shadows for dancers up to `reach` metres beside the middle.
+  widen(reach) {
+    const camera = this.lamp.shadow.camera;
+    Object.assign(camera, { left: -2.2 - reach, right: 2.2 + reach, top: 2.6 + reach, bottom: -2.2 - reach });
+    camera.near = 0.5 - Math.min(reach, 4);
+    camera.far = 12 + reach;
+    camera.updateProjectionMatrix();
+    this.scene.fog.far = 26 + 3 * reach;
+    this.scene.fog.near = 9 + 2.4 * reach;
+    this.controls.maxDistance = 20 + 3 * reach;
   }
 
   // Moves camera, light and beat ring with the place `wanted` (world, metres) over `seconds`.

@@ -5,7 +5,7 @@
 import { AnimationMixer, LoopOnce, Vector3 } from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 import { Clock } from "./clock.js";
-import { beatGlow, clockText, Stage } from "./stage.js";
+import { beatGlow, clockText, DISTANCE, Stage } from "./stage.js";
 
 const SEEK_SECONDS = 2;
 
@@ -30,12 +30,14 @@ if (facts.sound) {
 }
 const player = new Clock({ sound, range: () => ({ from: 0, to: facts.seconds, waits: false }), changed: showState });
 const stage = new Stage(element("picture"));
+stage.widen(facts.reach);
 
 // --- the dancer ---------------------------------------------------------------------------------------------
 
 let mixer = null;
 let action = null;
-let hips = null;
+const hips = []; // of each dancer
+const place = new Vector3();
 const wanted = new Vector3();
 
 async function load() {
@@ -45,7 +47,7 @@ async function load() {
     if (part.isSkinnedMesh) {
       part.castShadow = part.receiveShadow = true;
       part.frustumCulled = false; // its box is that of the rest pose
-      hips = hips || part.skeleton.bones[facts.hips];
+      hips.push(part.skeleton.bones[facts.hips]);
     }
   });
   mixer = new AnimationMixer(gltf.scene);
@@ -67,7 +69,14 @@ function pose(time) {
 }
 
 function front() {
-  stage.face(hips.getWorldPosition(wanted), facts.front);
+  stage.face(middle(), facts.front, DISTANCE + 2.4 * facts.reach);
+}
+
+// The place between the dancers.
+function middle() {
+  wanted.set(0, 0, 0);
+  for (const bone of hips) wanted.add(bone.getWorldPosition(place));
+  return wanted.divideScalar(hips.length);
 }
 
 // --- controls -----------------------------------------------------------------------------------------------
@@ -158,7 +167,7 @@ function draw() {
   if (stage.easeWork(seconds)) resize();
   const time = player.time(now);
   pose(time);
-  stage.move(hips.getWorldPosition(wanted), seconds);
+  stage.move(middle(), seconds);
   stage.controls.update();
   stage.glow(player.playing ? beatGlow(facts.beats, time) : 0);
   element("time").textContent = `${clockText(time)} / ${clockText(facts.seconds)}`;
@@ -173,7 +182,8 @@ window.longdance = {
   facts,
   sound,
   shownTime: () => action.time,
-  hips: () => hips.getWorldPosition(new Vector3()).toArray(),
+  hips: () => hips[0].getWorldPosition(new Vector3()).toArray(),
+  dancers: () => hips.length,
 };
 
 resize();
