@@ -1,16 +1,20 @@
 """Pieces of music whose beats are known because they were composed on them: what the beat tracker is tuned on.
 
-Grooves in four come from the package's composer; those in three and six, and those whose accents lie between the
+Grooves in four come from our own composer; those in three and six, and those whose accents lie between the
 beats, are arranged here from its drums and tones.
 """
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from longdance.features import composer, styles, synthesis
-from longdance.features.composer import MONO_SAMPLE_RATE as RATE
+sys.path.append(str(Path(__file__).parent.parent))  # where tools lie
+from tools.soundtracks.composer import MONO_SAMPLE_RATE as RATE
+
+from tools.soundtracks import composer, styles, synthesis
 
 SECONDS = 60.0
 KINDS = (

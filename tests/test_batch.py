@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from click_track import RATE, click_track
 from longdance.batch import MANIFEST, Manifest, Order, Record, Task, dance_all
 from longdance.choreography.request import DanceRequest
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
+from longdance.motion.motion import Motion
 from processes import KILLED, kill_at_rename, run_all
 
 NAMES = ("a", "b", "c")
@@ -24,8 +25,8 @@ def songs(tmp_path_factory):
     """Three short songs."""
     folder = tmp_path_factory.mktemp("songs")
     for number, name in enumerate(NAMES):
-        samples = compose(np.arange(0.2, 2, 0.4 + 0.05 * number), seconds=2.0, style="disco", seed=number)
-        write_audio(folder / f"{name}.wav", samples, MONO_SAMPLE_RATE)
+        samples = click_track(np.arange(0.2, 2, 0.4 + 0.05 * number), seconds=2.0, seed=number)
+        write_audio(folder / f"{name}.wav", samples, RATE)
     return folder
 
 
@@ -42,7 +43,8 @@ def tasks(songs: Path, out: Path, names=NAMES) -> list[Task]:
 def whole(order, songs, tmp_path_factory):
     """The folder of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole")
-    dance_all(order, tasks(songs, out), out)
+    # In a process like those that are killed below: sums over other numbers of threads round otherwise.
+    assert run_all(dance_until_rename, [(order, songs, out, 0, 1)]) == [0]
     return out
 
 
@@ -118,7 +120,8 @@ def test_a_song_that_cannot_be_read_is_recorded_and_tried_again(whole, order, so
     told = []
     dance_all(order, tasks(tmp_path / "songs", out), out, resume=True, told=told.append)
     assert [Path(record.song).stem for record in told] == ["b"]
-    assert (out / "b" / "x.npz").read_bytes() == (whole / "b" / "x.npz").read_bytes()
+    made, expected = (Motion.load(folder / "b" / "x.npz").joints() for folder in (out, whole))
+    np.testing.assert_allclose(made, expected, atol=1e-3)  # of another process, whose sums round otherwise
 
 
 def test_a_torn_line_and_lines_that_lead_elsewhere_are_passed_over(tmp_path):

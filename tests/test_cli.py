@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from click_track import RATE, click_track
 from longdance.cli import INTERRUPTED, SOME_FAILED, WRONG_USAGE, app, main
 from longdance.cli.generate import find_songs, numbered, song_folder
 from longdance.errors import InputError
 from longdance.features.audio import write_audio
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.metrics.report import facts
 from longdance.motion.motion import Motion
 
@@ -26,8 +26,8 @@ def songs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("songs")
     for name, tempo in (("fast", 0.4), ("slow", 0.6)):
         beats = np.arange(0.2, 4, tempo)
-        samples = compose(beats, seconds=4.0, style="disco", seed=1)
-        write_audio(folder / f"{name}.wav", samples, MONO_SAMPLE_RATE)
+        samples = click_track(beats, seconds=4.0, seed=1)
+        write_audio(folder / f"{name}.wav", samples, RATE)
     (folder / "broken.mp3").write_bytes(b"this is no music")
     (folder / "notes.txt").write_text("not a song")
     return folder

@@ -7,15 +7,15 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from click_track import RATE, click_track
 from longdance.cli import app
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 
 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory):
     path = tmp_path_factory.mktemp("songs") / "song.wav"
     beats = np.arange(0.3, 29.5, 60 / 110)
-    soundfile.write(path, compose(beats, seconds=30.0, style="disco", seed=1), MONO_SAMPLE_RATE)
+    soundfile.write(path, click_track(beats, seconds=30.0, seed=1), RATE)
     return path
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from click_track import RATE, click_track
 from longdance.features.audio import write_audio
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 
 pytest.importorskip("ray.data")
 pytestmark = pytest.mark.slow
@@ -29,8 +29,8 @@ def command(model: Path, songs: Path, out: Path, *options: str) -> list[str]:
 def test_a_killed_driver_on_ray_goes_on_and_every_song_is_danced_once(tiny_model, tmp_path):
     songs = tmp_path / "songs"
     for number, name in enumerate(NAMES):
-        samples = compose(np.arange(0.2, 2, 0.4 + 0.05 * number), seconds=2.0, style="disco", seed=number)
-        write_audio(songs / f"{name}.wav", samples, MONO_SAMPLE_RATE)
+        samples = click_track(np.arange(0.2, 2, 0.4 + 0.05 * number), seconds=2.0, seed=number)
+        write_audio(songs / f"{name}.wav", samples, RATE)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     killed, manifest = tmp_path / "killed", tmp_path / "killed" / "manifest.jsonl"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from click_track import RATE, click_track
 from longdance.choreography import drawn
 from longdance.choreography.edits.redo import redo
 from longdance.choreography.pretrained import load
@@ -12,7 +13,6 @@ from longdance.choreography.score_file import parse_score
 from longdance.choreography.timeline import Span, Timeline
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.cues import cues_of_song
 from longdance.features.song import Song
 from longdance.features.text import resolve_prompt
@@ -25,8 +25,8 @@ EVERY = "usual"
 
 @pytest.fixture(scope="module")
 def song() -> Song:
-    samples = compose(BEATS, seconds=12.0, style="disco", seed=1)
-    return Song.from_samples(samples, MONO_SAMPLE_RATE, beat_times=BEATS, downbeat_times=BEATS[::4])
+    samples = click_track(BEATS, seconds=12.0, seed=1)
+    return Song.from_samples(samples, RATE, beat_times=BEATS, downbeat_times=BEATS[::4])
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import soundfile
+from tools.soundtracks.composer import compose
 
+from click_track import RATE, click_track
 from longdance.errors import InputError
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.listening import listen
 from longdance.features.song import Song, SongCorrections
 
-RATE = MONO_SAMPLE_RATE
 BPM = 104.0
 BEATS = np.arange(0.35, 59.5, 60 / BPM)
 FPS = 30.0
@@ -17,7 +17,7 @@ FPS = 30.0
 
 @pytest.fixture(scope="module")
 def song() -> Song:
-    return Song.from_samples(compose(BEATS, seconds=60.0, style="disco", seed=3), RATE)
+    return Song.from_samples(click_track(BEATS, seconds=60.0, seed=3), RATE)
 
 
 def distance(beats: np.ndarray, others: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import uvicorn
 
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
+from click_track import RATE, click_track
 from longdance.studio.app import create_app
 from longdance.studio.studio import Studio, StudioConfig
 
@@ -22,9 +22,9 @@ PATIENCE = 240.0
 @pytest.fixture(scope="session")
 def song() -> bytes:
     """Eight seconds at 120 BPM as WAV."""
-    samples = compose(np.arange(0.25, 8, 0.5), seconds=8.0, style="disco", seed=1)
+    samples = click_track(np.arange(0.25, 8, 0.5), seconds=8.0, seed=1)
     file = io.BytesIO()
-    soundfile.write(file, samples, MONO_SAMPLE_RATE, format="WAV")
+    soundfile.write(file, samples, RATE, format="WAV")
     return file.getvalue()
 
 

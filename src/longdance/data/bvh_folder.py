@@ -1,7 +1,7 @@
 """A user's own dances: BVH files in folders named by genre, with or without a song of the same name beside them.
 
     mydances/salsa/first.bvh  first.mp3     a salsa with its music
-    mydances/breaking/six-step/take1.bvh    a breaking clip of one movement; it gets a composed soundtrack
+    mydances/breaking/six-step/take1.bvh    a breaking clip of one movement
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""Numbers measured from songs, movement and words, and soundtracks composed for dances that have none."""
+"""Numbers measured from songs, movement and words."""

@@ -1,7 +1,7 @@
 """Beats of a dance, estimated from its movement alone.
 
 Here belongs the way from joint positions to the times a dancer marks: for dances that come without music.
-The tempo and beat tracker itself is in `tracking`; soundtracks for the beats found are made by `composer`.
+The tempo and beat tracker itself is in `tracking`.
 """
 
 from dataclasses import dataclass

@@ -69,7 +69,7 @@ def light35_phase(song: Song, fps: float) -> np.ndarray:
 def rhythm(song: Song, fps: float) -> np.ndarray:
     """(frames, 7): onset envelope, onset peaks, beats, and the phases of beat and bar as sine and cosine.
 
-    Without timbre and harmony: what remains means the same in composed soundtracks and in recordings.
+    Without timbre and harmony: what remains means the same in all kinds of music.
     """
     features = song.features(fps)
     return np.concatenate((features[:, :1], features[:, 33:], song.rhythm(fps)), axis=1).astype(np.float32)

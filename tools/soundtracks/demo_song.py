@@ -1,7 +1,7 @@
 """The song that comes with the package, written and rendered by our own composer.
 
 Here belongs its score and nothing else. The rendered file is `assets/demo_song.ogg`; run `python -m
-longdance.features.demo_song FILE` to make it again.
+tools.soundtracks.demo_song FILE` to make it again.
 """
 
 import os
@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tools.soundtracks.composer import STEREO_SAMPLE_RATE, BeatGrid, Plan, Section, perform
 
-from longdance.features import audio, styles
-from longdance.features.composer import STEREO_SAMPLE_RATE, BeatGrid, Plan, Section, perform
+from longdance.features import audio
+from tools.soundtracks import styles
 
 TEMPO_BPM = 114.0
 FIRST_BEAT = 0.25

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from longdance.errors import InputError
-from longdance.features import audio, samples
+from longdance.features import audio
+from tools.soundtracks import samples
 
 RATE = 22050
 

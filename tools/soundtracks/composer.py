@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from tools.soundtracks.synthesis import Timbre
 
 from longdance.errors import InputError
-from longdance.features import samples as sampled
-from longdance.features import styles, synthesis
-from longdance.features.synthesis import Timbre
+from tools.soundtracks import samples as sampled
+from tools.soundtracks import styles, synthesis
 
 MONO_SAMPLE_RATE = 22050
 STEREO_SAMPLE_RATE = 44100

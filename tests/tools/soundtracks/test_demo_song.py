@@ -5,8 +5,9 @@ from importlib.resources import as_file, files
 import numpy as np
 import pytest
 
-from longdance.features import audio, demo_song
+from longdance.features import audio
 from longdance.features.song import Song
+from tools.soundtracks import demo_song
 
 
 @pytest.fixture(scope="module")

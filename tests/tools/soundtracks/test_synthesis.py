@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tools.soundtracks.styles import BASSES, KEYS, LEADS, PADS
 
-from longdance.features import synthesis
-from longdance.features.styles import BASSES, KEYS, LEADS, PADS
+from tools.soundtracks import synthesis
 
 RATE = 22050
 

@@ -10,7 +10,7 @@ strike, `-` hold, `.` rest. Bass patterns: `R` root, `O` octave above, `F` fifth
 
 from dataclasses import dataclass
 
-from longdance.features.synthesis import Timbre, saw, square
+from tools.soundtracks.synthesis import Timbre, saw, square
 
 DRUM_LEVELS = {"X": 1.0, "x": 0.75, "o": 0.5, "g": 0.3}
 

@@ -3,12 +3,13 @@
 import librosa
 import numpy as np
 import pytest
+from tools.soundtracks.composer import BeatGrid, compose
+from tools.soundtracks.styles import CHORD_TONES, STYLES
 
 from longdance.errors import InputError
-from longdance.features import audio, composer
-from longdance.features.composer import BeatGrid, compose
+from longdance.features import audio
 from longdance.features.song import Song
-from longdance.features.styles import CHORD_TONES, STYLES
+from tools.soundtracks import composer
 
 RATE = 22050
 
