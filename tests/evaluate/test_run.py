@@ -25,7 +25,7 @@ from longdance.evaluate import plots, run
 from longdance.evaluate.dances import Dance
 from longdance.evaluate.measure import Protocol, row
 from longdance.evaluate.report import draw, write_report
-from longdance.evaluate.songs import SPEEDS, bundled, continued, real_dances
+from longdance.evaluate.songs import BARS, SPEEDS, bundled, continued, real_dances
 from longdance.evaluate.systems import versions
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.strengths import OFF, USUAL
@@ -135,7 +135,7 @@ QUICK = {"protocol": Protocol(fps=30.0, judged=False)}
 
 def test_rows_of_a_model_share_samples_and_are_made_once(small_store, tiny_model, tmp_path, monkeypatch):
     _, made = stand_in(monkeypatch, tiny_model, sampling=Sampling(energy=USUAL))
-    store, asked = Store.open(small_store), run.Asked(seeds=(0, 1), seconds=3.0, exchange=False)
+    store, asked = Store.open(small_store), run.Asked(seeds=(0, 1), seconds=3.0, exchange=False, songs=1)
     found = run.evaluate(["stand-in"], store, tmp_path, asked=asked, **QUICK)
     assert [r.name for r in found.rows[3:]] == ["stand-in", "stand-in guided", "stand-in cleaned"]
     # One sample without energies, and one with them for two rows.
@@ -151,7 +151,7 @@ def test_rows_of_a_model_share_samples_and_are_made_once(small_store, tiny_model
 
 def test_without_energies_raw_and_cleaned_are_one_sample(small_store, tiny_model, tmp_path, monkeypatch):
     _, made = stand_in(monkeypatch, tiny_model)
-    asked = run.Asked(seeds=(0,), seconds=3.0, exchange=False)
+    asked = run.Asked(seeds=(0,), seconds=3.0, exchange=False, songs=1)
     found = run.evaluate(["stand-in"], Store.open(small_store), tmp_path, asked=asked, **QUICK)
     assert [r.name for r in found.rows[3:]] == ["stand-in", "stand-in cleaned"]
     assert len(made) == 1
@@ -186,8 +186,10 @@ def test_exchange_is_measured_per_row_and_in_the_report(small_store, tiny_model,
     _, made = stand_in(monkeypatch, tiny_model)
     asked = run.Asked(seeds=(0,), seconds=4.0)
     found = run.evaluate(["stand-in"], Store.open(small_store), tmp_path, asked=asked, **QUICK)
-    assert len(made) == 1 + 3 * 2
-    assert {name for name, *_ in made} == {source.name for source in map(bundled, SPEEDS)}
+    tests = len(found.about["songs"])
+    assert tests == len(BARS)
+    assert len(made) == tests + 3 * 2
+    assert {name for name, *_ in made[tests:]} == {source.name for source in map(bundled, SPEEDS)}
     write_report(found, tmp_path)
     rows = json.loads((tmp_path / "report.json").read_text())["rows"]
     for name in ("stand-in", "stand-in cleaned"):

@@ -41,9 +41,9 @@ def test_beats_beside_a_song_are_taken_and_not_heard(tmp_path):
         songs_of(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
-def test_the_bundled_songs_beats_lie_on_its_onsets_at_every_speed_and_after_a_loop(speed):
-    song = bundled(speed).load(60.0)
+@pytest.mark.parametrize(("speed", "bar"), [(1.0, 0), (0.8, 0), (1.25, 0), (1.0, 14)])
+def test_the_bundled_songs_beats_lie_on_its_onsets_at_every_speed_and_after_a_loop(speed, bar):
+    song = bundled(speed, bar=bar).load(60.0)
     assert song.seconds == pytest.approx(60, abs=0.01)
     assert song.tempo_bpm == pytest.approx(114 * speed)
     assert song.beat_times[-1] > 59
@@ -72,6 +72,14 @@ def test_words_go_with_the_dance_that_a_song_is_named_after_or_are_dealt_out(tmp
     assert tests[0].song is tests[2].song
 
 
+def test_the_same_song_with_the_same_words_is_danced_once():
+    twins = [dances("a")[0], *dances("a"), *dances("b")]
+    tests, _ = dealt([bundled()], twins, seconds=2.0)
+    assert [test.genre for test in tests] == ["genre of a", "genre of b"]
+    tests, _ = dealt([bundled(bar=bar) for bar in (0, 2, 4)], twins, seconds=2.0)
+    assert len({test.name for test in tests}) == 3
+
+
 @pytest.mark.parametrize(("most", "chosen"), [(None, "abcde"), (9, "abcde"), (3, "ace"), (1, "a")])
 def test_fewer_songs_are_evenly_chosen(most, chosen, tmp_path):
     for name in "abcde":
@@ -90,6 +98,7 @@ def test_a_store_with_music_gives_it_and_one_without_gives_none(small_store, mon
     source = songs_of_store(replace(store, takes=takes), "test")[name]
     assert source.beats == songs.HEARD
     assert source.load(2.0).start == 1.5
+    assert source.load(None).seconds == pytest.approx(4.5, abs=0.01)  # of the song, from 1.5 s on, as long as the dance
     gone = replace(store, takes=tuple(replace(take, song="/gone.wav") for take in takes))
     tests, failed = dealt(list(songs_of_store(gone, "test").values()), real_dances(store, "test"), seconds=None)
     assert not tests

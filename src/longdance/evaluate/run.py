@@ -20,6 +20,7 @@ from longdance.evaluate.dances import Dance, dances_in, read_dance
 from longdance.evaluate.intervals import Estimate
 from longdance.evaluate.measure import Judges, Measures, Protocol, Row, measured, row
 from longdance.evaluate.songs import (
+    BARS,
     BUNDLED,
     TestSong,
     bundled,
@@ -217,10 +218,10 @@ def _songs(
     else:
         sources = list(songs_of_store(store, split).values())
     if folder is None and not sources:
-        sources = [bundled()]
+        sources = [bundled(bar=bar) for bar in BARS]
         notes.append(
-            f"the store has no music: models danced to the bundled song ({BUNDLED}), whose beats are known because it "
-            "was composed on them; --songs names a folder of others"
+            f"the store has no music: models danced to the bundled song ({BUNDLED}) from different bars on, whose "
+            "beats are known because it was composed on them; --songs names a folder of others"
         )
     tests, broken = dealt(sources, real, seconds=asked.seconds, most=asked.songs)
     failed |= broken

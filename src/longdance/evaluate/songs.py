@@ -29,6 +29,8 @@ BUNDLED = "demo_song"
 BUNDLED_FIRST, BUNDLED_TEMPO, BUNDLED_BEATS = 0.25, 114.0, 80
 """The bundled song's first beat in seconds, its beats per minute, and how many there are; it can be looped after them.
 """
+BARS = range(0, BUNDLED_BEATS // 4, 2)
+"""Bars of it from which it begins, each a song to dance to."""
 SPEEDS = (1.0, 0.8, 1.25)
 """At which the bundled song stands in for other songs: it is played slower or faster, tape-like."""
 KNOWN, HEARD, COMPOSED = "known from elsewhere", "heard by our own tracker", "composed: the bundled song"
@@ -101,18 +103,22 @@ def songs_of(folder: Path) -> tuple[list[Source], dict[str, str]]:
 
 
 def songs_of_store(store: Store, split: str) -> dict[str, Source]:
-    """Name of a held-out dance to the music it was danced to, where the data set has music."""
+    """Name of a held-out dance to the music it was danced to, where the data set has music; as long as the dance."""
     return {
-        name: Source(name=name, beats=HEARD, load=_reader(Path(take.song), start=take.song_start))
+        name: Source(
+            name=name,
+            beats=HEARD,
+            load=_reader(Path(take.song), start=take.song_start, longest=take.frames / store.fps),
+        )
         for name, take in _takes(store, split).items()
         if take.song
     }
 
 
-def bundled(speed: float = 1.0) -> Source:
-    """The bundled song over and over, played at a speed; its beats are known, since it was composed on them."""
-    name = BUNDLED if speed == 1 else f"{BUNDLED} at {speed:g} times its speed"
-    return Source(name=name, beats=COMPOSED, load=lambda seconds: _bundled(name, speed, seconds))
+def bundled(speed: float = 1.0, *, bar: int = 0) -> Source:
+    """The bundled song over and over from one of its bars on, played at a speed; it was composed on its beats."""
+    name = BUNDLED + (f" from bar {bar + 1}" if bar else "") + ("" if speed == 1 else f" at {speed:g} times its speed")
+    return Source(name=name, beats=COMPOSED, load=lambda seconds: _bundled(name, speed, bar, seconds))
 
 
 def dealt(
@@ -140,9 +146,11 @@ def dealt(
         except InputError as error:
             failed[source.name] = str(error)
             continue
+        if any((test.song, test.genre, test.movements) == (heard[key], *_words(dance)) for test in tests):
+            continue  # it would be the same dance
         name = source.name if matched or dance is None else f"{dance.name}-{source.name}".replace(" ", "-")
-        words = {"genre": dance.genre, "movements": dance.movements} if dance else {}
-        tests.append(TestSong(name=name, source=source, song=heard[key], **words))
+        genre, movements = _words(dance)
+        tests.append(TestSong(name=name, source=source, song=heard[key], genre=genre, movements=movements))
     return tests, failed
 
 
@@ -155,6 +163,11 @@ def continued(beats: np.ndarray, seconds: float) -> np.ndarray:
     return every[every < seconds] if (every < seconds).sum() >= 2 else every[:2]
 
 
+def _words(dance: Dance | None) -> tuple[str | None, tuple[str, ...]]:
+    """Genre and movements that go with a song."""
+    return (dance.genre, dance.movements) if dance else (None, ())
+
+
 def _takes(store: Store, split: str) -> dict[str, Take]:
     """Takes by names of their own: the clip's, and where it begins for those that share a clip."""
     takes = [take for take in store.select(split, original=True) if take.genre != "none"]
@@ -163,25 +176,25 @@ def _takes(store: Store, split: str) -> dict[str, Take]:
 
 
 def _reader(
-    path: Path, *, beats: SongCorrections = NO_CORRECTIONS, start: float = 0.0
+    path: Path, *, beats: SongCorrections = NO_CORRECTIONS, start: float = 0.0, longest: float | None = None
 ) -> Callable[[float | None], Song]:
-    return lambda seconds: Song.load(path, corrections=beats, start=start, seconds=seconds)
+    return lambda seconds: Song.load(path, corrections=beats, start=start, seconds=seconds or longest)
 
 
-def _bundled(name: str, speed: float, seconds: float | None) -> Song:
-    """The first ``seconds`` of the bundled song, looped after its last bar."""
+def _bundled(name: str, speed: float, bar: int, seconds: float | None) -> Song:
+    """``seconds`` of the bundled song, looped after its last bar; its beats come alike from every bar on."""
     period = 60.0 / BUNDLED_TEMPO
     body = BUNDLED_BEATS * period
     length = (BUNDLED_FIRST + body) / speed if seconds is None else seconds
     samples, rate = _decoded(), ANALYSIS_SAMPLE_RATE
     first, last = (round(second * rate) for second in (BUNDLED_FIRST, BUNDLED_FIRST + body))
-    wanted = round(length * rate) * speed
+    begin = round(4 * bar * period * rate)
+    wanted = begin + round(length * rate) * speed
     turns = max(0, int(np.ceil((wanted - last) / (last - first))))
     looped = np.concatenate((samples[:last], *([samples[first:last]] * turns), np.zeros(1, samples.dtype)))
-    places = np.arange(round(length * rate)) * speed
+    places = begin + np.arange(round(length * rate)) * speed
     played = np.interp(places, np.arange(len(looped)), looped).astype(np.float32)
-    beats = (BUNDLED_FIRST + np.arange(BUNDLED_BEATS * (turns + 1) + 1) * period) / speed
-    beats = beats[beats < length]
+    beats = np.arange(BUNDLED_FIRST, length * speed, period) / speed
     return Song.from_samples(played, rate, name=name, beat_times=beats, downbeat_times=beats[::4])
 
 

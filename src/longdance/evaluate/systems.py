@@ -22,7 +22,7 @@ from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.request import DanceRequest
 from longdance.errors import InputError
 from longdance.evaluate.dances import Dance, of_motion
-from longdance.evaluate.songs import SPEEDS, Source, TestSong, bundled
+from longdance.evaluate.songs import COMPOSED, SPEEDS, Source, TestSong, bundled
 from longdance.features.song import Song
 from longdance.features.spectrum import MFCC_BANDS, TIMBRE_RATE
 from longdance.metrics.exchange import exchange, exchange_in_beats
@@ -146,12 +146,12 @@ def exchanges(
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
     """How much the song, and the words, change a dance of each row: dances of their own, few and short.
 
-    Up to three of the songs, or the bundled song at three speeds where there is one song, with one test's words; and
-    up to three genres to the first song. Two seeds each, ten seconds long at most.
+    Up to three of the songs, or the bundled song at three speeds where there is one or that one, with one test's words;
+    and up to three genres to the first song. Two seeds each, ten seconds long at most.
     """
     length = min(EXCHANGE_SECONDS, seconds or EXCHANGE_SECONDS)
     sources = list({test.source.name: test.source for test in tests}.values())
-    if len(sources) < 2:
+    if len(sources) < 2 or all(source.beats == COMPOSED for source in sources):
         sources = [bundled(speed) for speed in SPEEDS]
     sources = [sources[k] for k in evenly(len(sources), EXCHANGED_SONGS)]
     genres = list(dict.fromkeys(test.genre for test in tests if test.genre))
