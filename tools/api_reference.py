@@ -44,6 +44,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "longdance.features.audio",
         "longdance.features.music",
         "longdance.features.text",
+        "longdance.features.text_embeddings",
+        "longdance.features.text_encoders",
         "longdance.data.catalogue",
     ),
     "Files for other programs": (

@@ -2,7 +2,7 @@
 
     python tools/embed_catalogue.py [--encoder-folder FOLDER] [--afresh]
 
-Needs the text encoder (see ``longdance.features.text.load_encoder``) if a text is new; takes some seconds on a
+Needs the text encoder (see ``longdance.features.text_encoders.load_encoder``) if a text is new; takes some seconds on a
 CPU. Run it after any change of a text in ``src/longdance/assets/catalogue``. Embeddings of texts that stayed are
 kept byte for byte, because shipped weights were trained on them; ``--afresh`` computes all.
 """
@@ -15,7 +15,8 @@ from safetensors.numpy import save_file
 
 import longdance
 from longdance.data.catalogue import catalogue_texts
-from longdance.features.text import MINILM, SHIPPED_FILE, ShippedEmbeddings, load_encoder, text_key
+from longdance.features.text_encoders import load_encoder
+from longdance.features.text_table import MINILM, SHIPPED_FILE, ShippedEmbeddings, text_key
 from longdance.files import atomic_write
 
 

@@ -16,7 +16,7 @@ from longdance.cleanup.pipeline import Cleanup
 from longdance.data.catalogue import genre_names, load_catalogue
 from longdance.errors import Cancelled, InputError
 from longdance.features.song import Song
-from longdance.features.text import MINILM
+from longdance.features.text_table import MINILM
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, OwnSampling
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
 from longdance.motion.layout import LAYOUTS, Normaliser

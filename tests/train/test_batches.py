@@ -9,6 +9,7 @@ import torch
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.features import text as text_features
+from longdance.features import text_embeddings
 from longdance.features.rhythm_plan import CHANNELS, CURVES, PARTS, PULSE
 from longdance.train.batches import BatchConfig, BatchSource, embeddings_of_labels, take_probabilities
 
@@ -125,7 +126,7 @@ def test_labels_that_the_catalogue_does_not_know_are_said_where_an_encoder_is_at
     def none_there(name=ENCODER, **others):
         raise InputError("no encoder")
 
-    monkeypatch.setattr(text_features, "load_encoder", none_there)
+    monkeypatch.setattr(text_embeddings, "load_encoder", none_there)
     without, _ = embeddings_of_labels("salsa", ("salsa basic", "half step hop on a moon"), encoder_name=ENCODER)
     assert np.array_equal(without, known)
     assert "half step hop on a moon" in caplog.text

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from longdance import __version__
 from longdance.errors import InputError
 from longdance.features.music import MUSIC_CHANNELS
-from longdance.features.text import ENCODER_WIDTHS
+from longdance.features.text_encoders import ENCODER_WIDTHS
 from longdance.files import atomic_write
 from longdance.models.conditions import Count
 from longdance.models.strengths import written

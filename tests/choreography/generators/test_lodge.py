@@ -30,7 +30,7 @@ from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import Cancelled, InputError
 from longdance.features.audio import write_audio
 from longdance.features.song import Song
-from longdance.features.text import MINILM
+from longdance.features.text_table import MINILM
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build, denoiser_name
 from longdance.models.lodge_global import GlobalDenoiserConfig
 from longdance.models.lodge_local import LocalDenoiserConfig
