@@ -18,7 +18,7 @@ LAYERS = (
     ("models",),
     ("diffusion",),
     ("choreography",),
-    ("train", "metrics", "export"),
+    ("train", "prepare", "metrics", "export"),
     ("evaluate", "batch"),
     ("studio",),
     ("cli",),

@@ -24,6 +24,7 @@ from longdance.export.endings import file_ending, format_of, stem_of
 from longdance.export.formats import export
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig, build
 from longdance.models.pmd import ParallelMambaDenoiser, PMDConfig
+from longdance.prepare.stores import Dataset, Outcome, StoreSettings
 from longdance.registry import (
     DANCERS,
     DATASETS,
@@ -36,7 +37,6 @@ from longdance.registry import (
     Registry,
 )
 from longdance.studio.cards import model_card
-from longdance.train.prepare import Dataset, Outcome, StoreSettings
 from longdance.train.recipes import tiny
 
 ALL = (SAMPLERS, DENOISERS, FORWARD_NETWORKS, DANCERS, EDITS, DATASETS, FORMATS, RECIPES)

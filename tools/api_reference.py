@@ -81,7 +81,11 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "Data and training": (
         "longdance.data.store",
-        "longdance.train.prepare",
+        "longdance.prepare.stores",
+        "longdance.prepare.open",
+        "longdance.prepare.aistpp",
+        "longdance.prepare.finedance",
+        "longdance.prepare.bvh",
         "longdance.train.recipes",
         "longdance.train.loop",
     ),

@@ -114,7 +114,7 @@ DANCERS = Registry("dancer", "choreography.generators")
 EDITS = Registry("edit", "choreography.edits")
 """Names of edits; ``needs`` and ``takes`` are fields they cannot and can do without, ``model`` whether one makes
 something anew."""
-DATASETS = Registry("dataset", "train")
+DATASETS = Registry("dataset", "prepare")
 """Data sets that can be prepared."""
 FORMATS = Registry("format", "export")
 """Formats by name, to functions of an ``export.job.Job``. ``ending`` of a file's name where it is not the format's,

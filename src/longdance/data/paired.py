@@ -1,7 +1,7 @@
 """Dances that come with their music: what every reader of such a data set hands over, and SMPL poses as a ``Motion``.
 
 Readers list clips (``PairedClip``) and read one clip's movement; cutting, encoding and storing belong to
-``longdance.train.prepare``.
+``longdance.prepare.paired``.
 """
 
 from dataclasses import dataclass

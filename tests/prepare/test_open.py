@@ -12,10 +12,10 @@ from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
 from longdance.motion.motion import Motion
 from longdance.motion.still_ends import without_still_ends
-from longdance.train.prepare import PrepareSettings, prepare_open
+from longdance.prepare.open import OpenSettings, prepare_open
 from processes import KILLED, kill_at_rename, run_all
 
-SETTINGS = PrepareSettings(variants=2)
+SETTINGS = OpenSettings(variants=2)
 HEADER = "clip,source,file,fps,seconds,genre,movement,split\n"
 
 
@@ -55,7 +55,7 @@ def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
 
     again = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
     assert again.unchanged
-    changed = prepare_open(source, tmp_path / "store", settings=PrepareSettings(variants=1), workers=1)
+    changed = prepare_open(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
     assert not changed.unchanged
     assert len(Store.open(tmp_path / "store").takes) == 3
 
@@ -63,7 +63,7 @@ def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
 def test_labels_that_the_catalogue_does_not_know_are_kept_and_told_in_one_line(source, tmp_path):
     table = source / "labels.csv"
     table.write_text(table.read_text().replace("salsa dance", "moon hop").replace("disco,disco", "polka,half step"))
-    outcome = prepare_open(source, tmp_path / "store", settings=PrepareSettings(variants=1), workers=1)
+    outcome = prepare_open(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
     assert not outcome.failed
     (note,) = outcome.notes
     assert all(word in note for word in ("3 labels", "'moon hop'", "'polka'", "'half step'"))
@@ -92,7 +92,7 @@ def test_nothing_readable_for_training_is_an_error(source, tmp_path):
 def test_settings_that_do_not_exist_are_named(source, tmp_path):
     for field, value in (("layout", "smpl99"), ("music_encoder", "ears")):
         with pytest.raises(InputError, match=value):
-            prepare_open(source, tmp_path / "store", settings=PrepareSettings(**{field: value}))
+            prepare_open(source, tmp_path / "store", settings=OpenSettings(**{field: value}))
 
 
 def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
@@ -149,7 +149,7 @@ def test_parts_of_a_run_with_other_settings_go_and_files_of_others_stay(source, 
     (store / "parts" / "notes.txt").rename(store / "notes.txt")
     assert run_all(prepare_until_rename, [(source, store, 3)]) == [KILLED]
     (store / "notes.txt").rename(store / "parts" / "notes.txt")
-    assert prepare_open(source, store, settings=PrepareSettings(variants=1), workers=1).clips == 2
+    assert prepare_open(source, store, settings=OpenSettings(variants=1), workers=1).clips == 2
     assert [path.name for path in (store / "parts").iterdir()] == ["notes.txt"]
     assert (store / "store.json").is_file()
 

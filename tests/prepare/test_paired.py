@@ -13,16 +13,10 @@ from longdance.data.aistpp import GENRES
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
-from longdance.train.prepare import (
-    AISTPPSettings,
-    BVHSettings,
-    FineDanceSettings,
-    _aistpp_takes,
-    prepare_aistpp,
-    prepare_bvh,
-    prepare_finedance,
-    repeat_motion,
-)
+from longdance.prepare.aistpp import AISTPPSettings, prepare_aistpp, takes_of_windows
+from longdance.prepare.bvh import BVHSettings, prepare_bvh
+from longdance.prepare.finedance import FineDanceSettings, prepare_finedance
+from longdance.prepare.paired import repeat_motion
 
 SEQUENCES = {
     "gBR_sBM_cAll_d04_mBR0_ch01": ("train", 1.5),
@@ -92,13 +86,13 @@ def test_a_complete_genre_has_as_many_takes_as_in_the_papers_table():
                  "beat_times": (1.0, 2.0, 30.0)}
             )  # fmt: skip
     part = (records, np.zeros((1, 1)), np.zeros((1, 1)))
-    cut, notes = _aistpp_takes([part], 600, AISTPPSettings())
+    cut, notes = takes_of_windows([part], 600, AISTPPSettings())
     counts = {code: sum(take["clip"].startswith(code) for take in cut[0][0]) for code in GENRES}
     assert counts == {code: entry.windows for code, entry in GENRES.items()}
     assert len(cut[0][0]) == 1635
     assert any("Breaking: 172 takes" in note for note in notes)
     assert all(0 <= take["start"] <= 1500 for take in cut[0][0])
-    plain, _ = _aistpp_takes([part], 600, AISTPPSettings(windows="consecutive"))
+    plain, _ = takes_of_windows([part], 600, AISTPPSettings(windows="consecutive"))
     assert len(plain[0][0]) == 10 * (120 + 21 * 3)
 
 

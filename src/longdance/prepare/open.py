@@ -1,0 +1,85 @@
+"""The open data: CMU motion capture and G1 Moves, without music."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from longdance.data import open as open_data
+from longdance.data.catalogue import movements_of_label, unknown_words
+from longdance.errors import InputError
+from longdance.features.music import PLAN
+from longdance.prepare.parts import Part
+from longdance.prepare.silent import SilentSettings, silent_takes, with_standardised_curves
+from longdance.prepare.stores import Dataset, Job, Outcome, check, prepare_jobs
+from longdance.progress import Progress
+
+REGISTER = {
+    "dataset": {"open": {"make": "OPEN", "about": "CMU motion capture and G1 Moves, openly licensed", "order": 1}},
+}
+
+LICENCE = (
+    "Motion from mocap.cs.cmu.edu (created with funding from NSF EIA-0196217; do not resell the data itself) and from "
+    "G1 Moves (CC BY 4.0, Experiential Technologies, dancers Jasmine Coro and Mitch Chaiet)."
+)
+
+
+class OpenSettings(SilentSettings):
+    """What a store of the open data holds."""
+
+
+def prepare_open(
+    source: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    settings: OpenSettings | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read the open data (``labels.csv``, BVH, keypoints) into a store.
+
+    Nothing is done if the store was made from the same files with the same settings. A run that was cut short goes on
+    where it stopped. Broken clips are left out and named. ``workers`` processes share the work (None: one per core), or
+    actors on the Ray whose address ``ray`` is (see ``longdance.workers``).
+    """
+    settings = settings or OpenSettings()
+    source = Path(source)
+    check(settings)
+    if settings.music_encoder != PLAN:
+        raise InputError(
+            f"expected the music encoder {PLAN}, since these dances have no music, got {settings.music_encoder!r}"
+        )
+    labels = open_data.read_labels(source)
+    labels = [label for label in labels if label.clip not in open_data.OFF_THE_FLOOR]
+    return prepare_jobs(
+        [Job(label.clip, (label.clip,), _open_clip, (label, settings)) for label in labels],
+        folder,
+        source=source,
+        settings=settings,
+        licence=LICENCE,
+        files=[source / "labels.csv", *(label.path for label in labels)],
+        notes=_unknown_labels(labels),
+        cut=with_standardised_curves,
+        workers=workers,
+        ray=ray,
+        progress=progress,
+    )
+
+
+def _unknown_labels(labels: Iterable[open_data.ClipLabel]) -> list[str]:
+    """One line on the labels that the catalogue does not know, if there are any."""
+    words = Counter(word for label in labels for word in unknown_words(label.genre, label.movement))
+    if not words:
+        return []
+    named = ", ".join(repr(word) for word, _ in words.most_common(5)) + (", ..." if len(words) > 5 else "")
+    return [f"{len(words)} labels that the catalogue does not know are kept as free words: {named}"]
+
+
+def _open_clip(label: open_data.ClipLabel, settings: OpenSettings) -> tuple[Part, dict[str, str]]:
+    """The takes of a clip of the open data."""
+    movements = movements_of_label(label.genre, label.movement)
+    return silent_takes(label.clip, label.split, label.genre, movements, open_data.read_clip(label), settings), {}
+
+
+OPEN = Dataset(OpenSettings, prepare_open)
