@@ -67,7 +67,7 @@ class EDGEDenoiser(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(width, **sizes) for _ in range(config.depth))
         self.output = nn.Linear(width, config.features)
         if config.precondition:
-            self.precondition = Preconditioner(config.diffusion_steps)
+            self.precondition = Preconditioner(config.diffusion_steps, innovation=config.innovation)
             self.filter = TemporalFilter(config.features, width)
 
     def hear(self, conditions: Conditions) -> MusicTokens:

@@ -40,6 +40,9 @@ class TransformerConfig(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     precondition: bool = False
     """Whether nearly clean motion is passed on and corrected, instead of made anew (not in the paper)."""
+    innovation: PositiveFloat = 0.1
+    """Variance of a feature that its neighbouring frames do not tell, for preconditioning: motion at 30 frames per
+    second has about 0.001, and what is passed on beyond that is noise."""
     diffusion_steps: Count = 1000
     """T, for preconditioning."""
 

@@ -85,7 +85,7 @@ class GlobalDenoiser(ExactBuffers):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, folded * config.features)
         if config.precondition:
-            self.precondition = Preconditioner(config.diffusion_steps)
+            self.precondition = Preconditioner(config.diffusion_steps, innovation=config.innovation)
             self.filter = TemporalFilter(config.features, width, taps=config.primitive_frames - 1)
         middles = config.frames().unflatten(1, (-1, folded)).float().mean(-1).flatten()
         self.register_buffer("seconds", middles / config.fps, persistent=False)

@@ -110,7 +110,7 @@ class LocalDenoiser(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, folded * config.features)
         if config.precondition:
-            self.precondition = Preconditioner(config.diffusion_steps)
+            self.precondition = Preconditioner(config.diffusion_steps, innovation=config.innovation)
             self.filter = TemporalFilter(config.features, width)
         if config.foot_refine:
             self.foot_refine = FootRefineBlock(

@@ -68,7 +68,7 @@ def edge_open() -> EDGEConfig:
         recipe="edge-open",
         network=EDGEDenoiserConfig(
             music_channels=12, width=128, depth=3, feedforward=256, attention_heads=4, dropout=0.0, aligned_music=True,
-            precondition=True,
+            precondition=True, innovation=0.001,
         ),
         batch=BatchConfig(size=16, window=150, drop_all=0.25, drop_text=0.0),
         losses=OPEN_LOSS_WEIGHTS,

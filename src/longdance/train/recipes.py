@@ -92,7 +92,7 @@ def lodge_global_open() -> LodgeGlobalConfig:
         recipe="lodge-global-open",
         network=GlobalDenoiserConfig(
             music_channels=12, width=256, depth=6, feedforward=512, attention_heads=4, music_stride=16,
-            frames_per_token=4, dropout=0.0, precondition=True,
+            frames_per_token=4, dropout=0.0, precondition=True, innovation=0.001,
         ),
         batch=BatchConfig(size=64, window=1024),
         importance_cap=4.0,
@@ -119,7 +119,8 @@ def lodge_local_open() -> LodgeLocalConfig:
         recipe="lodge-local-open",
         network=LocalDenoiserConfig(
             music_channels=12, width=256, depth=5, feedforward=512, attention_heads=4, music_layers=1, music_stride=2,
-            frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True, refine_depth=1,
+            frames_per_token=2, dropout=0.0, aligned_music=True, precondition=True,
+            innovation=0.001, refine_depth=1,
         ),
         losses=LodgeLossWeights(adversarial="hinge"),
         sampling=DRAWN,
@@ -167,7 +168,8 @@ def lodge_local_pmd_open() -> LodgeLocalPMDConfig:
             "recipe": "lodge-local-pmd-open",
             "network": PMDConfig(
                 features=139, fps=30, music_channels=12, width=256, depth=5, heads=8, state=64, dropout=0.0,
-                direction="bidirectional", aligned_music=True, precondition=True, chunk=64,
+                direction="bidirectional", aligned_music=True, precondition=True, innovation=0.001,
+                chunk=64,
             ),
         }
     )  # fmt: skip
