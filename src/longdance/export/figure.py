@@ -9,21 +9,18 @@ joints. The surface is read off a regular grid by surface nets (Gibson 1998) and
 boundary.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from longdance.errors import InputError
+from longdance.export.figure_body import REFERENCE_HEAD, body
+from longdance.export.figure_solids import Solid
 from longdance.motion.skeleton import Skeleton
 
 SKIN, SUIT, ACCENT = 0, 1, 2
 """Colour groups: bare skin; shirt and shorts; hair and shoes."""
-
-REFERENCE_HEAD = 1.57
-"""Metres of the head joint above the floor for which the radii below are written."""
 
 INFLUENCES = 4
 """Joints that may move one vertex."""
@@ -84,7 +81,7 @@ def mannequin(skeleton: Skeleton, *, cell: float = 0.015) -> Mannequin:
 def _build(skeleton: Skeleton, cell: float) -> Mannequin:
     size = skeleton.rest_positions[skeleton.index("head"), 1] / REFERENCE_HEAD
     step = cell * size
-    solid = _Solid(_body(skeleton, size))
+    solid = Solid(body(skeleton, size))
     axes = _grid(solid, skeleton, step)
     vertices, faces = _surface_nets(_sample(solid, axes), axes)
     for _ in range(3):
@@ -102,306 +99,7 @@ def _build(skeleton: Skeleton, cell: float) -> Mannequin:
     return Mannequin(skeleton, *arrays)
 
 
-# --- the solid ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One primitive: its distance function, the box it fills, the radius over which it melts into others."""
-
-    distance: Callable[[np.ndarray], np.ndarray]
-    low: np.ndarray
-    high: np.ndarray
-    melt: float
-    carve: bool = False
-
-
-class _Solid:
-    """Signed distance in metres (negative inside) to the smooth union of parts and their mirror image."""
-
-    def __init__(self, parts: list[_Part]):
-        self.parts = parts
-        self.low = np.min([part.low for part in parts], axis=0)
-        self.high = np.max([part.high for part in parts], axis=0)
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        points = points * np.where(points[:, :1] < 0, (-1.0, 1.0, 1.0), 1.0)
-        field = np.full(len(points), FAR)
-        for part in self.parts:
-            near = np.flatnonzero(((points > part.low - FAR) & (points < part.high + FAR)).all(-1))
-            here = np.minimum(part.distance(points[near]), FAR)
-            field[near] = (
-                -_melt(-field[near], here, part.melt) if part.carve else _melt(field[near], here, part.melt)
-            )
-        return field
-
-    def gradient(self, points: np.ndarray, width: float) -> np.ndarray:
-        """Central differences over twice ``width`` metres."""
-        shifts = np.eye(3) * width
-        return np.stack([self(points + s) - self(points - s) for s in shifts], -1) / (2 * width)
-
-
-FAR = 0.06
-"""Metres beyond which a part is not felt; no part may melt over a longer way."""
-
-
-def _melt(a: np.ndarray, b: np.ndarray, radius: float) -> np.ndarray:
-    """Smooth minimum: a plain minimum wherever ``a`` and ``b`` differ by more than ``radius``."""
-    overlap = np.maximum(radius - np.abs(a - b), 0.0) / radius
-    return np.minimum(a, b) - overlap**2 * radius / 4
-
-
-def _ellipsoid(centre, radii, *, melt: float, carve: bool = False) -> _Part:
-    centre, radii = np.asarray(centre, float), np.asarray(radii, float)
-
-    def distance(points):
-        scaled = (points - centre) / radii
-        level = np.linalg.norm(scaled, axis=-1)
-        slope = np.linalg.norm(scaled / radii, axis=-1)
-        return level * (level - 1) / np.maximum(slope, 1e-9)
-
-    return _Part(distance, centre - radii, centre + radii, melt, carve)
-
-
-def _loft(
-    start, end, stations, *, melt: float, across=(1.0, 0.0, 0.0), power: float = 2.0, rounding=0.012
-) -> _Part:
-    """A tube from ``start`` to ``end``.
-
-    ``stations``: rows (place along the line, 0 at start and 1 at end; half width along ``across``; half
-    depth; shift across; shift in depth), lengths in metres. ``power`` 2 is an ellipse, more is boxier;
-    ``rounding`` softens the two end caps.
-    """
-    start, end, across = (np.asarray(v, float) for v in (start, end, across))
-    length = np.linalg.norm(end - start)
-    along = (end - start) / length
-    across = across - along * (across @ along)
-    across /= np.linalg.norm(across)
-    depth = np.cross(across, along)
-    depth *= 1.0 if depth[np.argmax(np.abs(depth))] > 0 else -1.0  # towards the front, or up for an arm
-    table = np.array([row + (0.0,) * (5 - len(row)) for row in stations], float)
-    places = np.linspace(table[0, 0], table[-1, 0], 128)
-    profile = PchipInterpolator(table[:, 0], table[:, 1:])(places)
-
-    def distance(points):
-        local = points - start
-        place = local @ along / length
-        width, thickness, shift_across, shift_depth = (
-            np.interp(place, places, column) for column in profile.T
-        )
-        u, w = local @ across - shift_across, local @ depth - shift_depth
-        level = ((np.abs(u) / width) ** power + (np.abs(w) / thickness) ** power) ** (1 / power)
-        radial = np.hypot(u, w)
-        side = np.where(
-            level > 1e-3, radial * (1 - 1 / np.maximum(level, 1e-3)), -np.minimum(width, thickness)
-        )
-        cap = np.maximum(table[0, 0] - place, place - table[-1, 0]) * length
-        return -_melt(-side, -cap, rounding)
-
-    reach = np.abs(table[:, 1:3]).max() + np.abs(table[:, 3:]).max()
-    tips = np.array([start + along * length * place for place in (table[0, 0], table[-1, 0])])
-    # A tube's box only grows across its own direction.
-    grow = reach * np.sqrt(np.maximum(1 - along**2, 0.0))
-    return _Part(distance, tips.min(0) - grow, tips.max(0) + grow, melt)
-
-
-def _body(skeleton: Skeleton, size: float) -> list[_Part]:
-    """The parts of the left half and of the midline, sized for the skeleton."""
-    joints = {name: skeleton.rest_positions[i] for i, name in enumerate(skeleton.names)}
-    hip, knee, ankle, ball = (joints[f"left_{n}"] for n in ("hip", "knee", "ankle", "foot"))
-    shoulder, elbow, wrist = (joints[f"left_{n}"] for n in ("shoulder", "elbow", "wrist"))
-    neck, head = joints["neck"], joints["head"]
-
-    def at(origin, *shift):
-        return origin + np.array(shift) * size
-
-    def loft(start, end, stations, **options):
-        scaled = [(row[0], *(size * value for value in row[1:])) for row in stations]
-        options["melt"] = options.get("melt", 0.02) * size
-        return _loft(start, end, scaled, **options)
-
-    def ellipsoid(centre, radii, *, melt=0.02, carve=False):
-        return _ellipsoid(centre, np.array(radii) * size, melt=melt * size, carve=carve)
-
-    hips, throat = (
-        np.array([0.0, hip[1], joints["pelvis"][2]]),
-        np.array([0.0, neck[1], neck[2] + 0.01 * size]),
-    )
-    torso = loft(
-        hips,
-        throat,
-        (
-            (-0.15, 0.095, 0.070, 0.0, -0.012),
-            (-0.04, 0.155, 0.100, 0.0, -0.014),
-            (0.05, 0.166, 0.106, 0.0, -0.012),
-            (0.16, 0.156, 0.098, 0.0, -0.004),
-            (0.28, 0.136, 0.088, 0.0, 0.004),
-            (0.36, 0.129, 0.085, 0.0, 0.006),
-            (0.48, 0.136, 0.092, 0.0, 0.008),
-            (0.62, 0.154, 0.105, 0.0, 0.010),
-            (0.74, 0.166, 0.108, 0.0, 0.010),
-            (0.84, 0.168, 0.096, 0.0, 0.002),
-            (0.92, 0.140, 0.074, 0.0, -0.004),
-            (0.99, 0.070, 0.055, 0.0, -0.006),
-        ),
-        power=2.3,
-        rounding=0.03 * size,
-        melt=0.03,
-    )
-    forward = (0.0, 0.0, 1.0)
-    parts = [
-        torso,
-        ellipsoid(at(hip, -0.012, -0.015, -0.058), (0.078, 0.082, 0.062), melt=0.04),
-        ellipsoid(at(neck, 0.068, -0.155, 0.070), (0.068, 0.055, 0.042), melt=0.05),
-        loft(  # from the neck over the collar bone to the shoulder
-            at(neck, 0.0, -0.005, 0.0),
-            shoulder,
-            ((0.0, 0.050, 0.050), (0.45, 0.052, 0.042, 0.0, -0.010), (1.0, 0.056, 0.050)),
-            across=forward,
-            melt=0.05,
-        ),
-        ellipsoid(at(shoulder, 0.008, 0.0, 0.0), (0.062, 0.060, 0.060), melt=0.03),
-        loft(
-            shoulder,
-            elbow,
-            (
-                (0.0, 0.053, 0.054),
-                (0.3, 0.048, 0.050),
-                (0.65, 0.043, 0.042),
-                (0.95, 0.039, 0.037),
-                (1.1, 0.028, 0.026),
-            ),
-            across=forward,
-            melt=0.03,
-        ),
-        loft(
-            elbow,
-            wrist,
-            (
-                (-0.15, 0.026, 0.025),
-                (-0.02, 0.036, 0.035),
-                (0.2, 0.042, 0.039),
-                (0.5, 0.037, 0.033),
-                (0.85, 0.029, 0.024),
-                (1.0, 0.026, 0.020),
-                (1.1, 0.020, 0.014),
-            ),
-            across=forward,
-            melt=0.02,
-        ),
-        loft(  # palm and fingers, tips a little lowered
-            wrist,
-            at(wrist, 0.1, 0.0, 0.0),
-            (
-                (-0.1, 0.026, 0.020),
-                (0.25, 0.034, 0.019),
-                (0.7, 0.042, 0.017, 0.0, 0.001),
-                (0.95, 0.042, 0.0155, 0.0, -0.001),
-                (1.3, 0.038, 0.0135, -0.001, -0.005),
-                (1.6, 0.031, 0.0115, -0.002, -0.011),
-                (1.78, 0.018, 0.009, -0.002, -0.015),
-            ),
-            across=forward,
-            power=2.6,
-            rounding=0.008 * size,
-            melt=0.015,
-        ),
-        loft(
-            at(wrist, 0.022, -0.004, 0.018),
-            at(wrist, 0.098, -0.014, 0.066),
-            ((0.0, 0.018, 0.016), (0.5, 0.0145, 0.013), (0.85, 0.012, 0.011), (1.0, 0.009, 0.009)),
-            across=forward,
-            melt=0.014,
-            rounding=0.008 * size,
-        ),
-        loft(
-            hip,
-            knee,
-            (
-                (-0.08, 0.078, 0.084),
-                (0.12, 0.0835, 0.092, 0.004, -0.002),
-                (0.3, 0.080, 0.088, 0.005, 0.002),
-                (0.6, 0.066, 0.072, 0.003, 0.004),
-                (0.85, 0.054, 0.057, 0.0, 0.002),
-                (0.97, 0.050, 0.054, 0.0, 0.002),
-                (1.12, 0.036, 0.040, 0.0, -0.002),
-            ),
-            melt=0.025,
-        ),
-        loft(
-            knee,
-            ankle,
-            (
-                (-0.14, 0.034, 0.036, 0.0, 0.0),
-                (-0.02, 0.046, 0.050, 0.0, 0.002),
-                (0.1, 0.048, 0.051, 0.0, -0.004),
-                (0.28, 0.054, 0.058, 0.002, -0.014),
-                (0.5, 0.047, 0.050, 0.001, -0.011),
-                (0.75, 0.035, 0.038, 0.0, -0.003),
-                (0.92, 0.032, 0.036, 0.0, 0.0),
-                (1.05, 0.033, 0.040, 0.0, 0.0),
-            ),
-            melt=0.015,
-        ),
-        _shoe(ankle, ball, size),
-        loft(
-            at(neck, 0.0, -0.05, -0.004),
-            at(head, 0.0, 0.03, -0.024),
-            ((0.0, 0.058, 0.056), (0.4, 0.050, 0.051), (1.0, 0.050, 0.053)),
-            melt=0.025,
-        ),
-        ellipsoid(at(head, 0.0, 0.066, -0.012), (0.075, 0.090, 0.094), melt=0.02),
-        ellipsoid(at(head, 0.0, 0.010, 0.020), (0.052, 0.064, 0.062), melt=0.035),
-        ellipsoid(at(head, 0.0, -0.034, 0.056), (0.022, 0.018, 0.020), melt=0.02),
-        ellipsoid(at(head, 0.030, 0.046, 0.092), (0.020, 0.013, 0.018), melt=0.022, carve=True),
-        loft(
-            at(head, 0.0, 0.050, 0.076),
-            at(head, 0.0, 0.010, 0.092),
-            ((0.0, 0.009, 0.008), (0.6, 0.0105, 0.0105), (1.0, 0.0125, 0.009)),
-            melt=0.018,
-            rounding=0.01 * size,
-        ),
-        ellipsoid(at(head, 0.075, 0.030, -0.010), (0.010, 0.027, 0.017), melt=0.008),
-    ]
-    return parts
-
-
-def _shoe(ankle: np.ndarray, ball: np.ndarray, size: float) -> _Part:
-    """Heel, instep and toe in one loft along z, cut flat by the floor."""
-    start = np.array([ankle[0], 0.0, ankle[2]])
-    end = np.array([ball[0], 0.0, ball[2]])
-    upper = _loft(
-        start,
-        end,
-        [
-            (row[0], *(size * value for value in row[1:]))
-            for row in (
-                (-0.47, 0.024, 0.052),
-                (-0.36, 0.033, 0.072),
-                (-0.10, 0.037, 0.092),
-                (0.12, 0.037, 0.096),
-                (0.45, 0.039, 0.076),
-                (0.85, 0.046, 0.058, 0.001),
-                (1.12, 0.047, 0.050, 0.001),
-                (1.40, 0.040, 0.044, -0.002),
-                (1.56, 0.026, 0.034, -0.004),
-            )
-        ],
-        melt=0.014 * size,
-        power=2.6,
-        rounding=0.03 * size,
-    )
-
-    def distance(points):
-        return -_melt(-upper.distance(points), points[:, 1], 0.012 * size)
-
-    return _Part(distance, np.maximum(upper.low, (-1, 0.0, -1)), upper.high, upper.melt)
-
-
-# --- its surface --------------------------------------------------------------------------------------------
-
-
-def _grid(solid: _Solid, skeleton: Skeleton, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _grid(solid: Solid, skeleton: Skeleton, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coordinates in metres along x (symmetric), y and z; wide along limbs, fine at hands, feet and head."""
     rest = skeleton.rest_positions
     shoulder, wrist = (rest[skeleton.index(f"left_{name}"), 0] for name in ("shoulder", "wrist"))
@@ -430,7 +128,7 @@ def _spaced(start: float, stop: float, steps: tuple[tuple[float, float], ...]) -
     return np.array(values)
 
 
-def _sample(solid: _Solid, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+def _sample(solid: Solid, axes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
     """Distances (nx, ny, nz) on the grid; the half with x > 0 is computed, the other is its mirror image."""
     half = axes[0][len(axes[0]) // 2 :]
     grid = np.stack(np.meshgrid(half, *axes[1:], indexing="ij"), -1)
@@ -497,9 +195,6 @@ def _surface_nets(
             second = np.where(short[:, None], np.stack((a, c, d), -1), np.stack((b, c, d), -1))
             faces += [first, second]
     return vertices, np.concatenate(faces).astype(np.int32)
-
-
-# --- binding and colours ------------------------------------------------------------------------------------
 
 
 def _ramp(distance: np.ndarray, half_width: float) -> np.ndarray:
