@@ -140,88 +140,107 @@ def _average_acceleration(
     return (total[end] - total[start]) / (end - start)[:, None, None]
 
 
+UPRIGHT = np.array([0.0, 1.0, 0.0])
+
+
+class _Moment:
+    """Where the joints of every frame but the first are and how they move, and what can be asked of them."""
+
+    def __init__(self, positions: np.ndarray, rate: float | int):
+        names = SMPL24.names[: positions.shape[1]]
+        self.now = {name: positions[1:, i] for i, name in enumerate(names)}
+        self.velocity = {name: (positions[1:, i] - positions[:-1, i]) * rate for i, name in enumerate(names)}
+        self.lowest = positions[1:, :, UP].min(axis=1)
+
+    def __getitem__(self, joint: str) -> np.ndarray:
+        return self.now[joint]
+
+    def moves_along(self, joint: str, origin: str, target: str, limit: float) -> np.ndarray:
+        """Whether a joint leaves another in the direction from there to a third."""
+        return _along(self.velocity[joint] - self.velocity[origin], self[target] - self[origin], limit)
+
+    def crosses_plane(self, joint: str, origin: str, first: str, second: str, limit: float) -> np.ndarray:
+        """Whether a joint moves out of the plane of three others."""
+        normal = np.cross(self[second] - self[origin], self[first] - self[origin])
+        return _along(self.velocity[joint] - self.velocity[origin], normal, limit)
+
+    def in_front_of_plane(self, joint: str, origin: str, first: str, second: str, limit: float) -> np.ndarray:
+        """Whether a joint lies before the plane of three others."""
+        normal = np.cross(self[second] - self[origin], self[first] - self[origin])
+        return _along(self[joint] - self[origin], normal, limit)
+
+    def beyond(self, joint: str, anchor: str, start: str, end: str, limit: float) -> np.ndarray:
+        """Whether a joint lies from an anchor in the direction from one joint to another."""
+        return _along(self[joint] - self[anchor], self[end] - self[start], limit)
+
+    def bent(self, joint: str, inner: str, outer: str) -> np.ndarray:
+        """Whether a limb is bent at a joint."""
+        return _angle_within(self[inner] - self[joint], self[outer] - self[joint], 0, 110)
+
+    def raised_from_trunk(self, start: str, end: str, least: float) -> np.ndarray:
+        """Whether a limb points away from the trunk's downward direction."""
+        return _angle_within(self["pelvis"] - self["neck"], self[end] - self[start], least, 180)
+
+    def fast(self, joint: str, limit: float) -> np.ndarray:
+        """Whether a joint is faster than a limit."""
+        return np.linalg.norm(self.velocity[joint], axis=-1) > limit
+
+    def height(self, joint: str) -> np.ndarray:
+        """Of a joint above the lowest one."""
+        return self[joint][:, UP] - self.lowest
+
+
+def _along(vectors: np.ndarray, direction: np.ndarray, limit: float) -> np.ndarray:
+    # Not divided by the length, so that a direction of length zero is False, not an error.
+    return _dot(vectors, direction) > limit * np.linalg.norm(direction, axis=-1)
+
+
+def _angle_within(first: np.ndarray, second: np.ndarray, least: float, most: float) -> np.ndarray:
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    cosine = _dot(first, second) / np.where(lengths > 0, lengths, np.nan)
+    degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return (degrees > least) & (degrees < most)
+
+
 def _relations(positions: np.ndarray, rate: float | int, body: BodyLengths) -> Bool[np.ndarray, "frames 32"]:
     """The 32 relations of every frame but the first, in the published order."""
-    now = {name: positions[1:, i] for i, name in enumerate(SMPL24.names[: positions.shape[1]])}
-    velocity = {
-        name: (positions[1:, i] - positions[:-1, i]) * rate
-        for i, name in enumerate(SMPL24.names[: positions.shape[1]])
-    }
-    lowest = positions[1:, :, UP].min(axis=1)
-    upright = np.array([0.0, 1.0, 0.0])
-
-    def along(vectors, direction, limit):
-        # Not divided by the length, so that a direction of length zero is False, not an error.
-        return _dot(vectors, direction) > limit * np.linalg.norm(direction, axis=-1)
-
-    def moves_along(joint, origin, target, limit):
-        return along(velocity[joint] - velocity[origin], now[target] - now[origin], limit)
-
-    def crosses_plane(joint, origin, first, second, limit):
-        normal = np.cross(now[second] - now[origin], now[first] - now[origin])
-        return along(velocity[joint] - velocity[origin], normal, limit)
-
-    def in_front_of_plane(joint, origin, first, second, limit):
-        normal = np.cross(now[second] - now[origin], now[first] - now[origin])
-        return along(now[joint] - now[origin], normal, limit)
-
-    def beyond(joint, anchor, start, end, limit):
-        return along(now[joint] - now[anchor], now[end] - now[start], limit)
-
-    def angle_within(first, second, least, most):
-        lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
-        cosine = _dot(first, second) / np.where(lengths > 0, lengths, np.nan)
-        degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-        return (degrees > least) & (degrees < most)
-
-    def bent(joint, inner, outer):
-        return angle_within(now[inner] - now[joint], now[outer] - now[joint], 0, 110)
-
-    def raised_from_trunk(start, end, least):
-        return angle_within(now["pelvis"] - now["neck"], now[end] - now[start], least, 180)
-
-    def fast(joint, limit):
-        return np.linalg.norm(velocity[joint], axis=-1) > limit
-
-    def height(joint):
-        return now[joint][:, UP] - lowest
-
+    pose = _Moment(positions, rate)
     # Relations 5 and 6 were meant to follow a wrist each; the published code watches the chest in both.
-    trunk_stretches = moves_along("spine3", "spine1", "spine3", 1.8 * body.humerus)
+    trunk_stretches = pose.moves_along("spine3", "spine1", "spine3", 1.8 * body.humerus)
     return np.stack(
         [
-            crosses_plane("right_wrist", "neck", "right_hip", "left_hip", 1.8 * body.humerus),
-            crosses_plane("left_wrist", "neck", "left_hip", "right_hip", 1.8 * body.humerus),
-            beyond("right_wrist", "neck", "spine3", "neck", 0.2 * body.humerus),
-            beyond("left_wrist", "neck", "spine3", "neck", 0.2 * body.humerus),
+            pose.crosses_plane("right_wrist", "neck", "right_hip", "left_hip", 1.8 * body.humerus),
+            pose.crosses_plane("left_wrist", "neck", "left_hip", "right_hip", 1.8 * body.humerus),
+            pose.beyond("right_wrist", "neck", "spine3", "neck", 0.2 * body.humerus),
+            pose.beyond("left_wrist", "neck", "spine3", "neck", 0.2 * body.humerus),
             trunk_stretches,
             trunk_stretches,
-            bent("right_elbow", "right_shoulder", "right_wrist"),
-            bent("left_elbow", "left_shoulder", "left_wrist"),
-            beyond("right_wrist", "left_wrist", "left_shoulder", "right_shoulder", 2.5 * body.shoulders),
-            moves_along("right_wrist", "left_wrist", "right_wrist", 1.4 * body.humerus),
-            moves_along("left_wrist", "right_wrist", "pelvis", 1.4 * body.humerus),
-            moves_along("right_wrist", "left_wrist", "pelvis", 1.4 * body.humerus),
-            fast("right_wrist", 2.5 * body.humerus),
-            fast("left_wrist", 2.5 * body.humerus),
-            in_front_of_plane("right_ankle", "pelvis", "left_hip", "left_foot", 0.38 * body.humerus),
-            in_front_of_plane("left_ankle", "pelvis", "right_hip", "right_foot", 0.38 * body.humerus),
-            height("right_ankle") > 1.2 * body.humerus,
-            height("left_ankle") > 1.2 * body.humerus,
-            beyond("right_ankle", "left_ankle", "left_hip", "right_hip", 2.1 * body.hips),
-            bent("right_knee", "right_hip", "right_ankle"),
-            bent("left_knee", "left_hip", "left_ankle"),
-            fast("right_ankle", 2.5 * body.humerus),
-            fast("left_ankle", 2.5 * body.humerus),
-            raised_from_trunk("right_shoulder", "right_elbow", 25),
-            raised_from_trunk("left_shoulder", "left_elbow", 25),
-            raised_from_trunk("right_hip", "right_knee", 50),
-            raised_from_trunk("left_hip", "left_knee", 50),
-            in_front_of_plane("pelvis", "right_ankle", "neck", "left_ankle", 0.5 * body.humerus),
-            angle_within(now["pelvis"] - now["neck"], np.broadcast_to(upright, now["neck"].shape), 70, 110),
-            height("right_wrist") < 1.2 * body.humerus,
-            height("left_wrist") < 1.2 * body.humerus,
-            fast("pelvis", 2.3 * body.humerus),
+            pose.bent("right_elbow", "right_shoulder", "right_wrist"),
+            pose.bent("left_elbow", "left_shoulder", "left_wrist"),
+            pose.beyond("right_wrist", "left_wrist", "left_shoulder", "right_shoulder", 2.5 * body.shoulders),
+            pose.moves_along("right_wrist", "left_wrist", "right_wrist", 1.4 * body.humerus),
+            pose.moves_along("left_wrist", "right_wrist", "pelvis", 1.4 * body.humerus),
+            pose.moves_along("right_wrist", "left_wrist", "pelvis", 1.4 * body.humerus),
+            pose.fast("right_wrist", 2.5 * body.humerus),
+            pose.fast("left_wrist", 2.5 * body.humerus),
+            pose.in_front_of_plane("right_ankle", "pelvis", "left_hip", "left_foot", 0.38 * body.humerus),
+            pose.in_front_of_plane("left_ankle", "pelvis", "right_hip", "right_foot", 0.38 * body.humerus),
+            pose.height("right_ankle") > 1.2 * body.humerus,
+            pose.height("left_ankle") > 1.2 * body.humerus,
+            pose.beyond("right_ankle", "left_ankle", "left_hip", "right_hip", 2.1 * body.hips),
+            pose.bent("right_knee", "right_hip", "right_ankle"),
+            pose.bent("left_knee", "left_hip", "left_ankle"),
+            pose.fast("right_ankle", 2.5 * body.humerus),
+            pose.fast("left_ankle", 2.5 * body.humerus),
+            pose.raised_from_trunk("right_shoulder", "right_elbow", 25),
+            pose.raised_from_trunk("left_shoulder", "left_elbow", 25),
+            pose.raised_from_trunk("right_hip", "right_knee", 50),
+            pose.raised_from_trunk("left_hip", "left_knee", 50),
+            pose.in_front_of_plane("pelvis", "right_ankle", "neck", "left_ankle", 0.5 * body.humerus),
+            _angle_within(pose["pelvis"] - pose["neck"], np.broadcast_to(UPRIGHT, pose["neck"].shape), 70, 110),
+            pose.height("right_wrist") < 1.2 * body.humerus,
+            pose.height("left_wrist") < 1.2 * body.humerus,
+            pose.fast("pelvis", 2.3 * body.humerus),
         ],
         axis=1,
     )

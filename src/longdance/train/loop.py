@@ -104,10 +104,7 @@ def train(
     with fabric.rank_zero_first():  # what a task makes for itself is made once
         task = config.task(store)
     average = AveragedModel(task.networks[KEPT], multi_avg_fn=running_average(config.ema))
-    learners = {}
-    for name, bare in task.networks.items():
-        network, optimiser = fabric.setup(bare, task.optimiser(name, bare.parameters()))
-        learners[name] = Learner(bare, network, optimiser, optimiser.param_groups[0]["lr"])
+    learners = {name: learner_of(name, task, fabric) for name in task.networks}
     average = average.to(fabric.device)
     try:
         begin = load_state(last, learners, average) if begun else 0
@@ -122,30 +119,8 @@ def train(
 
     journal = Journal(run, begin=begin, steps=config.steps) if fabric.is_global_zero else None
     for step in range(begin, config.steps):
-        losses: dict[str, dict[str, Tensor]] = {}
-        for turn in range(accumulate):
-            number = fabric.global_rank * accumulate + turn
-            seed = _seed_of(config.seed, step, number)
-            generator = torch.Generator().manual_seed(seed)
-            torch.manual_seed(seed)  # dropout has no generator of its own
-            batch = task.draw(step, rank=number).to(fabric.device)
-            with ExitStack() as stack:
-                for each in learners.values():
-                    stack.enter_context(fabric.no_backward_sync(each.network, enabled=turn + 1 < accumulate))
-                networks = {name: each.network for name, each in learners.items()}
-                for name, terms in task.losses(networks, batch, generator, fabric.autocast).items():
-                    fabric.backward(terms["total"] / accumulate)
-                    for term, value in terms.items():
-                        earlier = losses.setdefault(name, {}).get(term, 0.0)
-                        losses[name][term] = earlier + value.detach() / accumulate
-        norms = {}
-        for name, each in learners.items():
-            for group in each.optimiser.param_groups:
-                group["lr"] = each.learning_rate * learning_rate_factor(step, config)
-            limit = math.inf if config.gradient_clip is None else config.gradient_clip
-            norms[name] = fabric.clip_gradients(each.network, each.optimiser, max_norm=limit)
-            each.optimiser.step()
-            each.optimiser.zero_grad(set_to_none=True)
+        losses = backward(task, learners, fabric, step, seed=config.seed, accumulate=accumulate)
+        norms = {name: update(each, fabric, step, config) for name, each in learners.items()}
         average.update_parameters(learners[KEPT].bare)
 
         done = step + 1
@@ -166,6 +141,47 @@ def train(
         journal.close()
     fabric.barrier()  # nobody may read the checkpoint before it is written
     return run
+
+
+def learner_of(name: str, task: Task, fabric: "Fabric") -> Learner:
+    """A network of a task with its optimiser, wrapped for the device."""
+    bare = task.networks[name]
+    network, optimiser = fabric.setup(bare, task.optimiser(name, bare.parameters()))
+    return Learner(bare, network, optimiser, optimiser.param_groups[0]["lr"])
+
+
+def update(learner: Learner, fabric: "Fabric", step: int, config: TrainingConfig) -> Tensor:
+    """One step of a network's optimiser; the norm of its gradient before clipping."""
+    for group in learner.optimiser.param_groups:
+        group["lr"] = learner.learning_rate * learning_rate_factor(step, config)
+    limit = math.inf if config.gradient_clip is None else config.gradient_clip
+    norm = fabric.clip_gradients(learner.network, learner.optimiser, max_norm=limit)
+    learner.optimiser.step()
+    learner.optimiser.zero_grad(set_to_none=True)
+    return norm
+
+
+def backward(
+    task: Task, learners: dict[str, Learner], fabric: "Fabric", step: int, *, seed: int, accumulate: int
+) -> dict[str, dict[str, Tensor]]:
+    """Gradients of this process's batches of a step, averaged over them, and the losses of each network likewise."""
+    losses: dict[str, dict[str, Tensor]] = {}
+    for turn in range(accumulate):
+        number = fabric.global_rank * accumulate + turn
+        own = _seed_of(seed, step, number)
+        generator = torch.Generator().manual_seed(own)
+        torch.manual_seed(own)  # dropout has no generator of its own
+        batch = task.draw(step, rank=number).to(fabric.device)
+        with ExitStack() as stack:
+            for each in learners.values():
+                stack.enter_context(fabric.no_backward_sync(each.network, enabled=turn + 1 < accumulate))
+            networks = {name: each.network for name, each in learners.items()}
+            for name, terms in task.losses(networks, batch, generator, fabric.autocast).items():
+                fabric.backward(terms["total"] / accumulate)
+                for term, value in terms.items():
+                    earlier = losses.setdefault(name, {}).get(term, 0.0)
+                    losses[name][term] = earlier + value.detach() / accumulate
+    return losses
 
 
 def fabric_for(config: TrainingConfig, *, devices: int | None, nodes: int) -> "Fabric":
