@@ -19,7 +19,7 @@ from tools.soundtracks import composer, styles, synthesis
 SECONDS = 60.0
 KINDS = (
     "straight", "fast", "slow", "swing", "ramp", "drift", "silence first", "soft intro", "changes", "half time",
-    "waltz", "six eight", "off beat", "no drums", "drums only",
+    "waltz", "six eight", "off beat", "no drums", "drums only", "thin intro", "funk",
 )  # fmt: skip
 _PATTERNS = {
     "waltz": (
@@ -48,13 +48,35 @@ _PATTERNS = {
             "closed_hat": ".x.x.x.x",
         },
     ),
+    "funk": (
+        {
+            "kick": "X..x..x...X..x..", "snare": "....X..x.x..X...", "closed_hat": "x.xxx.x.x.xxx.xx",
+            "bass": "X..x..X...x..xx.", "chord": "..x..x....x..x..",
+        },
+        {
+            "kick": "X.....x..xX.....", "snare": "....X.......X..x", "closed_hat": "xxxxxxxxxxxxxxxx",
+            "bass": "X.x...xx.x....x.", "chord": "...x..x....x..x.",
+        },
+        {
+            "kick": "X..X......X..X..", "snare": "..x.X.......X.x.", "open_hat": "..x...x...x...x.",
+            "bass": "..X..x..X..x..x.", "chord": ".x..x...x..x....",
+        },
+        {
+            "kick": "..X...X.X..X....", "snare": "....X..x....X...", "closed_hat": "x.x.x.x.x.x.x.x.",
+            "bass": "X.....x.x..x..x.", "chord": "..X.....x...X...",
+        },
+    ),
     "no drums": (
         {"bass": "X.......", "chord": "X.x.x.x."},
         {"bass": "X.......", "chord": "xxxxxxxx"},
         {"bass": "X...X...", "chord": "x.xx.xx."},
     ),
 }  # fmt: skip
-"""Drums, bass and chords in eighth notes, one bar each."""
+"""Drums, bass and chords in eighth notes, funk in sixteenths, one bar each."""
+
+
+_OFF = ("..X...X...X...X.", "..x..x....x..x..", "X..x..x...x..x..", "..X-..X-..X-..X-")
+"""Chords between the beats, in sixteenths."""
 
 
 class Piece(NamedTuple):
@@ -132,6 +154,11 @@ def _composed(kind: str, beats: np.ndarray, rng: np.random.Generator) -> tuple[n
             for part in plan.sections
         )
         plan = replace(plan, sections=parts, looseness=rng.uniform(0.006, 0.012))
+    if kind == "thin intro":  # a third of the piece without bass drum, snare and bass; what plays lies between beats too
+        quiet = {name: rng.uniform(0.4, 0.9) for name in ("hats", "chords", "pad", "arpeggio") if rng.random() < 0.7}
+        bars = max(2, round(len(beats) / 12))
+        first = composer.Section(bars=bars, layers=quiet or {"chords": 0.6}, marked=False)
+        plan = replace(plan, sections=(first, *plan.sections), comping=_OFF[rng.integers(len(_OFF))])
     if kind == "swing":
         plan = replace(plan, swing_eighths=rng.uniform(0.1, 1 / 6))
     return composer.perform(plan, grid, seconds=SECONDS), beats[offset % int(4 * ratio) :: int(4 * ratio)]
@@ -140,7 +167,7 @@ def _composed(kind: str, beats: np.ndarray, rng: np.random.Generator) -> tuple[n
 def _arranged(kind: str, beats: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     pattern = _PATTERNS[kind][rng.integers(len(_PATTERNS[kind]))]
     length = len(next(iter(pattern.values())))
-    per_beat = 3 if kind == "six eight" else 2
+    per_beat = {"six eight": 3, "funk": 4}.get(kind, 2)
     beats_per_bar = length // per_beat
     offset = int(rng.integers(beats_per_bar))
     grid = composer.BeatGrid(beats, offset)

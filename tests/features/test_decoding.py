@@ -142,3 +142,12 @@ def test_tempi_of_dances_are_usual():
     assert decoding.usual(75.0) == decoding.usual(110.0) == decoding.usual(150.0) == 1.0
     assert decoding.usual(60.0) > decoding.usual(45.0)
     assert decoding.usual(170.0) > decoding.usual(220.0)
+
+
+def test_steps_of_tempo_are_cut_where_they_are():
+    parts = (100.0, 24), (140.0, 40), (88.0, 24)
+    beats = 0.5 + np.concatenate([[0.0], np.cumsum(np.concatenate([np.full(n, 60 / bpm) for bpm, n in parts]))])
+    found = decoding.stretches(evidence_of(gain_of(beats, beats[-1] + 0.3)))
+    assert all(part.even for part in found)
+    assert [60 * RATE / np.median(np.diff(part.beats)) for part in found] == pytest.approx([100, 140, 88], rel=5e-3)
+    assert misses(beats, np.concatenate([part.beats for part in found]) / RATE) <= 2

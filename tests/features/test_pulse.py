@@ -7,6 +7,7 @@ from tools.soundtracks.composer import compose
 
 from click_track import RATE, click_track
 from longdance.errors import InputError
+from longdance.features import decoding, pulse
 from longdance.features.listening import listen
 from longdance.features.song import Song, SongCorrections
 
@@ -150,3 +151,18 @@ def test_beats_that_were_given_leave_nothing_to_hear():
     assert given.activations is None
     with pytest.raises(InputError, match="loading it"):
         given.corrected(SongCorrections(bpm="half"))
+
+
+def test_a_grid_between_the_beats_is_moved_onto_them_and_a_right_one_stays(song):
+    heard = pulse.Heard(song.spectra, song.activations, song.seconds)
+    gain = pulse._evidence(heard, None).gain
+    right = song.beat_times * decoding.RATE
+    between = right[:-1] + np.diff(right) / 2
+    for grid in (right, between):
+        moved = pulse._on_the_beat(heard, gain, grid) / decoding.RATE
+        assert distance(moved, song.beat_times) < 1e-6
+
+
+def test_a_tapped_tempo_is_brought_to_the_song(song):
+    for off in (0.97, 1.0, 1.03):
+        assert song.tempo_near(off * BPM) == pytest.approx(BPM, rel=0.002)

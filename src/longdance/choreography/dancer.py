@@ -25,6 +25,7 @@ from longdance.choreography.refinement import Refinement
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.score import Score
 from longdance.choreography.score_file import load_score
+from longdance.choreography.suggestion import suggest_genre
 from longdance.choreography.timeline import Timeline
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import NO_CLEANUP, Cleanup
@@ -178,6 +179,10 @@ class Dancer:
             learnt = f"music {sampling.guidance.music:g}, text {sampling.guidance.text:g}"
             notes = (*notes, f"{self.name} has learnt one guidance ({learnt}) and follows no other")
         notes = (*notes, *song.doubts)
+        if score is None and not any(words) and self.capabilities.hears != "music":
+            fits = suggest_genre(song, self.checkpoint.config.genres)
+            if fits is not None:
+                notes = (*notes, f"no genre was asked for; {fits.genre} would fit this song ({fits.why})")
         if request.energy is not None and not self.capabilities.guided:
             notes = (*notes, f"{self.name} is no diffusion: no energy draws it")
         meta = {

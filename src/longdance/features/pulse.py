@@ -17,6 +17,8 @@ from longdance.features.beatnet import ACTIVATION_RATE
 
 FALLBACK_BPM = 120.0
 METERS = bars.METERS
+TAPPED = 0.04
+"""Share of a tempo by which people are off who tap along for some beats."""
 _BPM_RANGE = (20.0, 400.0)
 _FURTHEST_BEAT = 1e6  # seconds; counting beats from further away overflows
 _FLOORS = (0.02, 0.02)  # probability and onset strength below which nothing is told apart
@@ -24,6 +26,7 @@ _ONSET_SHARE = 0.5  # the network hears what is a beat, the onset when it is
 _KNOWN_GAIN = 10.0  # louder than anything
 _SURE = 0.1  # mean probability of a beat at the beats, below which they are guessed
 _ALTERNATIVES = 3
+_FEWEST_TO_SHIFT = 16  # beats: four bars
 _FASTEST_WALTZ = 185.0  # BPM; Viennese waltzes go up to 180
 
 
@@ -71,11 +74,16 @@ class SongCorrections:
         """
         path = Path(path)
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: expected a text file of beats, could not read it; try another path") from error
+        return cls.from_text(text, str(path), **others)
+
+    @classmethod
+    def from_text(cls, text: str, name: str, **others) -> "SongCorrections":
+        """What ``from_file`` reads, as text; ``name`` is for messages."""
         beats, firsts = [], []
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(text.splitlines(), start=1):
             words = line.replace(",", " ").split()
             if not words or words[0].startswith("#"):
                 continue
@@ -85,13 +93,13 @@ class SongCorrections:
                 time = np.nan
             if not abs(time) < _FURTHEST_BEAT or (beats and time <= beats[-1]):
                 raise InputError(
-                    f"{path}, line {number}: expected seconds, later than those before, got {line.strip()[:40]!r}"
+                    f"{name}, line {number}: expected seconds, later than those before, got {line.strip()[:40]!r}"
                 )
             beats.append(time)
             if len(words) > 1 and words[1] == "1":
                 firsts.append(time)
         if len(beats) < 2:
-            raise InputError(f"{path}: expected at least two beats, seconds, one a line, got {len(beats)}")
+            raise InputError(f"{name}: expected at least two beats, seconds, one a line, got {len(beats)}")
         return cls(beats=tuple(beats), downbeats=tuple(firsts) or None, **others)
 
     def since(self, start: float) -> "SongCorrections":
@@ -194,6 +202,8 @@ def _tracked(heard: Heard, wanted: str | None, known: KnownBeats | None) -> Puls
     if known is not None and len(known.beats) > 1:
         before = 60.0 / float(np.median(np.diff(known.beats)))
         level = min(levels, key=lambda one: abs(np.log(one.tempo_bpm / before)))
+    if known is None and len(found) == 1 and found[0].even:  # where tempi change, each has too few beats to tell
+        level = level._replace(beats=[_on_the_beat(heard, evidence.gain, level.beats[0])])
     if wanted is not None:
         factor = {"half": 0.5, "double": 2.0}[wanted]
         level = level._replace(
@@ -222,6 +232,32 @@ def _tracked(heard: Heard, wanted: str | None, known: KnownBeats | None) -> Puls
     )
 
 
+def _on_the_beat(heard: Heard, gain: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """An even grid (beats,), in frames, or the one half a beat later, if more speaks for that.
+
+    Chords, hats and a soft beginning between the beats can hide where they are from the network. Bass drum and snare
+    are there for them, and what is heard on the beats repeats with the bar. Contrasts are from -1 to 1.
+    """
+    if len(beats) < _FEWEST_TO_SHIFT:
+        return beats
+    later = beats[:-1] + np.diff(beats) / 2
+    rate = decoding.RATE
+
+    def contrast(curve: np.ndarray, its_rate: float) -> float:
+        near = maximum_filter1d(curve, max(1, round(0.05 * its_rate)))
+        one, other = (np.interp(times / rate * its_rate, np.arange(len(near)), near) for times in (beats, later))
+        return float((one.mean() - other.mean()) / max(np.abs(one).mean() + np.abs(other).mean(), 1e-9))
+
+    def in_bars(times: np.ndarray) -> float:
+        heard_there = bars.accents(heard.spectra, heard.activations, times / rate)
+        return sum(bars.repetition(values, 4) for values in (heard_there.low, heard_there.back, heard_there.downbeat))
+
+    spectra = heard.spectra
+    drums = contrast(spectra.onset_low, spectrum.ONSET_RATE) + contrast(spectra.onset_high, spectrum.ONSET_RATE)
+    speaks = contrast(gain, rate) + drums + in_bars(beats) - in_bars(later)
+    return beats if speaks >= 0 else later
+
+
 def _compound(
     heard: Heard, evidence: decoding.Evidence, levels: list[decoding.Level]
 ) -> decoding.Level | None:
@@ -239,6 +275,20 @@ def _compound(
         if in_threes and bars.choose_meter(accents) == 3:
             return dotted
     return None
+
+
+def tempo_near(heard: Heard, bpm: float) -> float:
+    """The even tempo within ``TAPPED`` of one that was tapped which gathers most of what is heard; else that one."""
+    evidence = _evidence(heard, None)
+    if evidence is None:
+        return bpm
+    times = np.arange(len(evidence.gain)) / decoding.RATE
+    # From one candidate to the next, the last beat moves by a tenth of a beat.
+    count = max(3, round(20 * TAPPED * heard.seconds * bpm / 60.0)) | 1
+    candidates = bpm * np.linspace(1.0 - TAPPED, 1.0 + TAPPED, count)
+    strength = evidence.strength - evidence.strength.mean()
+    gathered = [abs(np.exp(-2j * np.pi * times * candidate / 60.0) @ strength) for candidate in candidates]
+    return float(candidates[int(np.argmax(gathered))])
 
 
 def _guessed(heard: Heard) -> Pulse:

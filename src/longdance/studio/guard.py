@@ -71,7 +71,7 @@ class Guard:
                 cookie = f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             elif not self._has_token(headers):
                 wrong = 401, "expected the studio's token; open the address that it printed when it was started"
-        upload = scope["path"] == "/api/projects"
+        upload = scope["path"] == "/api/projects" or scope["path"].endswith("/character")
         limit = self._largest_upload if upload else LARGEST_BODY
         if wrong is None and not _fits(headers, limit):
             wrong = 413, f"expected at most {limit // 1_000_000} MB, got more; try a smaller file"

@@ -4,13 +4,15 @@ A job that is cancelled is asked to stop, and its process killed if it does not.
 is replaced for the next one.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import secrets
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +29,9 @@ PATIENCE = 5.0
 WORKER_DIED = (
     "the process that computes was ended from outside, perhaps because memory ran out; try again, or a shorter stretch"
 )
+
+CALLED = {"listen": "a song being heard", "beats": "beats being laid", "export": "an export", "dress": "a character"}
+"""Jobs as they are called to people; all others make dances."""
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +103,22 @@ class Lane:
         """The job of this id, if it is remembered."""
         with self._changed:
             return self._jobs.get(number)
+
+    def queue(self, project: str) -> list[dict]:
+        """Jobs of a project that have not ended, in order; those that wait say what is before them, and how many."""
+        with self._changed:
+            waiting = list(self._waiting)
+            running = [job for job in self._jobs.values() if job.state == "running"]
+        told = [job.told() for job in running if job.project == project]
+        for place, job in enumerate(waiting):
+            if job.project != project:
+                continue
+            before = [*running, *waiting[:place]]
+            behind = CALLED.get(before[0].what, "a dance") if before else ""
+            more = f" and {len(before) - 1} more" if len(before) > 1 else ""
+            stage = f"waiting behind {behind}{more}" if before else "about to begin"
+            told.append(job.told() | {"stage": stage})
+        return told
 
     def cancel(self, job: Job) -> None:
         """Ask a job to stop; a job that has ended stays as it is."""
@@ -194,7 +215,8 @@ class Lane:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=work, args=(other, self._models), daemon=True)
-        self._process.start()
+        with _deaf_to_interrupts():
+            self._process.start()
         other.close()
 
     def _stop_process(self) -> None:
@@ -219,3 +241,16 @@ class Lane:
             log.error("the end of a job could not be written down", exc_info=problem)
             state, error = "failed", error or "the result could not be written down; is the disk full?"
         self._update(job, state=state, error=error)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes begun in here never see Ctrl-C, which is the server's to handle: not even while they import."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

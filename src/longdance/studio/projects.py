@@ -17,16 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
 
 from longdance.errors import InputError, LongdanceError
 from longdance.files import atomic_write
-from longdance.studio.forms import LONGEST_NAME, Blocks, Model, Settings
+from longdance.studio.forms import LONGEST_NAME
+from longdance.studio.states import FORMAT, ProjectState, SongState, TakeState
 
 ID = re.compile(r"[0-9a-f]{16}")
-FORMAT = 1
 HISTORY = 100
 """Steps that can be undone."""
 MOST_TAKES = 200
@@ -35,99 +32,13 @@ _LOCK = ".studio-lock"
 
 log = logging.getLogger(__name__)
 
+
 class NotThere(LongdanceError):
     """There is no project, take or job of that id."""
 
 
 class OutOfTurn(LongdanceError):
     """The request cannot be done as things are now."""
-
-
-class SongState(Model):
-    """The song as the page sees it."""
-
-    state: Literal["analysing", "ready", "failed"] = "analysing"
-    name: str
-    seconds: float = 0.0
-    tempo_bpm: float = 0.0
-    tempo_is_guess: bool = False
-    beats: list[float] = Field(default_factory=list)
-    downbeats: list[float] = Field(default_factory=list)
-    sections: list[dict[str, Any]] = Field(default_factory=list)
-    peaks: list[list[float]] = Field(default_factory=list)
-    error: str | None = None
-    job: str | None = None
-
-
-class TakeState(Model):
-    """A dance, or the attempt at one."""
-
-    id: str
-    name: str
-    parent: str | None = None
-    made: str
-    what: str
-    state: Literal["running", "ready", "failed", "cancelled"] = "running"
-    job: str
-    seconds: float = 0.0
-    fps: float = 0.0
-    frames: int = 0
-    start: float = 0.0
-    """Second of the song at which it begins."""
-    record: dict[str, Any] = Field(default_factory=dict)
-    error: str | None = None
-
-
-class Snapshot(Model):
-    """What can be undone: everything that a user lays down, not what is computed."""
-
-    settings: Settings
-    score: Blocks
-    takes: list[str]
-    """Ids of the takes that are shown, in order."""
-
-
-class History(Model):
-    """States before and after the present one, oldest first."""
-
-    undo: list[Snapshot] = Field(default_factory=list)
-    redo: list[Snapshot] = Field(default_factory=list)
-
-
-class ProjectState(Model):
-    """What ``project.json`` holds."""
-
-    format: int = FORMAT
-    id: str
-    name: str
-    created: str
-    updated: str
-    song: SongState
-    settings: Settings = Settings()
-    score: Blocks = Blocks()
-    shown: list[str] = Field(default_factory=list)
-    takes: dict[str, TakeState] = Field(default_factory=dict)
-    history: History = History()
-
-    def snapshot(self) -> Snapshot:
-        """The present state, for undoing."""
-        return Snapshot(
-            settings=self.settings.model_copy(deep=True), score=self.score.model_copy(deep=True), takes=list(self.shown)
-        )
-
-    def told(self) -> dict:
-        """What a page is told."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "created": self.created,
-            "updated": self.updated,
-            "song": self.song.model_dump(),
-            "settings": self.settings.model_dump(),
-            "score": self.score.model_dump(by_alias=True),
-            "takes": [self.takes[take].model_dump() for take in self.shown],
-            "history": {"undo": len(self.history.undo), "redo": len(self.history.redo)},
-        }
 
 
 def new_id() -> str:
@@ -140,6 +51,11 @@ def shown_name(name: str | None, otherwise: str) -> str:
     last = re.split(r"[/\\]", name or "")[-1]
     plain = "".join(letter for letter in last if letter.isprintable()).strip(". ")
     return plain[:LONGEST_NAME].strip() or otherwise
+
+
+def safe_name(name: str) -> str:
+    """A name that may be the name of a file that a browser saves."""
+    return re.sub(r'[\\/:*?"<>|]+', "-", name)
 
 
 class Projects:
@@ -206,6 +122,16 @@ class Projects:
         """The dance as the page plays it."""
         return self.take_file(project, take).with_suffix(".track")
 
+    def character_file(self, project: str) -> Path:
+        """The character as it was uploaded, called by its kind."""
+        state = self.get(project)
+        ending = ".vrm" if (state.character or "").lower().endswith(".vrm") else ".glb"
+        return self._folder / state.id / f"character{ending}"
+
+    def dressed_file(self, project: str, take: str) -> Path:
+        """The character as it dances a take."""
+        return self.take_file(project, take).with_suffix(".dressed.glb")
+
     @contextmanager
     def workroom(self) -> Iterator[Path]:
         """A folder for files on their way out, removed afterwards."""
@@ -265,7 +191,7 @@ class Projects:
                 raise OutOfTurn(f"there is nothing to {'undo' if back else 'redo'}")
             target.append(after.snapshot())
             state = source.pop()
-            after.settings, after.score, after.shown = state.settings, state.score, state.takes
+            after.restore(state)
             self._settle(before, after)
             return after
 
@@ -307,6 +233,7 @@ class Projects:
         if after == before:
             return
         kept = {*after.shown, *(take for state in (*after.history.undo, *after.history.redo) for take in state.takes)}
+        after.forget_unused_beats()
         dropped = [take for take in after.takes if take not in kept]
         after.takes = {take: state for take, state in after.takes.items() if take in kept}
         after.updated = now()

@@ -1,11 +1,13 @@
 """Starting the studio: where it listens, who may come in, and what is told about that."""
 
+import contextlib
 import os
 import re
 import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from longdance.errors import InputError
 
@@ -55,9 +57,19 @@ def serve(
                 application, log_level="warning", access_log=False, server_header=False,
                 timeout_graceful_shutdown=2, limit_concurrency=200, h11_max_incomplete_event_size=64_000,
             )  # fmt: skip
-            uvicorn.Server(settings).run(sockets=[listener])
+            server = uvicorn.Server(settings)
+            stop = server.handle_exit
+
+            def closing(number: int, frame: FrameType | None) -> None:
+                studio.closing.set()  # pages that follow what happens would keep the server waiting
+                stop(number, frame)
+
+            server.handle_exit = closing
+            with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises once more at its end
+                server.run(sockets=[listener])
         finally:
             studio.close()
+        say("the studio is closed; projects are kept")
 
 
 def _listener(host: str, port: int) -> socket.socket:

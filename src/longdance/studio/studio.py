@@ -4,15 +4,22 @@ Here belongs what is allowed when, and what becomes of work that has ended. Proj
 done by ``jobs`` in a process of its own, and what a browser may ask for is in ``app``.
 """
 
+import contextlib
+import os
+import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from longdance.choreography.edits.catalogue import expect_complete
 from longdance.errors import InputError
 from longdance.models.folders import WEIGHTS, shipped
-from longdance.studio.forms import EditForm, GenerateForm, Settings
+from longdance.motion.motion import Motion
+from longdance.studio import poses
+from longdance.studio.forms import LARGEST_SEED, BeatsForm, Blocks, EditForm, GenerateForm, PoseForm, Settings
 from longdance.studio.jobs import Job, Lane, State, TooManyJobs
 from longdance.studio.projects import (
     CLOSED,
@@ -20,13 +27,13 @@ from longdance.studio.projects import (
     NotThere,
     OutOfTurn,
     Projects,
-    ProjectState,
-    TakeState,
     new_id,
     now,
     shown_name,
 )
+from longdance.studio.states import Laid, ProjectState, TakeState
 
+DEMO_SONG = Path(__file__).parents[1] / "assets" / "demo_song.ogg"
 LARGEST_UPLOAD = 200_000_000
 """Bytes."""
 
@@ -55,12 +62,17 @@ class Studio:
         self.config = config
         self.projects = Projects(config.folder)
         models = {name: str(folder) for name, folder in config.models.items()}
-        self.dancing, self.media = Lane("dancing", models), Lane("media", models)
+        # Apart, so that nobody who listens to a song waits for a dance or a video.
+        self.dancing, self.media, self.files = (Lane(name, models) for name in ("dancing", "media", "files"))
+        self.lanes = (self.dancing, self.media, self.files)
+        self.closing = threading.Event()
+        self._dance = lru_cache(maxsize=2)(Motion.load)
 
     def close(self) -> None:
         """Stop all work and let go of the folder."""
-        self.dancing.close()
-        self.media.close()
+        self.closing.set()
+        for lane in self.lanes:
+            lane.close()
         self.projects.close()
 
     # --- songs ---
@@ -70,11 +82,7 @@ class Studio:
         song_name = shown_name(file_name, "song")
         title = shown_name(name, "") or shown_name(Path(song_name).stem, "song")
         project = self.projects.create(uploaded, name=title, song_name=song_name)
-        files = {"uploaded": self.projects.upload_file(project.id), "target": self.projects.song_file(project.id)}
-        job = Job(
-            project=project.id, what="listen", task="listen", finish=self._song_ended,
-            arguments={key: str(path) for key, path in files.items()},
-        )  # fmt: skip
+        job = self._listen_job(project)
         try:
             with self.projects.changing(project.id) as changed:
                 changed.song.job = job.id
@@ -87,18 +95,58 @@ class Studio:
             raise
         return self.projects.get(project.id)
 
+    def begin_demo(self) -> ProjectState:
+        """A project of the song that comes with the package."""
+        copy = self.projects.upload_path()
+        try:
+            shutil.copyfile(DEMO_SONG, copy)
+            return self.begin_project(copy, name="Demo song", file_name=DEMO_SONG.name)
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _listen_job(self, project: ProjectState) -> Job:
+        files = {"uploaded": self.projects.upload_file(project.id), "target": self.projects.song_file(project.id)}
+        return Job(
+            project=project.id, what="listen", task="listen", finish=self._song_ended,
+            arguments={key: str(path) for key, path in files.items()},
+        )  # fmt: skip
+
     def _song_ended(self, job: Job, state: State, error: str | None) -> None:
+        """A song that could not be used leaves no project; its job says why."""
+
         def note(project: ProjectState) -> None:
-            if state == "done":
-                for key, value in job.result.items():
-                    setattr(project.song, key, value)
-                project.song.state, project.song.error = "ready", None
-            else:
-                project.song.state, project.song.error = "failed", error or "the song was not listened to"
+            for key, value in job.result["song"].items():
+                setattr(project.song, key, value)
+            project.song.state, project.song.error = "ready", None
+            project.lay(Laid.model_validate(job.result["laid"]))
 
         self.projects.sweep(job.project, "uploaded", keep=())
         self.projects.sweep(job.project, "song", keep=(".flac",) if state == "done" else ())
-        self.projects.note_end(job.project, note)
+        if state == "done" or self.closing.is_set():
+            self.projects.note_end(job.project, note if state == "done" else _cut_off)
+        else:
+            with contextlib.suppress(NotThere):
+                self.projects.delete(job.project)
+
+    def lay_job(self, number: str, asked: BeatsForm) -> Job:
+        """Set the beats right: a job in the queue, whose end lays them and snaps the score anew."""
+        project = self.projects.get(number)
+        require_song(project)
+
+        def ended(job: Job, state: State, error: str | None) -> None:
+            if state == "done":
+                with self.projects.changing(number, undoable=True) as changed:
+                    changed.lay(Laid.model_validate(job.result))
+
+        job = Job(
+            project=number, what="beats", task="lay", finish=ended,
+            arguments={
+                "song": str(self.projects.song_file(number)),
+                "corrections": project.beats_laid.corrections,
+                "asked": asked.model_dump(),
+            },
+        )  # fmt: skip
+        return self.media.submit(job)
 
     # --- dances ---
 
@@ -117,9 +165,9 @@ class Studio:
         return self.config.models[model]
 
     def generate(self, number: str, asked: GenerateForm) -> dict:
-        """Put a dance in the queue."""
+        """Put a dance in the queue, or several that differ in their seeds."""
 
-        def prepare(project: ProjectState) -> Job:
+        def prepare(project: ProjectState) -> list[Job]:
             project.settings = self.changed_settings(project, asked.settings)
             if asked.score is not None:
                 project.score = asked.score
@@ -129,24 +177,32 @@ class Studio:
                 raise InputError(
                     f"expected start within the song's {project.song.seconds:.1f} s, got {settings.start:g}"
                 )
-            job = self._take_job(project, what="generate", parent=None, start=settings.start)
-            job.arguments |= {
-                "name": project.song.name,
-                "settings": settings.model_dump(),
-                "blocks": project.score.model_dump(by_alias=True)["blocks"],
-            }
-            return job
+            jobs = []
+            for number in range(asked.takes):
+                own = settings.model_copy(update={"seed": (settings.seed + number) % (LARGEST_SEED + 1)})
+                job = self._take_job(project, what="generate", parent=None, start=settings.start, settings=own)
+                job.arguments |= {
+                    "name": project.song.name,
+                    "settings": own.model_dump(),
+                    "blocks": project.score.model_dump(by_alias=True)["blocks"],
+                }
+                jobs.append(job)
+            return jobs
 
         return self._queue(number, prepare)
 
     def edit(self, number: str, parent: str, asked: EditForm) -> dict:
         """Put a change of a take in the queue; what comes of it is a new take."""
-        expect_complete(asked.what, asked.fields(), called={"stretches": "from and to"})
+        what, fields, posed = asked.what, asked.fields(), []
+        if what == "pose":
+            what, posed = "redo", self._solved(number, parent, asked)
+            fields |= self._around(number, parent, asked)
+        expect_complete(what, fields, called={"stretches": "from and to"})
         begin, end = asked.begin or 0.0, asked.end or 0.0
         if asked.what == "redo" and not begin < end:
             raise InputError(f"expected to after from, got {begin:g} to {end:g} s")
 
-        def prepare(project: ProjectState) -> Job:
+        def prepare(project: ProjectState) -> list[Job]:
             files = {"parent": self.projects.take_file(number, ready_take(project, parent).id), "other": None}
             if asked.what == "blend":
                 files["other"] = self.projects.take_file(number, ready_take(project, asked.other).id)
@@ -156,35 +212,60 @@ class Studio:
                     f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
                     f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
                 )
-            settings = project.settings.model_dump()
+            settings = (take.settings or project.settings).model_dump()
             made_by = str(take.record.get("model"))
             model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
             self.folder_of(model)
             settings["model"] = model
             settings |= asked.model_dump(include={"genre", "movements", "prompt"})
             settings["seed"] = project.settings.seed if asked.seed is None else asked.seed
-            job = self._take_job(project, what=asked.what, parent=parent, start=take.start)
-            job.arguments |= {"what": asked.what, "settings": settings, "asked": asked.fields()}
+            job = self._take_job(
+                project, what=asked.what, parent=parent, start=take.start, settings=take.settings, score=take.score
+            )
+            job.arguments |= {"what": what, "settings": settings, "asked": fields, "poses": posed}
             job.arguments |= {key: None if path is None else str(path) for key, path in files.items()}
-            return job
+            return [job]
 
         return self._queue(number, prepare)
 
-    def _queue(self, number: str, prepare: Callable[[ProjectState], Job]) -> dict:
-        """Put the job that ``prepare`` makes in the queue, and its take in the project: both or neither."""
-        job: Job | None = None
+    def _around(self, number: str, take: str, asked: EditForm) -> dict:
+        """What is made anew around key poses, and the poses themselves as what is kept, in seconds of the song."""
+        state = ready_take(self.projects.get(number), take)
+        if not asked.poses:
+            raise InputError("expected key poses, got none; drag a hand or a foot first")
+        end = state.start + state.seconds
+        times = sorted(pose.at for pose in asked.poses)
+        around = [(max(state.start, at - asked.around), min(end, at + asked.around)) for at in times]
+        return {"stretches": around, "keep": [*fields_keep(asked), *((at, at) for at in times)]}
+
+    def _solved(self, number: str, take: str, asked: EditForm) -> list[dict]:
+        return [self.pose(number, take, pose) | {"at": pose.at} for pose in asked.poses]
+
+    def pose(self, number: str, take: str, asked: PoseForm) -> dict:
+        """A pose of a take with hands, feet and hips where they are wanted, as ``poses.told`` tells it."""
+        ready_take(self.projects.get(number), take)
+        dance = self._dance(self.projects.take_file(number, take))
+        return poses.told(poses.reached(dance, poses.frame_at(dance, asked.at), asked.wanted))
+
+    def _queue(self, number: str, prepare: Callable[[ProjectState], list[Job]]) -> dict:
+        """Put the jobs that ``prepare`` makes in the queue, and their takes in the project: all or none."""
+        jobs: list[Job] = []
         try:
             with self.projects.changing(number, undoable=True) as project:
                 require_song(project)
-                job = prepare(project)
-                self.dancing.submit(job)
-        except OSError:  # nobody would find its take
-            if job is not None:
+                jobs = prepare(project)
+                for job in jobs:
+                    self.dancing.submit(job)
+        except (OSError, TooManyJobs):  # nobody would find their takes
+            for job in jobs:
                 self.dancing.cancel(job)
             raise
-        return {"job": job.id, "take": job.take}
+        return {"job": jobs[0].id, "take": jobs[0].take, "takes": [job.take for job in jobs]}
 
-    def _take_job(self, project: ProjectState, *, what: str, parent: str | None, start: float) -> Job:
+    def _take_job(
+        self, project: ProjectState, *, what: str, parent: str | None, start: float, settings: Settings | None,
+        score: Blocks | None = None,
+    ) -> Job:  # fmt: skip
         """A new take in the project, and the job that is to make it."""
         if len(project.shown) >= MOST_TAKES:
             raise OutOfTurn(f"a project holds at most {MOST_TAKES} takes; delete some of them")
@@ -192,15 +273,17 @@ class Studio:
         take = new_id()
         job = Job(project=project.id, take=take, what=what, task=task, finish=self._take_ended, arguments={})
         project.takes[take] = TakeState(
-            id=take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what,
-            job=job.id, start=start,
+            id=take, name=f"take {len(project.takes) + 1}", parent=parent, made=now(), what=what, job=job.id,
+            start=start, settings=settings, score=project.score if parent is None else score,
         )  # fmt: skip
         project.shown.append(take)
-        folder = self.projects.takes_folder(project.id)
+        folder, laid = self.projects.takes_folder(project.id), project.beats_laid
         job.arguments |= {
             "song": str(self.projects.song_file(project.id)),
             "take": str(folder / f"{take}.npz"),
             "track": str(folder / f"{take}.track"),
+            # Exactly the beats that the page shows, where somebody set them right.
+            "beats": {"beats": laid.beats, "downbeats": laid.downbeats} if laid.corrections else None,
         }
         return job
 
@@ -232,19 +315,55 @@ class Studio:
         project = self.projects.get(number)
         wanted = [project.song.job, *(take.job for take in project.takes.values())]
         self.projects.delete(number)
-        for lane in (self.dancing, self.media):
+        for lane in self.lanes:
             for job in filter(None, map(lane.find, filter(None, wanted))):
                 lane.cancel(job)
+
+    # --- characters ---
+
+    def bring_character(self, number: str, uploaded: Path, file_name: str) -> None:
+        """Let the character of an uploaded file dance; ``InputError`` for what is none, or cannot be retargeted."""
+        called = shown_name(file_name, "character")
+        if Path(called).suffix.lower() not in (".glb", ".vrm"):
+            raise InputError(f"expected a character as .glb or .vrm, got {Path(called).suffix or called!r}")
+        with uploaded.open("rb") as file:
+            if file.read(4) != b"glTF":
+                raise InputError(f"{called}: expected a binary glTF file, got another kind")
+        with self.projects.changing(number) as project:
+            project.character = called
+        os.replace(uploaded, self.projects.character_file(number))
+        for old in self.projects.takes_folder(number).glob("*.dressed.glb"):
+            old.unlink(missing_ok=True)
+
+    def dress_job(self, number: str, take: str) -> Job | None:
+        """A job that writes the character as it dances a take; None where that is there. ``OutOfTurn`` without one."""
+        if self.projects.get(number).character is None:
+            raise OutOfTurn("this project has no character; bring one first")
+        target = self.projects.dressed_file(number, take)
+        if target.is_file():
+            return None
+        files = {
+            "take": self.projects.take_file(number, take),
+            "character": self.projects.character_file(number), "target": target,
+        }  # fmt: skip
+        return Job(
+            project=number, take=take, what="dress", task="dress", finish=lambda *_: None,
+            arguments={key: str(path) for key, path in files.items()},
+        )  # fmt: skip
 
     # --- jobs ---
 
     def job(self, number: str) -> Job | None:
         """A job of this run of the studio."""
-        return self.dancing.find(number) or self.media.find(number)
+        return next(filter(None, (lane.find(number) for lane in self.lanes)), None)
 
     def lane_of(self, job: Job) -> Lane:
         """The queue that a job is in."""
-        return self.dancing if self.dancing.find(job.id) is job else self.media
+        return next(lane for lane in self.lanes if lane.find(job.id) is job)
+
+    def queue(self, number: str) -> list[dict]:
+        """What is under way for a project, each with what it waits for, in the order in which it will be done."""
+        return [told for lane in self.lanes for told in lane.queue(number)]
 
     def past_job(self, number: str) -> dict:
         """What is known of a job of an earlier run; ``NotThere`` if nothing is."""
@@ -263,6 +382,14 @@ class Studio:
                         "error": take.error or (CLOSED if take.state == "running" else None),
                     }  # fmt: skip
         raise NotThere("there is no such job; it may be long over, reload the page")
+
+
+def fields_keep(asked: EditForm) -> list[tuple[float, float]]:
+    return [(first, last) for first, last in asked.keep]
+
+
+def _cut_off(project: ProjectState) -> None:
+    project.song.state, project.song.error = "failed", CLOSED
 
 
 def require_song(project: ProjectState) -> None:

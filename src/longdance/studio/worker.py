@@ -23,6 +23,7 @@ from typing import Any
 from longdance.choreography.edits.catalogue import EDITS
 from longdance.errors import Cancelled, InputError
 from longdance.studio.forms import Settings
+from longdance.studio.poses import with_poses
 
 DISK_FULL = "the disk is full, nothing was kept of this; free some space and try again"
 BROKEN_INSIDE = "this went wrong inside the studio; its log in the terminal says how"
@@ -84,7 +85,10 @@ def without_paths(text: str, arguments: Mapping[str, Any], models: Mapping[str, 
     return _PATH.sub("a file", text)
 
 
-FILES = {"song": "the song", "uploaded": "the song", "parent": "the dance", "other": "the other dance"}
+FILES = {
+    "song": "the song", "uploaded": "the song", "parent": "the dance", "other": "the other dance",
+    "character": "the character",
+}  # fmt: skip
 """What files are called to people, by the argument that names them."""
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:\\|/)(?:[^\s/\\:;,'\"]+[/\\])+[^\s:;,'\"]*")
 
@@ -131,9 +135,19 @@ class Tasks:
 
         return listen(Path(uploaded), Path(target), progress=line.progress)
 
+    def lay(self, line: Line, *, song: str, corrections: dict, asked: dict) -> dict:
+        """Set the beats of ``song`` right, see ``beats.set_right``."""
+        from longdance.studio.beats import set_right, told
+        from longdance.studio.forms import BeatsForm
+
+        line.progress(0, 1, "listening")
+        heard = self._song(song, 0.0, None, None)
+        return told(*set_right(heard, _corrections(corrections), BeatsForm.model_validate(asked)))
+
     def generate(
-        self, line: Line, *, song: str, name: str, settings: dict, blocks: list[dict], take: str, track: str
-    ) -> dict:
+        self, line: Line, *, song: str, name: str, settings: dict, blocks: list[dict], beats: dict | None, take: str,
+        track: str,
+    ) -> dict:  # fmt: skip
         """Dance to ``song`` (a file, called ``name`` in the record) and write the files ``take`` and ``track``."""
         from longdance.choreography.request import DanceRequest
 
@@ -142,25 +156,25 @@ class Tasks:
         asked = Settings.model_validate(settings).request()
         begin, seconds = asked.pop("start"), asked.pop("seconds")
         line.progress(0, 1, "listening")
-        heard = replace(self._song(song, begin, seconds), name=name)
+        heard = replace(self._song(song, begin, seconds, _corrections(beats)), name=name)
         request = DanceRequest(song=heard, score=score_of(blocks, begin, seconds) if blocks else None, **asked)
         dance = _collected(model.stream(request, progress=line.progress), Path(track), line)
         return _kept(dance, Path(take))
 
     def edit(
         self, line: Line, *, song: str, parent: str, other: str | None, what: str, settings: dict, asked: dict,
-        take: str, track: str,
+        beats: dict | None, poses: list[dict], take: str, track: str,
     ) -> dict:  # fmt: skip
         """Make the edit ``what`` of the dance in the file ``parent``, and write the files ``take`` and ``track``.
 
-        ``asked`` are fields of the edit, in seconds of the song.
+        ``asked`` are fields of the edit, in seconds of the song; ``poses`` are put into the dance before.
         """
         from longdance.choreography.edit import edited, song_of
         from longdance.choreography.request import DanceRequest
         from longdance.motion.motion import Motion
 
         line.progress(0, 1, "reading the dance")
-        dance, given = Motion.load(parent), {}
+        dance, given = with_poses(Motion.load(parent), poses), {}
         begin = float(dance.meta.get("start", 0.0))
         asked = asked | {
             "stretches": _after(begin, asked["stretches"]), "keep": _after(begin, asked["keep"]),
@@ -173,9 +187,20 @@ class Tasks:
             line.progress(0, 1, "listening")
             drawn = {name: value for name, value in Settings.model_validate(settings).request().items()
                      if name not in ("start", "seconds")}  # fmt: skip
-            given = {"dancer": model, "request": DanceRequest(song=song_of(dance, song), **drawn)}
+            heard = self._song(song, begin, None, _corrections(beats)) if beats else song_of(dance, song)
+            given = {"dancer": model, "request": DanceRequest(song=heard, **drawn)}
         made = edited(dance, what, **given, progress=line.progress, **asked)
         return _kept(_collected(iter([made]), Path(track), line), Path(take))
+
+    def dress(self, line: Line, *, take: str, character: str, target: str) -> dict:
+        """Write the character of a file as it dances ``take``, for the page to show; ``target`` is a GLB file."""
+        from longdance.export.formats import export
+        from longdance.export.takes import ExportOptions
+        from longdance.motion.motion import Motion
+
+        line.progress(0, 1, "dressing the dancer")
+        export(Motion.load(take), target, options=ExportOptions(rig=character), progress=line.progress)
+        return {"file": target}
 
     def export(
         self, line: Line, *, take: str, song: str, target: str, options: dict, bundle: str | None
@@ -242,10 +267,20 @@ def _after(begin: float, ranges: list[tuple[float, float]]) -> list[tuple[float,
     return [(max(0.0, first - begin), max(0.0, last - begin)) for first, last in ranges]
 
 
-def _load_song(path: str, start: float, seconds: float | None):
-    from longdance.features.song import Song
+def _load_song(path: str, start: float, seconds: float | None, corrections):
+    from longdance.features.song import NO_CORRECTIONS, Song
 
-    return Song.load(path, start=start, seconds=seconds)
+    return Song.load(path, start=start, seconds=seconds, corrections=corrections or NO_CORRECTIONS)
+
+
+def _corrections(said: dict | None):
+    """``SongCorrections`` of their fields; None for None."""
+    from longdance.features.pulse import SongCorrections
+
+    if said is None:
+        return None
+    lists = {name: tuple(said[name]) for name in ("beats", "downbeats") if said.get(name) is not None}
+    return SongCorrections(**said | lists)
 
 
 def _collected(pieces: Iterator, track: Path, line: Line):

@@ -49,10 +49,10 @@ export async function getFile(path) {
 }
 
 // fetch does not tell how far an upload is.
-export function upload(path, file, progress) {
+export function upload(path, field, file, progress) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
-    form.append("song", file);
+    form.append(field, file);
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.responseType = "json";
@@ -66,14 +66,15 @@ export function upload(path, file, progress) {
   });
 }
 
-// Follows a job from its present state to its end; returns a function that stops following. `lost` is called when the
-// connection breaks, which the browser then makes anew.
-export function followJob(job, { progress, end, lost }) {
-  const events = new EventSource(`/api/jobs/${job}/events`);
-  events.addEventListener("progress", (event) => progress(JSON.parse(event.data)));
-  events.addEventListener("end", (event) => {
+// Follows a project: its jobs, when it changes, and when it is gone; returns a function that stops following. `lost` is
+// called when the connection breaks, which the browser then makes anew.
+export function followProject(id, { jobs, changed, gone, lost }) {
+  const events = new EventSource(`/api/projects/${id}/events`);
+  events.addEventListener("jobs", (event) => jobs(JSON.parse(event.data)));
+  events.addEventListener("changed", (event) => changed(JSON.parse(event.data)));
+  events.addEventListener("gone", (event) => {
     events.close();
-    end(JSON.parse(event.data));
+    gone(JSON.parse(event.data));
   });
   events.onerror = () => lost(new Error(UNREACHABLE));
   return () => events.close();

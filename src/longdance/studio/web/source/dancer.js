@@ -63,6 +63,12 @@ class Figure {
     this.joints[0].position.lerpVectors(track.root(frame, this.from), track.root(next, this.to), share);
     return frame;
   }
+
+  // A pose by itself: root and quaternions as the server tells them.
+  put({ root, turns }) {
+    this.joints.forEach((bone, joint) => bone?.quaternion.fromArray(turns[joint]));
+    this.joints[0].position.fromArray(root);
+  }
 }
 
 export class Dancer {
@@ -112,10 +118,11 @@ export class Dancer {
   }
 
   // Shows the track at a second of the song; `show` says what else is to be seen.
-  show(track, time, { onion, contacts, bones, beat, aside }) {
+  show(track, time, { onion, contacts, bones, beat, aside, posed = null }) {
     if (!track.frames) return this.hide();
     this.group.position.x = aside;
     const frame = this.main.pose(track, time);
+    if (posed) this.main.put(posed);
     this.shownTime = Math.min(Math.max(time, track.start), track.end);
     this.main.scene.visible = true;
     this.seeThrough(bones);

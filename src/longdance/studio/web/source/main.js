@@ -5,9 +5,13 @@
 
 import { lastBefore } from "../../../export/viewer/stage.js";
 import * as api from "./api.js";
+import { BeatTools } from "./beats.js";
 import { loadMannequin } from "./dancer.js";
 import { element, exactTime, iconButton, make, setPressed } from "./dom.js";
 import { listenToKeys } from "./keys.js";
+import { Metronome } from "./metronome.js";
+import { Poser } from "./poses.js";
+import { loadPreviews } from "./previews.js";
 import { drawTakes } from "./takes.js";
 import { Timeline } from "./timeline.js";
 import { Track } from "./track.js";
@@ -17,7 +21,7 @@ import { Words } from "./words.js";
 const ENOUGH_TO_GO_ON = 1.5; // seconds beyond the playhead after which waiting ends
 
 class Studio {
-  constructor(mannequin, models, catalogue, defaults) {
+  constructor(mannequin, models, catalogue, defaults, lacks) {
     this.models = models;
     this.defaults = defaults;
     const edits = ["redo-stretch", "fill", "from-here", "go-on", "blend"];
@@ -31,13 +35,18 @@ class Studio {
     this.keeps = [];
     this.tracks = new Map(); // by take
     this.jobs = new Map(); // what was last told of each, by id
-    this.following = new Map(); // job -> function that stops following
+    this.queue = []; // jobs of the project that have not ended, in order
+    this.unfollow = () => {}; // stops following the project
     this.saves = Promise.resolve();
     this.unsaved = 0;
     this.view = new View(mannequin, {
       range: () => this.range(),
       changed: () => this.drawTransport(),
-      frame: (time) => this.drawTime(time),
+      frame: (time) => {
+        this.drawTime(time);
+        const { clock } = this.view;
+        if (clock.playing && !clock.waiting) this.metronome?.at(time, this.project?.song ?? {}, clock.rate);
+      },
     });
     this.timeline = new Timeline({
       seek: (time) => this.seek(time),
@@ -59,6 +68,22 @@ class Studio {
       models,
       catalogue,
     );
+    this.words.showLacks(lacks);
+    this.metronome = new Metronome();
+    const run = (action) => this.run(action);
+    this.beats = new BeatTools({
+      run,
+      lay: async (asked) => this.apply(await api.send("POST", `${this.path}/beats`, asked)),
+      playing: () => this.view.clock.playing && !this.view.clock.waiting,
+      time: () => this.view.clock.time(),
+    });
+    this.poser = new Poser(this.view, {
+      run,
+      solve: (at, wanted) => api.send("POST", `${this.path}/takes/${this.takeId}/pose`, { at, wanted }),
+      at: () => this.frameTime(),
+      seek: (time) => this.seek(time),
+      changed: () => this.drawPoses(),
+    });
     this.listen();
     this.draw();
   }
@@ -125,7 +150,7 @@ class Studio {
     bar.hidden = false;
     bar.value = 0;
     try {
-      const project = await api.upload("/api/projects", file, (share) => (bar.value = share));
+      const project = await api.upload("/api/projects", "song", file, (share) => (bar.value = share));
       await this.open(project.id);
     } finally {
       bar.hidden = true;
@@ -141,18 +166,49 @@ class Studio {
     location.hash = id;
     if (element("projects").open) element("projects").close();
     this.apply(project);
+    this.follow(id);
     const last = [...project.takes].reverse().find((take) => ["ready", "running"].includes(take.state));
     if (last) await this.openTake(last);
   }
 
+  // What is happening to the project, also by other tabs.
+  follow(id) {
+    this.unfollow = api.followProject(id, {
+      jobs: (told) => this.progress(told),
+      changed: ({ updated }) => {
+        this.found();
+        if (this.unsaved || updated === this.project?.updated) return;
+        this.run(() => this.reload());
+      },
+      gone: ({ error }) => {
+        this.close();
+        this.showProjects().then(() => this.fail(new Error(api.sentence(error ?? "this project was deleted"))));
+      },
+      lost: (error) => {
+        this.lost = true;
+        this.fail(error);
+      },
+    });
+  }
+
+  // The connection is there again.
+  found() {
+    if (this.lost) this.clearError();
+    this.lost = false;
+  }
+
   close() {
-    for (const stop of this.following.values()) stop();
-    this.following.clear();
+    this.unfollow();
     this.tracks.clear();
+    this.jobs.clear();
     this.project = null;
-    Object.assign(this, { takeId: null, comparedId: null, blockId: null, selection: null, keeps: [] });
+    Object.assign(this, { takeId: null, comparedId: null, blockId: null, selection: null, keeps: [], queue: [] });
+    this.poser.clear();
     this.view.setSong(null, null);
+    Object.assign(this.timeline, { selection: null, poses: [] });
     this.timeline.show(null);
+    this.showTracks();
+    element("bpm").value = "";
     history.replaceState(null, "", location.pathname);
     this.draw();
   }
@@ -160,20 +216,33 @@ class Studio {
   // Takes over what the server told; a song that is the same stays the same object.
   apply(project) {
     const before = this.project;
-    if (before?.id === project.id && before.song.state === project.song.state) project.song = before.song;
+    const same = before?.id === project.id;
+    if (same && JSON.stringify(before.song) === JSON.stringify(project.song)) project.song = before.song;
     this.project = project;
     if (!project.takes.some((take) => take.id === this.takeId)) this.takeId = null;
     if (!project.takes.some((take) => take.id === this.comparedId)) this.comparedId = null;
     if (!project.score.blocks.some((block) => block.id === this.blockId)) this.blockId = null;
     const { song } = project;
     this.view.setSong(song.state === "ready" ? `${this.path}/song` : null, song);
-    this.timeline.show(song);
+    this.timeline.show(song, same && before.song.state === song.state);
+    this.beats.show(song);
     if (song.state === "failed" && song !== before?.song) this.fail(new Error(api.sentence(song.error ?? "the song could not be used")));
-    this.followNext();
+    if (same) this.noticeTakes(before);
     this.draw();
-    if (!this.takeId && before?.id === project.id) {
+    if (!this.takeId && same) {
       const last = [...project.takes].reverse().find((take) => take.state === "ready");
       if (last) this.run(() => this.openTake(last));
+      else this.showTracks();
+    }
+    this.showCharacter();
+  }
+
+  // Takes that have ended since: what failed is told, what is shown is fetched to its end.
+  noticeTakes(before) {
+    for (const take of this.project.takes) {
+      if (before.takes.find(({ id }) => id === take.id)?.state !== "running" || take.state === "running") continue;
+      if (take.state === "failed") this.fail(new Error(api.sentence(take.error ?? "this failed, and no reason is known")));
+      if (take.state === "ready" && take.id === this.takeId) this.run(() => this.fetchMotion(take.id));
     }
   }
 
@@ -213,56 +282,21 @@ class Studio {
 
   // --- jobs ---
 
-  // Follows the song's job and the oldest take that is not finished: the server works them off in that order, and a
-  // browser keeps only a few connections.
-  followNext() {
-    const { song, takes } = this.project;
-    const wanted = [song.state === "analysing" && song.job, takes.find((take) => take.state === "running")?.job];
-    for (const job of wanted.filter(Boolean)) {
-      if (this.following.has(job)) continue;
-      const stop = api.followJob(job, {
-        progress: (told) => this.progress(told),
-        end: (told) => this.ended(told),
-        lost: (error) => {
-          this.lost = true;
-          this.fail(error);
-        },
-      });
-      this.following.set(job, stop);
-    }
-  }
-
   progress(told) {
-    if (this.lost) this.clearError();
-    this.lost = false;
-    this.jobs.set(told.id, told);
+    this.found();
+    this.queue = told;
+    for (const job of told) this.jobs.set(job.id, job);
     this.drawJob();
     this.drawTakes();
-    if (told.take && told.seconds_ready > 0 && told.state === "running") {
-      this.run(() => this.fetchMotion(told.take));
-    }
-  }
-
-  async ended(told) {
-    this.jobs.set(told.id, told);
-    this.following.delete(told.id);
-    try {
-      await this.saves;
-      await this.reload();
-      if (told.state === "failed" && told.take) {
-        this.fail(new Error(api.sentence(told.error ?? "this failed, and no reason is known")));
-      }
-      if (told.state === "done" && told.take === this.takeId) await this.fetchMotion(told.take);
-    } catch (error) {
-      this.fail(error);
-    }
+    const shown = told.find(({ take }) => take && take === this.takeId);
+    if (shown?.state === "running" && shown.seconds_ready > 0) this.run(() => this.fetchMotion(shown.take));
+    else this.drawStage();
   }
 
   get runningJob() {
-    const take = this.project?.takes.find(({ state }) => state === "running");
-    if (take) return this.jobs.get(take.job) ?? { id: take.job, stage: "waiting for its turn", done: 0, total: 1, take: take.id };
+    if (this.queue.length) return this.queue.find(({ take, state }) => take && state === "running") ?? this.queue[0];
     const { song } = this.project ?? {};
-    return song?.state === "analysing" ? (this.jobs.get(song.job) ?? { stage: "listening to the song", done: 0, total: 1 }) : null;
+    return song?.state === "analysing" ? { stage: "listening to the song", done: 0, total: 1 } : null;
   }
 
   async generate() {
@@ -270,7 +304,7 @@ class Studio {
     await this.saves;
     element("generate").disabled = true; // a second press while the first is under way would ask for two dances
     try {
-      const { take } = await api.send("POST", `${this.path}/generate`, {});
+      const { take } = await api.send("POST", `${this.path}/generate`, { takes: Number(element("how-many").value) });
       await this.begun(take);
     } finally {
       element("generate").disabled = false;
@@ -289,8 +323,7 @@ class Studio {
     if (made) this.seek(made.start, { byUser: false });
   }
 
-  async cancelJob() {
-    const job = this.runningJob;
+  async cancelJob(job = this.runningJob) {
     if (job?.id) await api.send("POST", `/api/jobs/${job.id}/cancel`);
   }
 
@@ -304,10 +337,20 @@ class Studio {
     return this.tracks.get(this.takeId) ?? null;
   }
 
+  // A take that the user chose brings back what it was asked for; Undo takes that back.
+  async chooseTake(take) {
+    await this.openTake(take);
+    if (!take.settings) return;
+    const other = Object.keys(take.settings).filter((key) => JSON.stringify(take.settings[key]) !== JSON.stringify(this.project.settings[key]));
+    if (other.length) this.changeSettings(Object.fromEntries(other.map((key) => [key, take.settings[key]])));
+    if (!this.blockId) this.drawWords();
+  }
+
   async openTake(take) {
     this.takeId = take.id;
     if (this.comparedId === take.id) this.comparedId = null;
     this.keeps = [];
+    this.poser.clear();
     this.draw();
     this.showTracks();
     if (["ready", "running"].includes(take.state)) await this.fetchMotion(take.id);
@@ -365,11 +408,50 @@ class Studio {
     const silent = take?.state === "ready" && take.record.song === null;
     this.view.show(this.track, other, silent);
     const track = this.track;
-    this.timeline.take = track ? { from: track.start, to: track.end, final: track.final } : null;
+    this.timeline.take = track ? { from: track.start, to: track.end, final: track.final, ...this.partsOf(take, track) } : null;
     this.timeline.keeps = this.keeps;
     this.timeline.draw();
     this.drawEdit();
     this.drawTransport();
+    this.showCharacter();
+  }
+
+  // What was danced when, and what was made anew since, in seconds of the song.
+  partsOf(take, track) {
+    const { record = {}, start = 0 } = take ?? {};
+    const moved = ({ from, to }) => ({ from: from + start, to: Math.min(to + start, track.end) });
+    const named = (genre) => {
+      const index = this.catalogue.findIndex(({ name }) => name === genre);
+      return { title: index < 0 ? "" : this.catalogue[index].title, hue: index < 0 ? "none" : index % 10 };
+    };
+    const whole = [{ from: 0, to: track.end - start, genre: record.genre ?? take?.settings?.genre }];
+    const parts = (record.timeline ?? whole).map((part) => ({ ...moved(part), ...named(part.genre) }));
+    const edits = Array.isArray(record.edits) ? record.edits : [];
+    const redone = edits.flatMap(({ redo }) => redo ?? []).map(([from, to]) => moved({ from, to }));
+    return { parts, redone };
+  }
+
+  async markTake(take, mark) {
+    await api.send("PATCH", `${this.path}/takes/${take.id}`, { mark: take.mark === mark ? "none" : mark });
+    await this.reload();
+  }
+
+  // The character of the project, dressed in the shown take, in place of the mannequin.
+  async showCharacter() {
+    const { character } = this.project ?? {};
+    element("character-away").hidden = !character;
+    const take = this.take;
+    const ready = Boolean(character) && take?.state === "ready";
+    const key = ready ? `${this.project.id} ${take.id} ${character} ${this.characterVersion ?? 0}` : null;
+    await this.run(() => this.view.character.show(key, ready ? `${this.path}/takes/${take.id}/character.glb` : null));
+    this.view.touch();
+  }
+
+  async bringCharacter(file) {
+    this.note(`Bringing ${file.name} …`);
+    const project = await api.upload(`${this.path}/character`, "character", file, () => {});
+    this.characterVersion = (this.characterVersion ?? 0) + 1;
+    this.apply(project);
   }
 
   async rename(take) {
@@ -381,8 +463,6 @@ class Studio {
 
   async removeTake(take) {
     await api.send("DELETE", `${this.path}/takes/${take.id}`);
-    this.following.get(take.job)?.();
-    this.following.delete(take.job);
     await this.reload();
     if (!this.takeId) this.showTracks();
   }
@@ -407,6 +487,25 @@ class Studio {
     const { from, to } = this.selection;
     const free = { joints: element("joints").value, keep_feet: element("keep-feet").checked, keep: this.keeps };
     return this.edit("redo", { from, to: Math.min(to, this.track.end), ...free });
+  }
+
+  // Dances through the key poses.
+  danceThrough() {
+    const poses = this.poser.keys.map(({ at, wanted }) => ({ at, wanted }));
+    return this.edit("pose", { poses, around: this.number("around"), keep: this.keeps });
+  }
+
+  // The second of the song of the frame that is looked at.
+  frameTime() {
+    const { track } = this;
+    if (!track?.fps) return this.view.clock.at;
+    return track.start + Math.round(Math.min(Math.max(this.view.clock.at - track.start, 0), track.end - track.start - 1 / track.fps) * track.fps) / track.fps;
+  }
+
+  drawPoses() {
+    this.timeline.poses = this.poser.keys.map(({ at }) => at);
+    this.timeline.draw();
+    this.drawEdit();
   }
 
   keepStretch() {
@@ -434,16 +533,20 @@ class Studio {
     }
     const button = element("download-button");
     button.disabled = true;
-    button.textContent = "Preparing the file …";
+    button.textContent = "Preparing …";
     try {
-      const { blob, name } = await api.getFile(`${this.path}/takes/${this.takeId}/download?${asked}`);
-      const address = URL.createObjectURL(blob);
-      make("a", { href: address, download: name }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+      await this.saveFile(`${this.path}/takes/${this.takeId}/download?${asked}`);
     } finally {
       button.textContent = "Download";
       this.drawEdit();
     }
+  }
+
+  async saveFile(path) {
+    const { blob, name } = await api.getFile(path);
+    const address = URL.createObjectURL(blob);
+    make("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
   }
 
   // --- words and score ---
@@ -508,6 +611,8 @@ class Studio {
     const { clock } = this.view;
     clock.seek(Math.min(Math.max(time, 0), end));
     if (clock.waiting && this.track && clock.at < this.track.end - 0.1) this.run(() => clock.play());
+    this.poser.draft = null;
+    this.poser.refresh();
     this.view.touch();
     this.drawTime(clock.at);
   }
@@ -562,8 +667,8 @@ class Studio {
   }
 
   songFacts() {
-    const { name, seconds, tempo_bpm: tempo, tempo_is_guess: guess } = this.project.song;
-    return `${name} · ${exactTime(seconds)} · ${tempo.toFixed(1)} BPM${guess ? ", a guess" : ""}`;
+    const { name, seconds } = this.project.song;
+    return `${name} · ${exactTime(seconds)}`;
   }
 
   drawWords() {
@@ -572,7 +677,16 @@ class Studio {
     this.words.showSettings(settings);
     if (index < 0) this.words.show(settings);
     else this.words.show(score.blocks[index], `Block ${index + 1}: ${this.barsOf(score.blocks[index])}`);
+    this.drawSuggestion(index < 0 && !settings.genre && !settings.prompt && !score.blocks.length);
     this.timeline.showScore(score.blocks, this.blockId);
+  }
+
+  // A genre that fits the song, where none is asked for.
+  drawSuggestion(wanted) {
+    const { suggested } = this.project?.song ?? {};
+    const genre = suggested && this.catalogue.find(({ name }) => name === suggested.genre);
+    element("suggestion").hidden = !wanted || !genre;
+    if (genre) element("suggestion-why").textContent = `${genre.title} would fit this song (${suggested.why}).`;
   }
 
   defaultSettings() {
@@ -594,17 +708,38 @@ class Studio {
     if (!job) return;
     const share = job.total ? job.done / job.total : 0;
     const ready = job.seconds_ready ? `, ${exactTime(job.seconds_ready)} ready` : "";
-    element("job-stage").textContent = `${job.stage || "Working"} · ${Math.round(100 * share)}%${ready}`;
+    element("job-stage").textContent = `${this.jobName(job)}: ${job.stage || "about to begin"} · ${Math.round(100 * share)}%${ready}`;
+    element("job-stage").title = element("job-stage").textContent;
     element("job-bar").value = share;
-    element("cancel").hidden = !job.id || !job.take;
+    element("cancel").hidden = !job.id || job.what === "listen";
+    const others = this.queue.filter(({ id }) => id !== job.id);
+    element("queue").replaceChildren(
+      ...others.map((other) =>
+        make(
+          "li",
+          {},
+          make("span", { title: other.stage }, `${this.jobName(other)}: ${other.stage || "being made"}`),
+          make("button", { textContent: "Cancel", onclick: () => this.run(() => this.cancelJob(other)) }),
+        ),
+      ),
+    );
+  }
+
+  jobName({ what, take }) {
+    const name = this.project?.takes.find(({ id }) => id === take)?.name;
+    if (what === "export") return `download of ${name ?? "a take"}`;
+    if (what === "dress") return `character in ${name ?? "a take"}`;
+    return { listen: "song", beats: "beats" }[what] ?? name ?? "a dance";
   }
 
   drawTakes() {
-    const state = { takes: this.project?.takes ?? [], shown: this.takeId, compared: this.comparedId, jobs: this.jobs };
+    const title = (genre) => this.catalogue.find(({ name }) => name === genre)?.title ?? genre;
+    const state = { takes: this.project?.takes ?? [], shown: this.takeId, compared: this.comparedId, jobs: this.jobs, title };
     drawTakes(state, {
-      open: (take) => this.run(() => this.openTake(take)),
+      open: (take) => this.run(() => this.chooseTake(take)),
       compare: (take) => this.run(() => this.compare(take)),
       rename: (take) => this.run(() => this.rename(take)),
+      mark: (take, mark) => this.run(() => this.markTake(take, mark)),
       remove: (take) => this.run(() => this.removeTake(take)),
     });
   }
@@ -633,6 +768,11 @@ class Studio {
     element("other").replaceChildren(...others.map(({ id, name }) => make("option", { value: id, textContent: name })));
     if (others.some(({ id }) => id === chosen)) element("other").value = chosen;
     element("blend").disabled = !canEdit || !others.length;
+    const score = this.take?.score;
+    element("use-score").hidden = !score?.blocks.length || JSON.stringify(score) === JSON.stringify(this.project.score);
+    element("pose").disabled = !canEdit || Boolean(whole);
+    element("pose").title = why ?? "Show handles on hands, feet and hips (P)";
+    element("in-between").disabled = !canEdit || !this.poser?.keys.length;
     const tempo = this.project?.song.tempo_bpm;
     if (tempo && !element("bpm").value) element("bpm").value = tempo.toFixed(1);
   }
@@ -651,10 +791,19 @@ class Studio {
     if (project.song.state === "failed") return this.note("This song could not be used. Begin with another one.");
     if (!take) return this.note("Choose what to dance at the left, then generate.");
     if (take.state === "failed" || take.state === "cancelled") return this.note(`${take.name}: ${take.state}`);
-    if (!this.track?.frames) return this.note("The dance is being made; its first seconds will play as soon as they are there.");
+    if (!this.track?.frames) return this.note(this.promise(take));
     if (this.view.clock.waiting) return this.note("Waiting for the next seconds of the dance …");
     if (take.state === "ready" && take.record.song === null) return this.note("At another tempo: played without the song");
     this.note("");
+  }
+
+  // What a take that is being made will do: only what its model keeps.
+  promise(take) {
+    const stage = this.jobs.get(take.job)?.stage;
+    const told = stage ? `${take.name}: ${stage}.` : `${take.name} is being made.`;
+    const model = this.models.find(({ name }) => name === take.settings?.model);
+    const early = take.what === "generate" && model?.streams;
+    return `${told} ${early ? "Its first seconds will play as soon as they are there." : "It will be shown when all of it is done."}`;
   }
 
   drawTransport() {
@@ -686,7 +835,18 @@ class Studio {
     click("cancel", () => this.cancelJob());
     click("play", () => this.toggle());
     click("to-start", () => this.seek(this.track?.start ?? 0));
-    click("front", () => this.view.front());
+    click("demo", async () => this.open((await api.send("POST", "/api/projects/demo")).id));
+    click("suggestion-use", () => this.words.change({ genre: this.project.song.suggested.genre, movements: [] }));
+    click("use-score", () => this.changeScore(this.take.score.blocks, null));
+    click("in-between", () => this.danceThrough());
+    click("character-away", async () => this.apply(await api.send("DELETE", `${this.path}/character`)));
+    click("score-save", () => this.saveFile(`${this.path}/score.yaml`));
+    element("takes-filter").onchange = () => this.drawTakes();
+    element("camera").onchange = ({ target }) => {
+      this.view.look(target.value);
+      target.value = "";
+    };
+    element("volume").oninput = ({ target }) => (this.view.sound.volume = this.metronome.volume = Number(target.value));
     click("zoom-in", () => this.timeline.zoom(2));
     click("zoom-out", () => this.timeline.zoom(0.5));
     click("zoom-fit", () => this.timeline.fit());
@@ -746,6 +906,7 @@ class Studio {
     };
     toggle("loop", (pressed) => (this.view.clock.loop = pressed));
     toggle("mute", (pressed) => (this.view.sound.muted = !pressed));
+    toggle("metronome", (pressed) => this.metronome.switch(pressed));
     toggle("follow", (pressed) => (this.view.stage.follow = pressed));
     toggle("snap", (pressed) => (this.timeline.snapping = pressed));
     for (const id of ["onion", "contacts", "bones"]) toggle(id, (pressed) => (this.view.options[id] = pressed));
@@ -753,6 +914,15 @@ class Studio {
 
   takeFiles() {
     element("song-file").onchange = ({ target }) => target.files[0] && this.run(() => this.upload(target.files[0]));
+    const chosen = (id, act) => {
+      element(id).onchange = ({ target }) => {
+        const [file] = target.files;
+        if (file && this.project) this.run(() => act(file));
+        target.value = "";
+      };
+    };
+    chosen("character-file", (file) => this.bringCharacter(file));
+    chosen("score-file", async (file) => this.apply(await api.send("POST", `${this.path}/score.yaml`, { text: await file.text() })));
     const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
     addEventListener("dragover", (event) => {
       if (!hasFiles(event)) return;
@@ -810,11 +980,13 @@ class Studio {
       [{ z: click("undo"), "Shift+z": click("redo") }, "undo, redo"],
       [{ l: click("loop") }, "loop"],
       [{ s: click("snap") }, "snap to beats"],
-      [{ f: click("follow"), v: click("front") }, "camera follows, camera in front"],
-      [{ o: click("onion") }, "onion skin"],
+      [{ t: () => this.project && this.beats.tap() }, "tap a beat"],
+      [{ p: click("pose") }, "drag a pose"],
+      [{ f: click("follow"), v: () => this.view.front() }, "camera follows, camera in front"],
+      [{ o: click("onion") }, "ghosts"],
       [{ c: click("contacts") }, "feet on the floor"],
-      [{ b: click("bones") }, "bones"],
-      [{ m: click("mute") }, "sound"],
+      [{ b: click("bones") }, "skeleton"],
+      [{ m: click("mute"), n: click("metronome") }, "sound, metronome"],
       [{ "+": () => timeline.zoom(2), "-": () => timeline.zoom(0.5) }, "zoom in, zoom out"],
       [{ 0: () => timeline.fit() }, "show the whole song"],
       [{ "?": click("help-button") }, "this help"],
@@ -849,9 +1021,9 @@ function joined(ranges) {
 
 async function begin() {
   try {
-    const asked = ["/api/models", "/api/catalogue", "/api/settings"].map((path) => api.get(path));
-    const [mannequin, models, catalogue, defaults] = await Promise.all([loadMannequin(), ...asked]);
-    const studio = new Studio(mannequin, models, catalogue, defaults);
+    const asked = ["/api/models", "/api/catalogue", "/api/settings", "/api/able"].map((path) => api.get(path));
+    const [mannequin, models, catalogue, defaults, lacks] = await Promise.all([loadMannequin(), ...asked, loadPreviews()]);
+    const studio = new Studio(mannequin, models, catalogue, defaults, lacks);
     // What scripts may look at and drive.
     window.studio = { app: studio, view: studio.view, skew: () => studio.view.skew };
     const id = location.hash.slice(1);

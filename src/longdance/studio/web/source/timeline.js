@@ -5,14 +5,18 @@ import { element, exactTime, make } from "./dom.js";
 
 const RULER = { top: 0, height: 22 };
 const SECTIONS = { top: 22, height: 22 };
-const WAVE = { top: 44, height: 84 };
-const SCORE = { top: 128, height: 52 };
-const TAKE = { top: 180, height: 26 };
+const WAVE = { top: 44, height: 64 };
+const SCORE = { top: 108, height: 50 };
+const TAKE = { top: 158, height: 26 };
 const EDGE = 8; // pixels at the end of a block by which it is made longer or shorter
 const CLICK = 4; // pixels that a click may move
 const SHORTEST = 0.1; // seconds of a block
 const SHORTEST_VIEW = 2; // seconds
 const DROPPED_BEATS = 8;
+const HUES = {
+  0: "#7a3f1c", 1: "#274f7d", 2: "#2b5f42", 3: "#5d3a7c", 4: "#7a2f4c", 5: "#1f5d66", 6: "#665417", 7: "#4c5320",
+  8: "#3b4390", 9: "#6b3a34", none: "#3c4454",
+}; // as the blocks of the score in studio.css
 const SECTION_COLOURS = ["#2c3a52", "#3d3350", "#2c4a44", "#4d3b2e", "#45303a", "#3a4428"];
 
 export class Timeline {
@@ -27,7 +31,8 @@ export class Timeline {
     this.chosen = null;
     this.selection = null;
     this.keeps = [];
-    this.take = null; // {from, to, final}
+    this.take = null; // {from, to, final, parts: [{from, to, title, hue}], redone: [{from, to}]}
+    this.poses = []; // seconds of key poses
     this.snapping = true;
     this.from = 0;
     this.to = 1;
@@ -80,10 +85,11 @@ export class Timeline {
     return index < 0 ? 0 : index >= all.length ? this.seconds : all[index];
   }
 
-  show(song) {
+  // `same` where only the beats are others: what is looked at stays.
+  show(song, same = false) {
     const other = song !== this.song;
     this.song = song;
-    if (other) this.fit();
+    if (other && !same) this.fit();
     else this.draw();
   }
 
@@ -470,7 +476,19 @@ export class Timeline {
     if (this.take && this.take.to > this.take.from) {
       const [left, right] = [this.x(this.take.from), this.x(this.take.to)];
       pen.fillStyle = this.take.final ? "#3f7d5c" : "#8a6426";
-      pen.fillRect(left, TAKE.top + 8, right - left, 10);
+      pen.fillRect(left, TAKE.top + 5, right - left, 16);
+      for (const part of this.take.parts ?? []) this.drawPart(pen, part);
+      for (const { from, to } of this.take.redone ?? []) this.drawRedone(pen, this.x(from), this.x(to));
+    }
+    pen.fillStyle = "#fff";
+    for (const time of this.poses) {
+      const [x, y] = [this.x(time), TAKE.top + 13];
+      pen.beginPath();
+      pen.moveTo(x, y - 6);
+      pen.lineTo(x + 5, y);
+      pen.lineTo(x, y + 6);
+      pen.lineTo(x - 5, y);
+      pen.fill();
     }
     pen.fillStyle = "#6cb6ff";
     for (const [from, to] of this.keeps) {
@@ -478,6 +496,39 @@ export class Timeline {
       pen.fillRect(left, TAKE.top + 5, Math.max(2, right - left), 3);
       pen.fillRect(left, TAKE.top + 18, Math.max(2, right - left), 3);
     }
+  }
+
+  // A stretch of the take that was danced to one genre, in the colour of that genre's blocks.
+  drawPart(pen, { from, to, title, hue }) {
+    const [left, right] = [this.x(from), this.x(to)];
+    pen.fillStyle = HUES[hue] ?? HUES.none;
+    pen.fillRect(left + 0.5, TAKE.top + 5, Math.max(right - left - 1, 1), 16);
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, TAKE.top, right - left - 4, TAKE.height);
+    pen.clip();
+    pen.fillStyle = "#fff";
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    pen.fillText(title, Math.max(left, 0) + 6, TAKE.top + 13.5);
+    pen.restore();
+  }
+
+  // Stripes along the lower edge of what was made anew.
+  drawRedone(pen, left, right) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, TAKE.top + 17, Math.max(right - left, 2), 6);
+    pen.clip();
+    pen.strokeStyle = "#ffd27a";
+    pen.lineWidth = 2;
+    for (let x = Math.floor(left / 6) * 6 - 6; x < right + 6; x += 6) {
+      pen.beginPath();
+      pen.moveTo(x, TAKE.top + 23);
+      pen.lineTo(x + 6, TAKE.top + 17);
+      pen.stroke();
+    }
+    pen.restore();
   }
 
   drawSelection(pen) {

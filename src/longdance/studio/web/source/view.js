@@ -3,11 +3,22 @@
 import { Vector3 } from "three";
 import { Clock } from "../../../export/viewer/clock.js";
 import { beatGlow, Stage } from "../../../export/viewer/stage.js";
+import { Character } from "./character.js";
 import { Dancer } from "./dancer.js";
 import { element } from "./dom.js";
 
 const BESIDE = 0.9; // metres from the middle when two dance side by side
 const STILL = 400; // milliseconds after the last change during which it is still drawn, for the camera to come to rest
+
+const CAMERAS = {
+  front: {},
+  left: { turn: Math.PI / 2 },
+  right: { turn: -Math.PI / 2 },
+  back: { turn: Math.PI },
+  above: { distance: 0.45, height: 4.2 },
+  close: { distance: 0.55 },
+  far: { distance: 1.9, height: 0.8 },
+}; // radians from where the dancer looks, share of the usual distance, metres above the usual eye
 
 export class View {
   // `on` has range() for the clock, changed() when it starts or stops, and frame(time) for every picture.
@@ -20,6 +31,9 @@ export class View {
     this.stage = new Stage(element("picture"));
     this.first = new Dancer(mannequin, this.stage.scene);
     this.second = new Dancer(mannequin, this.stage.scene, { tint: 0x9fd0ff });
+    this.character = new Character(this.stage.scene);
+    this.posed = null; // a pose that is shown instead of the track's
+    this.beforeRender = () => {};
     this.options = { onion: false, contacts: false, bones: false };
     this.beats = [];
     this.beat = 0.5; // seconds
@@ -83,8 +97,16 @@ export class View {
   pose(time) {
     const options = { ...this.options, beat: this.beat };
     const pair = Boolean(this.other?.frames);
-    if (this.track?.frames) this.first.show(this.track, time, { ...options, aside: pair ? -BESIDE : 0 });
-    else this.first.stand();
+    const aside = pair ? -BESIDE : 0;
+    if (this.track?.frames) {
+      this.first.show(this.track, time, { ...options, aside, posed: this.clock.playing ? null : this.posed });
+      const worn = !(this.posed && !this.clock.playing) && this.character.pose(time - this.track.start, aside);
+      if (this.character.model) this.character.model.visible = worn;
+      this.first.main.mesh.visible = !worn || this.options.bones;
+    } else {
+      this.first.main.mesh.visible = true;
+      this.first.stand();
+    }
     if (pair) this.second.show(this.other, time, { ...options, onion: false, aside: BESIDE });
     else this.second.hide();
   }
@@ -96,8 +118,17 @@ export class View {
   }
 
   front() {
+    this.look("front");
+  }
+
+  // Looks at the dancer from one of CAMERAS.
+  look(from) {
     const pair = Boolean(this.other?.frames);
-    this.stage.face(this.place(), this.track?.frames && !pair ? this.first.front() : 0, pair ? 5.8 : 4.6);
+    const { turn = 0, distance = 1, height = 0 } = CAMERAS[from];
+    const ahead = this.track?.frames && !pair ? this.first.front() : 0;
+    this.stage.face(this.place(), ahead + turn, distance * (pair ? 5.8 : 4.6));
+    this.stage.camera.position.y += height;
+    this.stage.controls.update();
     this.touch();
   }
 
@@ -117,6 +148,7 @@ export class View {
     this.stage.move(this.place(), seconds);
     this.stage.controls.update();
     this.stage.glow(plays ? beatGlow(this.beats, time) : 0);
+    this.beforeRender();
     this.stage.render();
     this.pictures += 1;
     const shows = plays && this.clock.sound && this.track?.frames && time < this.track.end;

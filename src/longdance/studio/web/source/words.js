@@ -1,7 +1,8 @@
 // The left column: model, genre, movements, free text and numbers; of the whole dance or of one block of the score.
 
-import { get } from "./api.js";
+import { get, sentence } from "./api.js";
 import { element, icon, make, setPressed } from "./dom.js";
+import { preview } from "./previews.js";
 
 const TYPING = 350; // milliseconds after the last key that count as a pause
 const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance"];
@@ -29,14 +30,39 @@ export class Words {
 
   fill() {
     for (const { name } of this.models) element("model").append(make("option", { value: name, textContent: name }));
-    const trained = make("optgroup", { label: "Shown in training" });
-    const others = make("optgroup", { label: "Known by their words alone" });
+    this.fillGenres(this.models[0]);
+  }
+
+  // The genres, those first that the model has learnt; the others say so.
+  fillGenres(model) {
+    this.model = model;
+    const hearsWords = model?.listens !== "music";
+    const learnt = make("optgroup", { label: hearsWords ? `Learnt by ${model?.name}` : `${model?.name} follows the music alone` });
+    const others = make("optgroup", { label: "Not learnt: known by their words alone" });
     for (const genre of this.catalogue) {
-      const option = make("option", { value: genre.name, textContent: genre.title });
-      (genre.trained ? trained : others).append(option);
+      const known = model?.genres.includes(genre.name);
+      const option = make("option", { value: genre.name, textContent: known ? genre.title : `${genre.title} (not learnt)` });
+      (known ? learnt : others).append(option);
     }
-    const groups = [trained, others].filter((group) => group.children.length);
-    element("genre").append(make("option", { value: "", textContent: "Any: let the music decide" }), ...groups);
+    const only = element("only-trained").checked;
+    const groups = [learnt, others].filter((group) => group.children.length && !(only && group === others));
+    element("genre").replaceChildren(make("option", { value: "", textContent: "Any: let the music decide" }), ...groups);
+    element("genre").value = this.shown.genre ?? "";
+  }
+
+  // What this computer lacks: said where it is missed.
+  showLacks({ prompt, formats }) {
+    element("prompt").disabled = Boolean(prompt);
+    element("prompt-lacks").hidden = !prompt;
+    element("prompt-lacks").textContent = prompt ? sentence(prompt) : "";
+    for (const option of element("format").options) {
+      const why = formats[option.value];
+      if (!why) continue;
+      option.disabled = true;
+      option.textContent += " (not installed)";
+      element("format-lacks").hidden = false;
+      element("format-lacks").textContent = sentence(why);
+    }
   }
 
   listen() {
@@ -48,6 +74,15 @@ export class Words {
     element("prompt").oninput = () => this.later(() => this.change({ prompt: element("prompt").value || null }));
     element("prompt").onchange = () => this.flush();
     element("search").oninput = () => this.search();
+    element("search").onkeydown = (event) => {
+      if (event.key !== "Escape") return;
+      element("search").value = "";
+      this.search();
+    };
+    element("only-trained").onchange = () => {
+      this.fillGenres(this.model);
+      this.drawMovements();
+    };
     element("words-back").onclick = () => this.on.wholeDance();
     for (const name of NUMBERS) {
       element(name).onchange = ({ target }) => {
@@ -101,7 +136,13 @@ export class Words {
   showSettings(settings) {
     this.settings = settings;
     element("model").value = settings.model;
-    element("model-describes").textContent = this.models.find(({ name }) => name === settings.model)?.describes ?? "";
+    const model = this.models.find(({ name }) => name === settings.model);
+    element("model-describes").textContent = model?.describes ?? "";
+    element("model-describes").title = model?.describes ?? "";
+    if (model && model !== this.model) {
+      this.fillGenres(model);
+      this.drawMovements();
+    }
     for (const name of NUMBERS) {
       if (document.activeElement !== element(name)) element(name).value = settings[name] ?? "";
     }
@@ -155,8 +196,13 @@ export class Words {
     return genre ? genre.movements.map((movement) => [genre, movement]) : this.catalogue.map((one) => [one, null]);
   }
 
+  learnt(genre, movement) {
+    return Boolean(this.model?.genres.includes(genre.name)) && (!movement || movement.shown_in_training);
+  }
+
   drawMovements() {
-    const listed = this.listed();
+    const only = element("only-trained").checked;
+    const listed = this.listed().filter(([genre, movement]) => !only || this.learnt(genre, movement));
     const nothing = make("li", { className: "none", textContent: "Nothing of this name. Try other words." });
     const list = element("movements");
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -168,16 +214,24 @@ export class Words {
 
   row(genre, movement) {
     const chosen = this.shown.genre === genre.name && (!movement || this.shown.movements.includes(movement.name));
+    const learnt = this.learnt(genre, movement);
+    const name = make("span", { className: "name" }, movement?.name ?? genre.title);
+    name.append(make("span", { className: "of", textContent: movement ? (this.hits ? genre.title : "") : "genre" }));
     const button = make(
       "button",
       { draggable: true, title: (movement ?? genre).describes },
-      make("span", { className: "name", textContent: movement?.name ?? genre.title }),
-      make("span", { className: "of", textContent: movement ? (this.hits ? genre.title : "") : "genre" }),
+      preview(genre.name, movement?.name),
+      name,
+      make(
+        "span",
+        {
+          className: learnt ? "badge" : "badge not",
+          title: learnt ? "Dances like this were in the model's training data" : "Not in the model's training data: it goes by the words",
+        },
+        learnt ? "learnt" : "not learnt",
+      ),
+      make("span", { className: "tells", textContent: (movement ?? genre).describes }),
     );
-    if (movement?.shown_in_training || (!movement && genre.trained)) {
-      button.append(make("span", { className: "badge", title: "Dances like this were in the training data" }, "trained"));
-    }
-    button.append(make("span", { className: "tells", textContent: (movement ?? genre).describes }));
     button.dataset.key = `${genre.name}/${movement?.name ?? ""}`;
     setPressed(button, chosen);
     button.onclick = () => this.toggle(genre.name, movement?.name ?? null);
