@@ -154,7 +154,7 @@ def _composed(kind: str, beats: np.ndarray, rng: np.random.Generator) -> tuple[n
             for part in plan.sections
         )
         plan = replace(plan, sections=parts, looseness=rng.uniform(0.006, 0.012))
-    if kind == "thin intro":  # a third of the piece without bass drum, snare and bass; what plays lies between beats too
+    if kind == "thin intro":  # a third without bass drum, snare and bass; what plays lies between beats too
         quiet = {name: rng.uniform(0.4, 0.9) for name in ("hats", "chords", "pad", "arpeggio") if rng.random() < 0.7}
         bars = max(2, round(len(beats) / 12))
         first = composer.Section(bars=bars, layers=quiet or {"chords": 0.6}, marked=False)

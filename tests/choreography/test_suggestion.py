@@ -10,7 +10,8 @@ from longdance.features.song import Song
 
 @pytest.fixture(scope="module")
 def song() -> Song:
-    return Song.from_samples(compose(np.arange(0.3, 15, 60 / 87), seconds=15.0, style="disco", seed=1), MONO_SAMPLE_RATE)
+    samples = compose(np.arange(0.3, 15, 60 / 87), seconds=15.0, style="disco", seed=1)
+    return Song.from_samples(samples, MONO_SAMPLE_RATE)
 
 
 def test_the_table_names_what_it_was_measured_from():

@@ -1,7 +1,5 @@
 """The page in a real browser, against a real server with a tiny model."""
 
-import contextlib
-
 import numpy as np
 import pytest
 from pygltflib import GLTF2
@@ -9,68 +7,10 @@ from pygltflib import GLTF2
 from longdance.motion.bvh import load_bvh_motion
 
 from .conftest import project_with_song
-from .conftest import until as soon
+from .pages import app, downloaded, drag, page_of, ready_takes, until
 
-FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 SKEW_ALLOWED = 0.05
 """Seconds between what is heard and what is seen."""
-PATIENCE = 240.0
-"""Seconds: drawing without a graphics card beside a process that computes is slow."""
-
-
-def until(check):
-    """What ``check`` returns as soon as it is true."""
-    return soon(check, patience=PATIENCE)
-
-
-@contextlib.contextmanager
-def page_of(browser, client, project: str = "", *, width: int = 640, height: int = 480, told: str | None = None):
-    """A tab with the studio; what its console holds fails the test, but for an error that says ``told``."""
-    said, asked = [], []
-    # Half a pixel for each: a quarter of the drawing.
-    tab = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=0.5)
-    tab.set_default_timeout(1000 * PATIENCE)
-    tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(f"{client.base_url}/#{project}" if project else f"{client.base_url}/")
-    # The page's policy forbids strings of program, which waiting inside the page would need.
-    until(lambda: tab.evaluate("Boolean(window.studio)"))
-    try:
-        yield tab
-        assert [line for line in said if told is None or told not in line] == []
-        assert all(url.startswith((str(client.base_url), "blob:", "data:")) for url in asked)
-    finally:
-        tab.close()
-
-
-def app(tab, expression: str):
-    """The value of an expression in which ``app`` is the page's studio."""
-    return tab.evaluate(f"(() => {{ const app = window.studio.app; return {expression}; }})()")
-
-
-def drag(tab, lane: str, begin: float, end: float, height: float) -> None:
-    """Drag on a lane between two times of the song; ``height`` is the share of the lane's height."""
-    tab.evaluate("window.studio.app.timeline.fit()")
-    box = tab.locator(lane).bounding_box()
-    xs = [box["x"] + app(tab, f"app.timeline.x({time})") for time in (begin, (begin + end) / 2, end)]
-    y = box["y"] + height * box["height"]
-    tab.mouse.move(xs[0], y)
-    tab.mouse.down()
-    tab.mouse.move(xs[1], y)
-    tab.mouse.move(xs[2], y)
-    tab.mouse.up()
-
-
-def ready_takes(tab) -> int:
-    return app(tab, "app.project.takes.filter(({ state }) => state === 'ready').length")
-
-
-def downloaded(tab, form: str) -> bytes:
-    tab.select_option("#format", form)
-    with tab.expect_download() as waiting:
-        tab.click("#download-button")
-    return waiting.value.path().read_bytes()
 
 
 def test_the_whole_path_from_song_to_file(running, browser, song, tmp_path):
@@ -225,11 +165,13 @@ def test_search_forgives_typing_errors(running, browser, song):
         assert any("six" in name for name in settings["movements"])
 
 
-def test_what_goes_wrong_is_told(running, browser, tmp_path):
+def test_a_damaged_upload_leaves_no_project_and_says_why(running, browser, tmp_path):
     _, client = running
+    before = len(client.get("/api/projects").json())
     (tmp_path / "notes.txt").write_text("not a song")
     with page_of(browser, client, told="Expected a song") as tab:
         tab.set_input_files("#song-file", str(tmp_path / "notes.txt"))
-        until(lambda: app(tab, "app.project?.song.state") == "failed")
-        until(lambda: tab.locator("#error-text").inner_text().startswith("Expected a song"))
+        until(lambda: tab.locator("#projects-error").inner_text().startswith("Expected a song"))
+        assert app(tab, "app.project") is None
         assert tab.locator("#generate").is_disabled()
+    assert len(client.get("/api/projects").json()) == before

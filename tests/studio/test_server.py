@@ -43,6 +43,24 @@ def test_the_studio_opens_tells_its_address_and_closes_when_interrupted(tmp_path
         assert str(tmp_path / "projects") in studio.stderr.read()
 
 
+def test_the_studio_ends_quietly_while_pages_follow_and_work_is_under_way(tmp_path, song):
+    with started("--projects", str(tmp_path / "projects")) as studio:
+        try:
+            address = re.search(r"http://\S+:\d+", studio.stderr.readline())[0]
+            made = httpx.post(f"{address}/api/projects", files={"song": ("a.wav", song)}, timeout=60).json()
+            with httpx.stream("GET", f"{address}/api/projects/{made['id']}/events", timeout=60) as events:
+                assert next(events.iter_lines()).startswith("event:")
+                studio.send_signal(signal.SIGINT)
+                list(events.iter_lines())  # ends by itself
+        except BaseException:
+            studio.kill()
+            raise
+        said = studio.stderr.read()
+        assert studio.wait(timeout=60) == INTERRUPTED
+        assert "Traceback" not in said
+        assert "ERROR" not in said
+
+
 def calling(tmp_path, **options):
     told = {"host": "127.0.0.1", "port": 0, "projects": tmp_path / "projects", "token": None, "models": []}
     serve(**(told | options), say=lambda _: None)

@@ -1,6 +1,5 @@
 """Starting the studio: where it listens, who may come in, and what is told about that."""
 
-import contextlib
 import os
 import re
 import secrets
@@ -65,11 +64,9 @@ def serve(
                 stop(number, frame)
 
             server.handle_exit = closing
-            with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises once more at its end
-                server.run(sockets=[listener])
+            server.run(sockets=[listener])
         finally:
             studio.close()
-        say("the studio is closed; projects are kept")
 
 
 def _listener(host: str, port: int) -> socket.socket:

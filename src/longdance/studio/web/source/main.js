@@ -151,7 +151,13 @@ class Studio {
     bar.value = 0;
     try {
       const project = await api.upload("/api/projects", "song", file, (share) => (bar.value = share));
-      await this.open(project.id);
+      try {
+        await this.open(project.id);
+      } catch (error) {
+        // A file that is no song may be refused before its project is opened.
+        const { error: why } = await api.get(`/api/jobs/${project.song.job}`);
+        throw why ? new Error(api.sentence(why)) : error;
+      }
     } finally {
       bar.hidden = true;
       element("song-file").value = "";

@@ -79,6 +79,7 @@ export class View {
   // Draws for a while, though nothing plays.
   touch() {
     this.busyUntil = performance.now() + STILL;
+    this.fresher = true; // to be drawn once at least, however long a picture takes
   }
 
   changed() {
@@ -138,7 +139,8 @@ export class View {
     this.drawn = now;
     const time = this.clock.time(now);
     const plays = this.clock.playing && !this.clock.waiting;
-    if (!plays && now > this.busyUntil) return;
+    if (!plays && now > this.busyUntil && !this.fresher) return;
+    this.fresher = false;
     if (plays && this.stage.easeWork(seconds)) this.resize();
     this.pose(time);
     if (this.fresh) {
