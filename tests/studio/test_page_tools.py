@@ -286,7 +286,7 @@ def test_a_character_of_ones_own_dances_and_is_remembered(running, browser, song
     asked = client.post(f"{address}/generate", json={}).json()
     assert ended(client, asked["job"])["state"] == "done"
     write_glb(character("mixamo", rng), tmp_path / "hero.glb")
-    with page_of(browser, client, project["id"]) as tab:
+    with page_of(browser, client, project["id"], width=1280, height=800) as tab:
         until(lambda: app(tab, "app.track?.final"))
         tab.set_input_files("#character-file", str(tmp_path / "hero.glb"))
         until(lambda: app(tab, "Boolean(app.view.character.model)"))

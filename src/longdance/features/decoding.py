@@ -5,14 +5,13 @@ Everything happens on frames of `RATE`. Where the evidence comes from, and what 
 """
 
 from fractions import Fraction
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 from scipy.signal import savgol_filter
 
-from longdance.features.tracking import between_frames
+from longdance.features.tracking import between_frames, steady_steps
 
 RATE = 100.0
 """Hertz. Twice the network's rate, so that the shortest beats are 27 frames and their tempo is told to 4 percent."""
@@ -24,9 +23,6 @@ _NEAR = 2  # steps of tempo from one beat to the next: players speed up by 3 per
 _CHANGE_COST = 2.0  # per step; as much as one clear beat gains
 _JUMP_COST = 25.0  # for any change of tempo: what a dozen clear beats gain
 _MEAN_SECONDS = 6.0  # over which a frame is compared with its surroundings: a few bars
-_STEP_SPREAD = 1.5  # frames that beats of a steady tempo lie off a line: half of that is rounding
-_STEP_COST = 40.0  # of a step of tempo, against squared distances in spreads: an ear needs some bars of the new tempo
-_STEP_BEATS, _STEP_SHARE = 12, 0.04  # fewest beats between two steps, and smallest change: less is playing freely
 _EVEN, _FEWEST = 0.75, 8  # concentration and number of beats from which on they become an even grid
 _BREATH = 0.03  # seconds that beats may be off their grid for a while: half of what is heard as late
 _COUNTED = (40.0, 240.0)  # BPM that anybody would count
@@ -159,7 +155,7 @@ def stretches(evidence: Evidence) -> list[Stretch]:
     """
     chain = best_chain(evidence.gain)
     smooth = [part for part in np.split(chain.frames, np.flatnonzero(chain.jumps)) if len(part) > 1]
-    parts = _joined([step for part in smooth for step in _stepped(part)])
+    parts = _joined([step for part in smooth for step in steady_steps(part)])
     found = []
     for number, part in enumerate(parts):
         begin = float(evidence.audible[0] if number == 0 else part[0])
@@ -171,40 +167,6 @@ def stretches(evidence: Evidence) -> list[Stretch]:
             beats = _extended(savgol_filter(part * 1.0, 7, 2) if len(part) >= 7 else part * 1.0, begin, end)
         found.append(Stretch(beats, concentration, even))
     return _absorbed(evidence.gain, [stretch for stretch in found if len(stretch.beats) > 1])
-
-
-def _stepped(part: np.ndarray) -> list[np.ndarray]:
-    """A part of the chain, (beats,) frames, cut where its tempo steps from one steady value to another.
-
-    The chain may also glide from one tempo to the next within some beats, which costs it less than a jump. The cuts are
-    those of the piecewise straight line that fits best (least squares, each piece at a price); tempi that drift would
-    need many short pieces, and stay whole. Source: optimal partitioning, Jackson et al. 2005.
-    """
-    count = len(part)
-    if count < 2 * _STEP_BEATS:
-        return [part]
-    index = np.arange(count, dtype=np.float64)
-    sums = np.cumsum(np.stack([np.ones(count), index, index**2, part, index * part, part.astype(float) ** 2]), axis=1)
-    sums = np.concatenate([np.zeros((6, 1)), sums], axis=1)
-    best, before = np.full(count + 1, np.inf), np.zeros(count + 1, int)
-    best[0] = 0.0
-    for end in range(_STEP_BEATS, count + 1):
-        begins = np.concatenate([[0], np.arange(_STEP_BEATS, end - _STEP_BEATS + 1)])
-        number, x, xx, y, xy, yy = sums[:, end, None] - sums[:, begins]
-        slope = (xy - x * y / number) / (xx - x * x / number)
-        off = yy - y * y / number - slope * (xy - x * y / number)
-        total = best[begins] + np.maximum(off, 0.0) / _STEP_SPREAD**2 + _STEP_COST
-        chosen = int(total.argmin())
-        best[end], before[end] = total[chosen], begins[chosen]
-    cuts = [count]
-    while cuts[-1]:
-        cuts.append(int(before[cuts[-1]]))
-    steps = [part[begin:end] for end, begin in pairwise(cuts)][::-1]
-    lines = [np.polyfit(np.arange(len(step)), step, 1, full=True)[:2] for step in steps]
-    off = np.array([float(rest[0]) / len(step) for (_, rest), step in zip(lines, steps, strict=True)])
-    tempi = np.log([line[0] for line, _ in lines])
-    steady = (off < _STEP_SPREAD**2).all() and (np.abs(np.diff(tempi)) > _STEP_SHARE).all()
-    return steps if steady else [part]
 
 
 def _evenness(gain: np.ndarray, part: np.ndarray) -> tuple[float, float, bool]:

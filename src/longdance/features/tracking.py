@@ -6,6 +6,7 @@ drift, and a chain of beats that follows it. Songs, whose beats a network hears,
 (`decoding`).
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d, uniform_filter1d
 _TEMPO_STEPS_PER_OCTAVE = 60
 _TEMPO_WINDOW = 8.0  # seconds
 _TEMPO_WINDOW_STEP = 1.0  # seconds
+_STEP_SPREAD = 1.5  # frames that beats of a steady tempo lie off a line: half of that is rounding
+_STEP_COST = 40.0  # of a step of tempo, against squared distances in spreads: an ear needs some bars of the new tempo
+_STEP_BEATS, _STEP_SHARE = 12, 0.04  # fewest beats between two steps, and smallest change: less is playing freely
 _TEMPO_CHANGE_COST = 12.0  # per octave, against a score of at most 1 per window
 
 
@@ -193,6 +197,40 @@ def best_path(emission: np.ndarray, change: np.ndarray) -> np.ndarray:
     for step in range(len(emission) - 1, 0, -1):
         path[step - 1] = choices[step, path[step]]
     return path
+
+
+def steady_steps(part: np.ndarray) -> list[np.ndarray]:
+    """A chain of beats, (beats,) frames of 10 ms, cut where its tempo steps from one steady value to another.
+
+    The chain may also glide from one tempo to the next within some beats, which costs it less than a jump. The cuts are
+    those of the piecewise straight line that fits best (least squares, each piece at a price); tempi that drift would
+    need many short pieces, and stay whole. Source: optimal partitioning, Jackson et al. 2005.
+    """
+    count = len(part)
+    if count < 2 * _STEP_BEATS:
+        return [part]
+    index = np.arange(count, dtype=np.float64)
+    sums = np.cumsum(np.stack([np.ones(count), index, index**2, part, index * part, part.astype(float) ** 2]), axis=1)
+    sums = np.concatenate([np.zeros((6, 1)), sums], axis=1)
+    best, before = np.full(count + 1, np.inf), np.zeros(count + 1, int)
+    best[0] = 0.0
+    for end in range(_STEP_BEATS, count + 1):
+        begins = np.concatenate([[0], np.arange(_STEP_BEATS, end - _STEP_BEATS + 1)])
+        number, x, xx, y, xy, yy = sums[:, end, None] - sums[:, begins]
+        slope = (xy - x * y / number) / (xx - x * x / number)
+        off = yy - y * y / number - slope * (xy - x * y / number)
+        total = best[begins] + np.maximum(off, 0.0) / _STEP_SPREAD**2 + _STEP_COST
+        chosen = int(total.argmin())
+        best[end], before[end] = total[chosen], begins[chosen]
+    cuts = [count]
+    while cuts[-1]:
+        cuts.append(int(before[cuts[-1]]))
+    steps = [part[begin:end] for end, begin in pairwise(cuts)][::-1]
+    lines = [np.polyfit(np.arange(len(step)), step, 1, full=True)[:2] for step in steps]
+    off = np.array([float(rest[0]) / len(step) for (_, rest), step in zip(lines, steps, strict=True)])
+    tempi = np.log([line[0] for line, _ in lines])
+    steady = (off < _STEP_SPREAD**2).all() and (np.abs(np.diff(tempi)) > _STEP_SHARE).all()
+    return steps if steady else [part]
 
 
 def between_frames(curve: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -329,11 +329,12 @@ class Studio:
         with uploaded.open("rb") as file:
             if file.read(4) != b"glTF":
                 raise InputError(f"{called}: expected a binary glTF file, got another kind")
+        takes = self.projects.takes_folder(number)
+        for old in (*takes.parent.glob("character.*"), *takes.glob("*.dressed.glb")):
+            old.unlink(missing_ok=True)
         with self.projects.changing(number) as project:
             project.character = called
         os.replace(uploaded, self.projects.character_file(number))
-        for old in self.projects.takes_folder(number).glob("*.dressed.glb"):
-            old.unlink(missing_ok=True)
 
     def dress_job(self, number: str, take: str) -> Job | None:
         """A job that writes the character as it dances a take; None where that is there. ``OutOfTurn`` without one."""

@@ -422,7 +422,7 @@ class Studio {
     this.showCharacter();
   }
 
-  // What was danced when, and what was made anew since, in seconds of the song.
+  // What was danced when, of which phrases, and what was made anew since, in seconds of the song.
   partsOf(take, track) {
     const { record = {}, start = 0 } = take ?? {};
     const moved = ({ from, to }) => ({ from: from + start, to: Math.min(to + start, track.end) });
@@ -434,7 +434,8 @@ class Studio {
     const parts = (record.timeline ?? whole).map((part) => ({ ...moved(part), ...named(part.genre) }));
     const edits = Array.isArray(record.edits) ? record.edits : [];
     const redone = edits.flatMap(({ redo }) => redo ?? []).map(([from, to]) => moved({ from, to }));
-    return { parts, redone };
+    const phrases = Array.isArray(record.plan?.phrases) ? record.plan.phrases.map(moved) : [];
+    return { parts, redone, phrases };
   }
 
   async markTake(take, mark) {

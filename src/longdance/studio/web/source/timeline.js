@@ -31,7 +31,7 @@ export class Timeline {
     this.chosen = null;
     this.selection = null;
     this.keeps = [];
-    this.take = null; // {from, to, final, parts: [{from, to, title, hue}], redone: [{from, to}]}
+    this.take = null; // {from, to, final, parts: [{from, to, title, hue}], redone and phrases: [{from, to}]}
     this.poses = []; // seconds of key poses
     this.snapping = true;
     this.from = 0;
@@ -478,6 +478,10 @@ export class Timeline {
       pen.fillStyle = this.take.final ? "#3f7d5c" : "#8a6426";
       pen.fillRect(left, TAKE.top + 5, right - left, 16);
       for (const part of this.take.parts ?? []) this.drawPart(pen, part);
+      for (const { from, to } of this.take.phrases ?? []) {
+        pen.fillStyle = "#ffffffb0";
+        pen.fillRect(this.x(from), TAKE.top + 3, Math.max(this.x(to) - this.x(from) - 2, 1), 2);
+      }
       for (const { from, to } of this.take.redone ?? []) this.drawRedone(pen, this.x(from), this.x(to));
     }
     pen.fillStyle = "#fff";
