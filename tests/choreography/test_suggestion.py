@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from click_track import RATE, click_track
 from longdance.choreography.suggestion import suggest_genre, table
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.song import Song
 
 
 @pytest.fixture(scope="module")
 def song() -> Song:
-    samples = compose(np.arange(0.3, 15, 60 / 87), seconds=15.0, style="disco", seed=1)
-    return Song.from_samples(samples, MONO_SAMPLE_RATE)
+    samples = click_track(np.arange(0.3, 15, 60 / 87), seconds=15.0, seed=1)
+    return Song.from_samples(samples, RATE)
 
 
 def test_the_table_names_what_it_was_measured_from():
@@ -35,4 +35,4 @@ def test_only_genres_of_the_model_are_suggested(song):
 
 
 def test_a_song_without_a_beat_suggests_nothing():
-    assert suggest_genre(Song.from_samples(np.zeros(5 * MONO_SAMPLE_RATE), MONO_SAMPLE_RATE)) is None
+    assert suggest_genre(Song.from_samples(np.zeros(5 * RATE), RATE)) is None

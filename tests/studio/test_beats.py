@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from click_track import RATE, click_track
 from longdance.errors import InputError
-from longdance.features.composer import MONO_SAMPLE_RATE, compose
 from longdance.features.song import Song, SongCorrections
 from longdance.studio.beats import set_right, tempo_of_taps
 from longdance.studio.forms import BeatsForm, Block, Blocks
@@ -19,7 +19,7 @@ HEARD = SongCorrections()
 
 @pytest.fixture(scope="module")
 def heard() -> Song:
-    return Song.from_samples(compose(BEATS, seconds=30.0, style="disco", seed=2), MONO_SAMPLE_RATE)
+    return Song.from_samples(click_track(BEATS, seconds=30.0, seed=2), RATE)
 
 
 def done(song: Song, corrections: SongCorrections = HEARD, **asked) -> tuple[Song, SongCorrections]:
