@@ -1,5 +1,6 @@
 """Jobs that are cancelled, whose process dies, or for which the studio is closed."""
 
+import concurrent.futures
 import os
 import signal
 
@@ -7,7 +8,7 @@ import pytest
 
 from longdance.studio import jobs
 from longdance.studio.studio import StudioConfig
-from studio.conftest import ended, project_with_song, served, until
+from studio.conftest import ended, project_with_song, served, until, upload
 
 
 def long_dance(client, project: dict) -> dict:
@@ -135,3 +136,23 @@ def test_everything_is_there_after_a_restart_and_what_was_under_way_has_failed(t
         studio.projects.track_file(project["id"], finished["take"]).write_bytes(b"\x04\x00\x00\x00nope")
         again = client.get(f"{address}/takes/{finished['take']}/motion").content
         assert len(again) == len(motion)
+
+
+def test_a_song_is_heard_while_a_download_is_being_written(running, danced, song):
+    studio, client = running
+    address = f"/api/projects/{danced['id']}/takes/{danced['takes'][0]['id']}/download"
+    assert client.get(address, params={"format": "bvh"}).status_code == 200  # its process is there
+    os.kill(studio.files.worker_pid, signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            download = pool.submit(client.get, address, params={"format": "glb"})
+            until(lambda: studio.queue(danced["id"]))
+            assert studio.queue(danced["id"])[0]["what"] == "export"
+            made = upload(client, song).json()
+            until(lambda: client.get(f"/api/projects/{made['id']}").json()["song"]["state"] == "ready")
+            assert not download.done()
+            os.kill(studio.files.worker_pid, signal.SIGCONT)
+            assert download.result().status_code == 200
+    finally:
+        os.kill(studio.files.worker_pid, signal.SIGCONT)
+    client.delete(f"/api/projects/{made['id']}")

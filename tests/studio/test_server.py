@@ -49,9 +49,10 @@ def test_the_studio_ends_quietly_while_pages_follow_and_work_is_under_way(tmp_pa
             address = re.search(r"http://\S+:\d+", studio.stderr.readline())[0]
             made = httpx.post(f"{address}/api/projects", files={"song": ("a.wav", song)}, timeout=60).json()
             with httpx.stream("GET", f"{address}/api/projects/{made['id']}/events", timeout=60) as events:
-                assert next(events.iter_lines()).startswith("event:")
+                lines = events.iter_lines()
+                assert next(lines).startswith("event:")
                 studio.send_signal(signal.SIGINT)
-                list(events.iter_lines())  # ends by itself
+                list(lines)  # ends by itself
         except BaseException:
             studio.kill()
             raise

@@ -312,5 +312,6 @@ def _kept(dance, path: Path) -> dict:
     dance.save(path)
     # JSON has no words for what is not finite.
     record = json.loads(json.dumps(dance.meta), parse_constant=lambda _: None)
-    record.pop("beat_times", None)
+    for known_of_song in ("beat_times", "downbeat_times", "sections"):
+        record.pop(known_of_song, None)
     return {"seconds": round(dance.seconds, 4), "fps": dance.fps, "frames": dance.frames, "record": record}
