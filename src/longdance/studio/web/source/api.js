@@ -76,6 +76,10 @@ export function followProject(id, { jobs, changed, gone, lost }) {
     events.close();
     gone(JSON.parse(event.data));
   });
-  events.onerror = () => lost(new Error(UNREACHABLE));
+  events.onerror = () => {
+    // A connection that is refused is not made anew: there is no such project any more.
+    if (events.readyState === EventSource.CLOSED) gone({ error: null });
+    else lost(new Error(UNREACHABLE));
+  };
   return () => events.close();
 }

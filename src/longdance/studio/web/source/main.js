@@ -112,6 +112,15 @@ class Studio {
     }
   }
 
+  // What happens by itself: what was told before stays to be read.
+  async quietly(action) {
+    try {
+      return await action();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   // --- projects ---
 
   get path() {
@@ -184,17 +193,23 @@ class Studio {
       changed: ({ updated }) => {
         this.found();
         if (this.unsaved || updated === this.project?.updated) return;
-        this.run(() => this.reload());
+        this.quietly(() => this.reload());
       },
-      gone: ({ error }) => {
-        this.close();
-        this.showProjects().then(() => this.fail(new Error(api.sentence(error ?? "this project was deleted"))));
-      },
+      gone: ({ error }) => this.quietly(() => this.gone(error)),
       lost: (error) => {
         this.lost = true;
         this.fail(error);
       },
     });
+  }
+
+  // The project is no more: it was deleted, or its file was no song.
+  async gone(error) {
+    const { job } = this.project.song;
+    this.close();
+    await this.showProjects();
+    const why = error ?? (job && (await api.get(`/api/jobs/${job}`).catch(() => ({}))).error);
+    this.fail(new Error(api.sentence(why ?? "this project was deleted")));
   }
 
   // The connection is there again.
@@ -237,7 +252,7 @@ class Studio {
     this.draw();
     if (!this.takeId && same) {
       const last = [...project.takes].reverse().find((take) => take.state === "ready");
-      if (last) this.run(() => this.openTake(last));
+      if (last) this.quietly(() => this.openTake(last));
       else this.showTracks();
     }
     this.showCharacter();
@@ -248,7 +263,7 @@ class Studio {
     for (const take of this.project.takes) {
       if (before.takes.find(({ id }) => id === take.id)?.state !== "running" || take.state === "running") continue;
       if (take.state === "failed") this.fail(new Error(api.sentence(take.error ?? "this failed, and no reason is known")));
-      if (take.state === "ready" && take.id === this.takeId) this.run(() => this.fetchMotion(take.id));
+      if (take.state === "ready" && take.id === this.takeId) this.quietly(() => this.fetchMotion(take.id));
     }
   }
 
@@ -295,7 +310,7 @@ class Studio {
     this.drawJob();
     this.drawTakes();
     const shown = told.find(({ take }) => take && take === this.takeId);
-    if (shown?.state === "running" && shown.seconds_ready > 0) this.run(() => this.fetchMotion(shown.take));
+    if (shown?.state === "running" && shown.seconds_ready > 0) this.quietly(() => this.fetchMotion(shown.take));
     else this.drawStage();
   }
 
@@ -450,7 +465,7 @@ class Studio {
     const take = this.take;
     const ready = Boolean(character) && take?.state === "ready";
     const key = ready ? `${this.project.id} ${take.id} ${character} ${this.characterVersion ?? 0}` : null;
-    await this.run(() => this.view.character.show(key, ready ? `${this.path}/takes/${take.id}/character.glb` : null));
+    await this.quietly(() => this.view.character.show(key, ready ? `${this.path}/takes/${take.id}/character.glb` : null));
     this.view.touch();
   }
 
