@@ -93,8 +93,8 @@ def plan_of_song(song: Song, fps: float) -> Float[np.ndarray, "frames channels"]
     one = int(np.argmin(np.abs(beats - song.downbeat_times[0]))) if len(song.downbeat_times) and len(beats) else 0
     accents = standardised(level, least=0.1 * float(level.max(initial=0.0)) + 1e-9)
     counts = Counts(beats, accents, -one % 8, in_four=song.meter % 4 == 0)
-    # Not `Song.loudness`: the networks learnt the mean of the mel bands in decibel, which the MFCC give anyway and which
-    # weighs bass and treble otherwise; the other curve would be another plan.
+    # Not `Song.loudness`: the networks learnt the mean of the mel bands in decibel, which the MFCC give anyway and
+    # which weighs bass and treble otherwise; the other curve would be another plan.
     loudness, tilt = song.spectra.mfcc[:, 0] / np.sqrt(MFCC_BANDS), -song.spectra.mfcc[:, 1]
     onset = gaussian_filter1d(song.spectra.onset.astype(float), BUSY_SECONDS * ONSET_RATE, mode="nearest")
     smooth = lambda curve: gaussian_filter1d(curve.astype(float), ENERGY_SECONDS * TIMBRE_RATE, mode="nearest")  # noqa: E731
