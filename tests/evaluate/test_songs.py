@@ -11,6 +11,7 @@ from longdance.errors import InputError
 from longdance.evaluate import songs
 from longdance.evaluate.dances import Dance
 from longdance.evaluate.songs import bundled, cleaned_up, dealt, real_dances, songs_of, songs_of_store
+from longdance.evaluate.systems import heard_apart
 from longdance.features.audio import write_audio
 
 
@@ -76,8 +77,10 @@ def test_the_same_song_with_the_same_words_is_danced_once():
     twins = [dances("a")[0], *dances("a"), *dances("b")]
     tests, _ = dealt([bundled()], twins, seconds=2.0)
     assert [test.genre for test in tests] == ["genre of a", "genre of b"]
+    assert len(heard_apart(tests, "words")) == len(heard_apart(tests, "genre")) == 2
+    assert len(heard_apart(tests, "music")) == 1
     tests, _ = dealt([bundled(bar=bar) for bar in (0, 2, 4)], twins, seconds=2.0)
-    assert len({test.name for test in tests}) == 3
+    assert len({test.name for test in tests}) == len(heard_apart(tests, "music")) == 3
 
 
 @pytest.mark.parametrize(("most", "chosen"), [(None, "abcde"), (9, "abcde"), (3, "ace"), (1, "a")])

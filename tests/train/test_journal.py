@@ -4,7 +4,9 @@ import logging
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from longdance.cli import app
 from longdance.train.journal import Journal, in_time
 from longdance.train.task import KEPT
 
@@ -39,3 +41,16 @@ def test_a_resumed_run_says_what_it_did(tmp_path, caplog):
 @pytest.mark.parametrize(("seconds", "words"), [(5.4, "5 s"), (75, "1 min 15 s"), (7300, "2 h 1 min")])
 def test_times_for_people(seconds, words):
     assert in_time(seconds) == words
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning:lightning")
+def test_the_command_tells_losses_and_what_to_type_next(small_store, tmp_path):
+    small = ["network.width=32", "network.state=8", "batch.size=2", "batch.window=40", "precision=32-true", "steps=2"]
+    found = CliRunner().invoke(app, ["train", "tiny", "--data", str(small_store), "-o", str(tmp_path / "run"), *small])
+    assert found.exit_code == 0
+    told = found.stderr.splitlines()
+    assert sum(line.startswith("step 2 of 2: loss ") for line in told) == 1
+    assert any(line.startswith("step 2: validation ") for line in told)
+    assert any("2 steps in " in line and f"checkpoint in {tmp_path / 'run'}" in line for line in told)
+    assert f"next: longdance generate SONG --model {tmp_path / 'run'}" in told
+    assert found.stdout.splitlines() == [str(tmp_path / "run")]

@@ -30,7 +30,7 @@ from longdance.evaluate.songs import (
     songs_of,
     songs_of_store,
 )
-from longdance.evaluate.systems import dance_rows, exchanges, identity, versions
+from longdance.evaluate.systems import dance_rows, exchanges, heard_apart, identity, versions
 from longdance.models.folders import parts_of, shipped
 from longdance.progress import Progress
 
@@ -148,7 +148,8 @@ def evaluate(
         every, key, folder = versions(model, name, asked.request), identity(system), out / "dances" / name
         how = {"words": asked.words, "report": report}
         about["systems"][name] = _about_model(model) | {"rows": {row: each.about for row, each in every.items()}}
-        made, broken = dance_rows(model, key, every, tests, seeds=asked.seeds, folder=folder, **how)
+        own = heard_apart(tests, model.capabilities.hears if asked.words else "music")
+        made, broken = dance_rows(model, key, every, own, seeds=asked.seeds, folder=folder, **how)
         failed |= broken
         changed: dict[str, dict[str, float]] = {}
         if asked.exchange:

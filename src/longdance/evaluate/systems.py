@@ -83,6 +83,15 @@ def versions(model: Dancer, name: str, request: DanceRequest) -> dict[str, Versi
     return found
 
 
+def heard_apart(tests: Sequence[TestSong], hears: str) -> list[TestSong]:
+    """The tests that a model can tell apart by what it hears: the same dance twice would count twice."""
+    found: dict[tuple, TestSong] = {}
+    for test in tests:
+        words = {"music": (), "genre": (test.genre,)}.get(hears, (test.genre, test.movements))
+        found.setdefault((id(test.song), *words), test)
+    return list(found.values())
+
+
 def identity(system: str | Path) -> str:
     """A digest of a model's files: two trainings of one recipe are two models."""
     folder = WEIGHTS / str(system) if str(system) in shipped() else Path(system)

@@ -354,6 +354,16 @@ def test_noise_within_a_primitive_goes_and_the_gesture_stays(rng):
     assert torch.equal(found[..., LAYOUT["contact"]], (gesture + noise)[..., LAYOUT["contact"]])
 
 
+def test_primitives_are_parabolas_unless_they_are_wanted_raw(model):
+    song = song_of(4.0)
+    _, [laid], _ = raw(model, song)
+    _, [plain], _ = raw(model, song, parabola=False)
+    root = LAYOUT["root_position"]  # rotations are made true ones afterwards
+    third = [each.hard[..., root].diff(n=3, dim=2).abs().max() for each in (laid, plain)]
+    assert third[0] < 0.01 * third[1]
+    assert not DanceRequest().raw().cues["parabola"]
+
+
 def test_primitives_are_made_proper(rng):
     features = torch.from_numpy(rng.normal(size=(2, 3, 8, LAYOUT.width)).astype(np.float32))
     found = tidy(features, LAYOUT)
