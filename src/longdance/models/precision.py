@@ -32,7 +32,8 @@ def fastest(network: Network) -> Network:
 
     A network that goes on training must not be given: the copy would stay as it was.
     """
-    if not multiplies_bf16(next(network.parameters()).device.type):
+    weight = next(network.parameters(), None)
+    if weight is None or not multiplies_bf16(weight.device.type):
         return network
     if network not in _COPIES:
         _COPIES[network] = deepcopy(network).bfloat16().requires_grad_(False)
