@@ -147,11 +147,15 @@ class _Document(Objects):
         super().__init__()
         self.takes, self.up = [cast[0] for cast in casts], up
         dancers: list[list[int]] = []
-        for take in casts[0]:
+        for number, take in enumerate(casts[0], 1):
+            # Programs tell skeletons apart by what they hang on.
+            root = self._model(f"dancer_{number}", "Null", np.zeros(3)) if len(casts[0]) > 1 else 0
+            if root:
+                self.connect(root, 0)
             models = [self._bone(take, joint) for joint in range(len(take.names))]
             dancers.append(models)
             for joint, parent in enumerate(take.parents):
-                self.connect(models[joint], models[parent] if parent >= 0 else 0)
+                self.connect(models[joint], models[parent] if parent >= 0 else root)
             if figure is not None:
                 self._add_body(figure, take, models)
         for cast in casts:

@@ -125,10 +125,14 @@ def _build(casts: list[list[Take]], figure: Body | None) -> GlbBuilder:
             node = {"name": name, "translation": np.round(take.offsets[joint], 7).tolist()}
             children = [begin + child for child, parent in enumerate(take.parents) if parent == joint]
             nodes.append(node | ({"children": children} if children else {}))
+    roots = list(begins)
+    if len(dancers) > 1:  # programs tell skeletons apart by what they hang on
+        roots = list(range(len(nodes), len(nodes) + len(begins)))
+        nodes += [{"name": f"dancer_{number}", "children": [begin]} for number, begin in enumerate(begins, 1)]
     builder.document |= {
         "asset": {"version": "2.0", "generator": f"longdance {__version__}"},
         "scene": 0,
-        "scenes": [{"name": "dance", "nodes": list(begins)}],
+        "scenes": [{"name": "dance", "nodes": roots}],
         "nodes": nodes,
     }
     if figure is not None:
