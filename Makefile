@@ -34,8 +34,10 @@ $(VENV)/bin/python:
 		{ rm -rf $(VENV); echo "No virtual environment: on Debian run: apt-get install python3-venv"; exit 1; }
 
 # Editable and complete, so that the checkout itself is what runs.
+# pip says what it does, for it takes minutes.
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "Installing longdance and what it needs; PyTorch alone is some 200 MB ..."
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -184,7 +184,7 @@ def test_python_compiles_and_names_what_the_package_has(text):
 
 def test_the_check_of_python_sees_what_is_not_there():
     with pytest.raises(AttributeError):
-        found("longdance.Dance")
+        found("longdance.Dancing")
     with pytest.raises(AssertionError):
         test_python_compiles_and_names_what_the_package_has("import longdance\nlongdance.load(model='edmg')\n")
 

@@ -26,7 +26,7 @@ from longdance.errors import Cancelled, InputError
 from longdance.export.formats import export
 from longdance.export.takes import ExportOptions
 from longdance.features.audio import expect_file
-from longdance.files import atomic_write, remove_leftovers
+from longdance.files import atomic_write, checksum, remove_leftovers
 from longdance.metrics.report import facts
 from longdance.models.folders import folder_of
 from longdance.progress import Progress
@@ -289,9 +289,3 @@ def _named(progress: Progress, name: str, done: int, total: int, what: str) -> N
 def absolute(song: Path) -> str:
     """What a song is called in the manifest, wherever a command is started from."""
     return Path(os.path.abspath(song)).as_posix()
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Writing files so that a name never stands for half of one."""
 
 import glob
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -38,3 +39,9 @@ def remove_leftovers(path: str | os.PathLike) -> None:
     path = Path(path)
     for temporary in path.parent.glob(f".{glob.escape(path.stem[:40])}-{'?' * 8}{glob.escape(path.suffix)}"):
         temporary.unlink(missing_ok=True)
+
+
+def checksum(path: str | os.PathLike) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

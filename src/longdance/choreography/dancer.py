@@ -34,6 +34,7 @@ from longdance.errors import InputError
 from longdance.features.listening import Part, listen
 from longdance.features.sections import find_sections
 from longdance.features.song import Song
+from longdance.files import checksum
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.trm import Refiner
 from longdance.motion.layout import Layout
@@ -57,6 +58,9 @@ class Dancer:
     """What is done after the model, unless a request wants none."""
     trm: Refiner | None = None
     """EDMG's second stage, the Temporal Refinement Module."""
+
+    def __repr__(self) -> str:
+        return f"Dancer({self.name!r}, {self.kind}, {self.fps:g} fps)"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -133,6 +137,7 @@ class Dancer:
             alone = request.uncorrected().changed(song=first.song)
             prepared, parts = self.prepare(alone), chain([first], heard)
             del prepared.meta["sections"]  # of the first part alone
+            prepared.meta.update(whereabouts(request.song))
         music = Heard(parts, prepared.conditioner.encode_with_cues, self.fps)
         return self._streamed(prepared, music, progress)
 
@@ -194,6 +199,7 @@ class Dancer:
             "movements": list(text.movements),
             "prompt": words.text,
             "tempo_bpm": round(float(song.tempo_bpm), 3),
+            **whereabouts(request.song),
             **moments_of(song, frames / self.fps),
             "notes": list(notes),
         }
@@ -278,6 +284,13 @@ def contacts_of(features: Float[np.ndarray, "frames features"], layout: Layout) 
     """Predicted contacts in the order of ``CONTACT_ORDER``, whatever the layout's own order."""
     order = [layout.contact_joints.index(name) for name in CONTACT_ORDER]
     return features[:, layout["contact"]][:, order]
+
+
+def whereabouts(song: object) -> dict:
+    """Where a song's file is and its SHA-256, so that it is found again and known; nothing of a ``Song``."""
+    if not isinstance(song, str | os.PathLike):
+        return {}
+    return {"song_path": os.path.abspath(song), "song_sha256": checksum(song)}
 
 
 def moments_of(song: Song, seconds: float) -> dict:

@@ -95,8 +95,8 @@ def export(
         name = unused(path.stem if len(dances) > 1 else out.stem, motions)
         own_table = table if rig is None else None
         motions[name] = Motion.load(path, fps=source_fps, up=source_up, actor=actor, bones=own_table)
-    song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()])
     notes: list[str] = []
+    song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()], notes)
     with progress_bar(out.name) as progress:
         try:
             written = write(motions, out, options=options, song_path=song, progress=progress, notes=notes)

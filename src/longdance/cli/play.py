@@ -77,7 +77,10 @@ def _show(pieces: "Iterable[Motion]", what: Path, song: Path | None, out: Path |
     with progress_bar(what.name) as progress:
         made = list(pieces)
         dance = made[0] if len(made) == 1 else Motion.joined(made)
-        song = song or find_song(dance, [what.parent, Path()])
+        notes: list[str] = []
+        song = song or find_song(dance, [what.parent, Path()], notes)
         export(dance, page, options=ExportOptions(hands=hands), song_path=song, progress=progress)
+    for note in notes:
+        say(f"note: {note}")
     typer.echo(page)
     webbrowser.open(page.resolve().as_uri())

@@ -15,7 +15,7 @@ from longdance.export.rig_bvh import bvh_bones, save_on_bvh
 from longdance.export.rig_fbx import fbx_bones, save_on_fbx
 from longdance.export.rig_glb import glb_bones, save_on_glb
 from longdance.export.roblox import emote_notes
-from longdance.export.sound import save_stretch
+from longdance.export.sound import find_song, save_stretch
 from longdance.export.takes import ExportOptions, prepared
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
@@ -33,9 +33,9 @@ def export(
     """Write a dance, or several takes by name where the format can hold them; the files written are returned.
 
     The ending of ``path`` names the format. Videos, web pages and the WAV of ``options.wav`` get the sound of
-    ``song_path``; the stretch of the song and the beats come from the dance's ``meta``. ``InputError`` for an ending
-    that is none of ``FORMATS``, and for options that the format cannot do. A failed or cancelled export leaves no
-    file. What people should know of the files is added to ``notes``.
+    ``song_path``, else of the file that the dance's ``meta`` remembers; stretch and beats come from ``meta`` too.
+    ``InputError`` for an ending that is none of ``FORMATS``, and for options that the format cannot do. A failed or
+    cancelled export leaves no file. What people should know of the files is added to ``notes``.
     """
     path, options = Path(path), options or ExportOptions()
     if options.rig is not None:
@@ -52,6 +52,8 @@ def export(
         raise InputError(f"{path}: expected a loop or a canon, whose end runs into no beginning, not both")
     if len(motions) > 1 and not facts.get("takes"):
         raise InputError(f"{path}: expected one dance, got {len(motions)}; {', '.join(having('takes'))} hold several")
+    if song_path is None and len(motions) == 1:
+        song_path = find_song(next(iter(motions.values())), [])
     wav = options.wav and not facts.get("sound")
     if wav and (song_path is None or len(motions) > 1):
         raise InputError(f"{path}: expected one dance and its song to put beside it; name the song")

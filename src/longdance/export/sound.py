@@ -8,6 +8,7 @@ import numpy as np
 
 from longdance.errors import InputError
 from longdance.features.audio import decode, write_audio
+from longdance.files import AUDIO_ENDINGS, checksum
 from longdance.motion.motion import Motion
 
 SOUND_RATE = 48000
@@ -47,9 +48,24 @@ def save_stretch(motion: Motion, song_path: str | os.PathLike, path: str | os.Pa
     write_audio(path, song_stretch(motion, song_path), SOUND_RATE)
 
 
-def find_song(motion: Motion, folders: list[Path]) -> Path | None:
-    """The song that the dance's ``meta`` names, if one of the folders has it."""
-    name = motion.meta.get("song")
-    if not isinstance(name, str) or not name or name != os.path.basename(name) or "\0" in name:
-        return None
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+def find_song(motion: Motion, folders: list[Path], notes: list[str] | None = None) -> Path | None:
+    """The song that the dance's ``meta`` names, in one of the folders, or else where it was when it was danced to.
+
+    Where the record holds a checksum only a file with that is the song; another one of its name is told in ``notes``.
+    """
+    name, path, known = (motion.meta.get(key) for key in ("song", "song_path", "song_sha256"))
+    plain = isinstance(name, str) and name and name == os.path.basename(name) and "\0" not in name
+    candidates = [folder / name for folder in folders] if plain else []
+    # A record may be by another hand, and point anywhere.
+    if isinstance(path, str) and "\0" not in path and path.lower().endswith(AUDIO_ENDINGS) and isinstance(known, str):
+        candidates.append(Path(path))
+    other = None
+    for file in candidates:
+        if not file.is_file():
+            continue
+        if not isinstance(known, str) or checksum(file) == known:
+            return file
+        other = other or file
+    if other is not None and notes is not None:
+        notes.append(f"{other} is not the file that was danced to; if it is the song, name it with --song")
+    return None

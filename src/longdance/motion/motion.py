@@ -46,6 +46,11 @@ class Motion:
         object.__setattr__(self, "rotations", np.ascontiguousarray(self.rotations, dtype=np.float64))
         object.__setattr__(self, "fps", float(self.fps))
 
+    def __repr__(self) -> str:
+        about = [f"{self.frames} frames", f"{self.seconds:.2f} s at {self.fps:g} fps", f"{len(self.skeleton)} joints"]
+        about += [str(self.meta[key]) for key in ("genre", "song") if isinstance(self.meta.get(key), str)]
+        return f"Motion({', '.join(about)})"
+
     @property
     def frames(self) -> int:
         """Number of frames."""

@@ -28,6 +28,9 @@ class Skeleton:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        return f"Skeleton({len(self)} joints: {', '.join(self.names[:3])}, ...)"
+
     def index(self, name: str) -> int:
         """Position of a joint in the joint axis; ``KeyError`` for a name that the skeleton lacks."""
         return self._index[name]

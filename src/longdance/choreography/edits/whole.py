@@ -42,7 +42,7 @@ def at_tempo(dance: Motion, bpm: float) -> Motion:
     at = np.minimum(np.arange(frames) * ratio, dance.frames - 1)
     timeline_of(dance)  # of the form that it should have
     meta = moments.cut(dance.meta, 0.0, frames * ratio / dance.fps, speed=ratio)
-    meta |= {"tempo_bpm": round(float(bpm), 3), "song": None}
+    meta |= {"tempo_bpm": round(float(bpm), 3), "song": None, "song_path": None}
     moved = replace(
         dance,
         root_position=filters.interpolate(dance.root_position, at),
