@@ -111,6 +111,8 @@ def test_pictures_are_small():
     gallery = sorted((ROOT / "docs" / "images" / "gallery").iterdir())
     assert gallery
     assert sum(path.stat().st_size for path in gallery) < 700e3
+    outlets = sorted((ROOT / "docs" / "images" / "outlets").iterdir())
+    assert all(path.stat().st_size < 150e3 for path in outlets)
     assert (ROOT / "docs" / "images" / "teaser.webp").stat().st_size < 3e6
     shown = (ROOT / "docs" / "gallery.md").read_text("utf-8")
     assert all(f"images/gallery/{path.name}" in shown for path in gallery)
