@@ -14,6 +14,8 @@ from longdance.choreography.edits.making import LOWER as LOWER
 from longdance.choreography.edits.making import free_joints as free_joints
 from longdance.choreography.edits.making import nearest_beat as nearest_beat
 from longdance.choreography.edits.making import song_of as song_of
+from longdance.choreography.edits.phrase import change_phrase as change_phrase
+from longdance.choreography.edits.phrase import dance_plan as dance_plan
 from longdance.choreography.edits.redo import from_here_on as from_here_on
 from longdance.choreography.edits.redo import in_between as in_between
 from longdance.choreography.edits.redo import redo as redo

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NOT_EDITED = (
     "score", "start", "seconds", "bpm", "beat_offset", "meter", "beats", "guidance_until", "soft_level",
-    "mirror", "beat_align", "parabola",
+    "mirror", "beat_align", "parabola", "phrases", "library",
 )  # fmt: skip
 """Fields of a request that a dance settles by itself, or that its plan does."""
 
@@ -46,7 +46,14 @@ def edit(
     extend: Annotated[float | None, typer.Option(min=0.1, help="Seconds to go on after the end.")] = None,
     blend: Annotated[Path | None, typer.Option(metavar="DANCE", help="Another dance to change to at --at.")] = None,
     at: Annotated[float | None, typer.Option(min=0, help="Second of the beat for --blend.")] = None,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Exchange left and right.")] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Exchange left and right; with --phrase, of that alone.")
+    ] = False,
+    phrase: Annotated[int | None, typer.Option(min=1, metavar="K", help="A phrase of its plan, from 1.")] = None,
+    swap: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Dance this phrase in place of --phrase; see longdance library.")
+    ] = None,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Dance --phrase again in place of the next one.")] = False,
     tempo: Annotated[float | None, typer.Option(min=20, max=400, help="BPM to bring the dance to.")] = None,
     request: DanceRequest,
     formats: Annotated[str, typer.Option("--format", help="Formats for a folder.", rich_help_panel=MORE)] = "npz",
@@ -54,18 +61,21 @@ def edit(
         bool, typer.Option("--json", help="Print one line of results for machines.", rich_help_panel=MORE)
     ] = False,
 ) -> None:
-    """Change a dance: redo a stretch, in-between key frames, go on, blend two, mirror, another tempo.
+    """Change a dance: redo a stretch, in-between key frames, go on, blend two, change a phrase, mirror, another tempo.
 
-    What is not asked to change stays as it is. One of --redo/--keep, --from, --extend and --blend at a time.
+    What is not asked to change stays as it is. One of --redo/--keep, --from, --extend, --blend and --phrase at a time.
     """
     endings = chosen_formats(formats)
     targets = [out] if is_format(out) else [out / f"{folder_stem(dance)}.{file_ending(ending)}" for ending in endings]
     asked = {
         "redo": bool(redo or keep or joints != "all" or keep_feet), "from_here_on": from_here is not None,
-        "go_on": extend is not None, "blend": blend is not None,
+        "go_on": extend is not None, "blend": blend is not None, "phrase": phrase is not None,
     }  # fmt: skip
     if sum(asked.values()) > 1 or not (any(asked.values()) or mirror or tempo):
-        raise typer.BadParameter("expected one of --redo/--keep, --from, --extend, --blend; or --mirror, --tempo")
+        some = "--redo/--keep, --from, --extend, --blend, --phrase"
+        raise typer.BadParameter(f"expected one of {some}; or --mirror, --tempo")
+    if (phrase is not None) != (swap is not None or repeat or (mirror and phrase is not None)):
+        raise typer.BadParameter("expected --phrase K together with one of --swap NAME, --mirror and --repeat")
     if (blend is None) != (at is None):
         raise typer.BadParameter("expected --blend DANCE together with --at SECONDS")
     redone, kept = parse_ranges(redo, "--redo"), parse_ranges(keep, "--keep")
@@ -89,9 +99,10 @@ def edit(
                 request=request.changed(song=song_of(motion, heard)), progress=progress,
                 stretches=closed(redone, motion) or [(0.0, motion.seconds)], keep=closed(kept, motion), joints=joints,
                 keep_feet=keep_feet, at=from_here if at is None else at, seconds=extend,
-                other=None if blend is None else Motion.load(blend),
+                other=None if blend is None else Motion.load(blend), phrase=phrase, swap=swap, mirrored=mirror,
+                repeat=repeat,
             )  # fmt: skip
-        if mirror:
+        if mirror and phrase is None:
             motion = edited(motion, "mirror")
         if tempo is not None:
             motion, heard = edited(motion, "tempo", bpm=tempo), None

@@ -87,7 +87,7 @@ def foot_skating(joints: Float[np.ndarray, "frames joints 3"], fps: float | int)
     ankle or its ball (``floor_contacts``) is on the floor in both. Its speed is that of the slower of the
     touching joints, so turning on the ball or on the heel is no skating.
     """
-    speeds = _sliding(checked_joints(joints, fps), fps, FEET)
+    speeds = sliding(checked_joints(joints, fps), fps, FEET)
     speed, touches = speeds[np.isfinite(speeds)], np.isfinite(speeds)
     if not speed.size:
         return FootSkating(float("nan"), float("nan"), 0.0)
@@ -112,7 +112,7 @@ def standing(joints: Float[np.ndarray, "frames joints 3"], fps: float | int) -> 
     height (``motion.contacts.REST_HEIGHTS``), until it rises more than 5 cm above it; so is a knee.
     """
     joints = checked_joints(joints, fps)
-    feet, hands, knees = (_sliding(joints, fps, limbs) for limbs in (FEET, HANDS, KNEES))
+    feet, hands, knees = (sliding(joints, fps, limbs) for limbs in (FEET, HANDS, KNEES))
     every = np.concatenate((feet, hands, knees), axis=1)
     speed = every[np.isfinite(every)]
     shares = [float(np.isfinite(limbs).any(axis=1).mean()) for limbs in (hands, knees)]
@@ -205,7 +205,7 @@ def _touches(joints: np.ndarray, names: Sequence[str]) -> Bool[np.ndarray, "fram
     return _hysteresis(heights, enter=TOUCH, leave=LIFT)
 
 
-def _sliding(joints: np.ndarray, fps: float | int, limbs: Sequence[Sequence[str]]) -> np.ndarray:
+def sliding(joints: np.ndarray, fps: float | int, limbs: Sequence[Sequence[str]]) -> np.ndarray:
     """(frames - 1, limbs) horizontal m/s of the slower of the joints that touch the floor; NaN where none does."""
     found = []
     for limb in limbs:

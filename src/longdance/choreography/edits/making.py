@@ -106,7 +106,7 @@ def remade(
     count = max(1, round(dance.seconds * fps))
     seen = replace(_at_times(dance, np.arange(count) / fps, fps), skeleton=layout.skeleton)
     seen_free = part.frames[np.minimum(np.round(np.arange(count) * dance.fps / fps).astype(int), dance.frames - 1)]
-    timeline = _timeline(dance, count, dancer, request, sampling)
+    timeline = words_of(dance, count, dancer, request, sampling)
     music = dancer.conditioner.with_cues(heard(dance, request), count)
     track = torch.from_numpy(layout.encode(seen))
     mask = torch.from_numpy(_held_columns(layout, seen_free, part)).float()
@@ -209,7 +209,7 @@ def _regions(free: np.ndarray, window: int) -> list[tuple[int, int]]:
     return regions
 
 
-def _timeline(dance: Motion, frames: int, dancer: Dancer, request: DanceRequest, sampling: Sampling) -> Timeline:
+def words_of(dance: Motion, frames: int, dancer: Dancer, request: DanceRequest, sampling: Sampling) -> Timeline:
     """What to dance when: the words of the request, or those that the dance's record holds."""
     resolve = dancer.conditioner.words
     if any(request.words):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from longdance.choreography.phrases.library import FPS, Library, Phrase
+from longdance.choreography.phrases.rests import rests_of
 from longdance.motion.contacts import clearance, foot_contacts
 from longdance.motion.motion import Motion
 from longdance.motion.stances import CONTACT_ORDER
@@ -20,6 +21,8 @@ HALVES = 16
 """Half beats of the profile; of a phrase of four counts the first eight come twice."""
 CARRIED = 0.15
 """Seconds that a velocity counts for beside positions: about half of a join."""
+MARKED = 0.06
+"""Seconds between a beat and a rest within which the beat is marked."""
 HIP_WEIGHT, LEG_WEIGHT, ARM_WEIGHT = 1.0, 1.5, 0.7
 """How much joints count where phrases meet: feet cannot be blended, arms can."""
 
@@ -47,6 +50,8 @@ class Candidates:
     """Logarithm of the mean joint speed as danced, standardised over the candidates."""
     profile: np.ndarray
     """(candidates, HALVES) speed by half beats, standardised within each phrase."""
+    unmarked: np.ndarray
+    """Share of its beats on which the body does not come to rest."""
     airborne: np.ndarray
     """Metres off the floor at both ends, the larger one."""
 
@@ -128,6 +133,8 @@ class Track:
     """(frames,) complex, z + ix."""
     speed: np.ndarray
     height: np.ndarray
+    rests: np.ndarray
+    """(rests,) frames."""
 
     @classmethod
     def of(cls, motion: Motion, mirrored: bool) -> "Track":
@@ -149,7 +156,7 @@ class Track:
         relative = joints - joints[:, :1]
         speed = np.linalg.norm(np.gradient(relative, axis=0), axis=-1).mean(1) * FPS
         height = clearance(torch.from_numpy(joints), motion.skeleton).numpy()
-        return cls(poses, feet, heading, root, speed, height)
+        return cls(poses, feet, heading, root, speed, height, rests_of(joints, FPS))
 
 
 def _weights(names: Sequence[str]) -> np.ndarray:
@@ -180,5 +187,8 @@ def _row(track: Track, phrase: Phrase) -> dict:
         "path": (track.root[end] - track.root[begin]) * np.exp(-1j * heading[0]),
         "energy": np.log(track.speed[begin : end + 1].mean() + 0.05),
         "profile": (level - level.mean()) / max(float(level.std()), 0.15),
+        "unmarked": float((np.abs(marks[:, None] - track.rests[None]).min(1) > MARKED * FPS).mean())
+        if len(track.rests)
+        else 1.0,
         "airborne": max(track.height[begin], track.height[end]),
     }

@@ -35,9 +35,11 @@ PELVIS_WEIGHT = 0.15
 """How much the pelvis counts beside a standing foot where a phrase is placed."""
 ONWARD = 2.0
 """Frames between the end of one phrase and the beginning of the next within which they are one run."""
-REFINED, NEAR, LEAST_BEAT = 2, 0.07, 2.0
+REFINED, NEAR, LEAST_BEAT = 3, 0.12, 2.0
 """How often marks are moved to the rests of the run as it is danced, within which seconds, and the fewest frames of a
 take that are left between them."""
+LARGEST_SHIFT, MET = 0.06, 0.05
+"""Seconds by which a run is moved as a whole at most, and the distance of a rest from a beat that still counts."""
 FLAT = np.array([1.0, 0.0, 1.0])
 STEP_FROM, STEP_HEIGHT, STEP_SLOPE = 0.03, 0.09, 1.0
 """Metres from which on a foot steps in a join, how high it rises at most, and how high for each metre it goes."""
@@ -186,14 +188,24 @@ def _retimed(library: Library, run: Run, times: np.ndarray, fps: float) -> Motio
 
 
 def _on_beats(run: Run, take: Motion, fps: float) -> Run:
-    """The run with its marks moved by little to where its rests are at its new pace: a change of pace moves them."""
-    for _ in range(REFINED):
+    """The run with its marks moved by little to where its rests are at its new pace: a change of pace moves them.
+
+    At last all of it is moved by what brings its rests nearest to the beats together.
+    """
+    for turn in range(REFINED + 1):
         times = np.arange(np.floor(run.times[0] * fps) - 15, np.ceil(run.times[-1] * fps) + 16) / fps
         at = run.frames_at(times, take.frames - 1)
         low, high = int(at.min()), min(take.frames, int(at.max()) + 2)
         joints = filters.interpolate(take.slice(low, high).joints(), np.clip(at - low, 0, high - low - 1))
-        seen = (run.times - times[0]) * fps
-        moved = nearest_rests(seen, rests_of(joints, fps), NEAR * fps)
+        rests, seen = rests_of(joints, fps), (run.times - times[0]) * fps
+        if not len(rests):
+            break
+        if turn < REFINED:
+            moved = nearest_rests(seen, rests, NEAR * fps)
+        else:
+            shifts = np.linspace(-LARGEST_SHIFT, LARGEST_SHIFT, 33) * fps
+            apart = np.abs(seen[None, :, None] + shifts[:, None, None] - rests).min(-1)
+            moved = seen + shifts[np.exp(-0.5 * (apart / (MET * fps)) ** 2).sum(1).argmax()]
         marks = np.interp(moved, np.arange(len(at)), at)
         if (np.diff(marks) < LEAST_BEAT).any():
             break

@@ -4,6 +4,8 @@ Sections of one letter get the same phrases, the other way round the second time
 The seed draws among good plans: to every phrase in every bar it adds a little chance.
 """
 
+import cmath
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,11 +22,13 @@ from longdance.errors import InputError
 
 BEAM = 24
 """Plans that are followed at once."""
+PROMISING = 160
+"""Candidates that are weighed after each plan: those that suit the bar best, and those that go on in a take."""
 RATES = (1.0, 2.0, 0.5)
 """Counts of a phrase on a beat of the song."""
 WIDEST = 0.45
 """Octaves by which a phrase may be danced faster or slower than it was."""
-TURN_AT_JOIN = np.deg2rad(20.0)
+TURN_AT_JOIN = math.radians(20.0)
 """How far a dancer may turn back to the front while one phrase becomes the next."""
 RECENT = 8
 """Blocks within which a phrase that comes again is noticed."""
@@ -52,6 +56,8 @@ class Costs:
     """A phrase one step (standard deviation) calmer or wilder than the bar is soft or loud, and with the square."""
     accents: float = 1.5
     """A phrase that moves where the music rests and rests where it plays."""
+    unmarked: float = 3.0
+    """A phrase that comes to rest on none of its beats."""
     words: float = 12.0
     """A phrase that shows none of the movements asked for."""
     genre: float = 30.0
@@ -139,6 +145,8 @@ class Planner:
         self.candidates, self.bars, self.wanted, self.costs, self.seed = candidates, bars, wanted, costs, seed
         self.tempo = tempo_bpm
         self._pose, self._velocity = _distances(candidates)
+        course = (candidates.front, candidates.turn, candidates.path)
+        self._course = list(zip(*(column.tolist() for column in course), strict=True))
         self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def plan(self, locked: Sequence[Block] = ()) -> Plan:
@@ -193,6 +201,7 @@ class Planner:
 
     def _branch(self, here: list[State], bar: int, stop: int, beams: dict[int, list[State]]) -> None:
         """All that could be danced from a bar on, after each state."""
+        last = np.array([state.candidate for state in here])
         for bars in (2, 1):
             if bar + bars > stop or any(self.bars[bar + more].silent for more in range(bars)):
                 continue
@@ -203,13 +212,18 @@ class Planner:
                 continue
             chance = np.random.default_rng([self.seed, bar, bars]).gumbel(size=len(self.candidates))[numbers]
             fixed = fixed - self.costs.chance * chance * bars
-            total = fixed + self._after(here, numbers)
+            if len(numbers) > PROMISING:
+                rank = np.where(self._onward(last, numbers).any(0), -np.inf, fixed)
+                kept = np.sort(np.argpartition(rank, PROMISING)[:PROMISING])
+                numbers, counts, fixed = numbers[kept], counts[kept], fixed[kept]
+            total, onward = fixed + self._after(here, numbers), self._onward(last, numbers)
             whole = total + np.array([state.cost for state in here])[:, None]
             found = beams.setdefault(bar + bars, [])
             for at in np.argsort(whole, axis=None, kind="stable")[: 2 * BEAM]:
                 row, column = divmod(int(at), len(numbers))
                 option = Option(int(numbers[column]), bars, int(counts[column]))
-                found.append(self._moved(here[row], bar, option, float(total[row, column])))
+                cost = float(total[row, column])
+                found.append(self._moved(here[row], bar, option, cost, onward=bool(onward[row, column])))
 
     def _follow(self, here: list[State], bar: int, option: Option, beams: dict[int, list[State]]) -> None:
         """One and the same from a bar on, after each state."""
@@ -217,21 +231,25 @@ class Planner:
         if option.candidate < 0:
             found += [state._replace(options=(*state.options, (bar, option)), run=0) for state in here]
             return
-        costs = self._after(here, np.array([option.candidate]))[:, 0]
-        found += [self._moved(state, bar, option, float(cost)) for state, cost in zip(here, costs, strict=True)]
+        number = np.array([option.candidate])
+        costs = self._after(here, number)[:, 0]
+        onward = self._onward(np.array([state.candidate for state in here]), number)[:, 0]
+        for state, cost, goes_on in zip(here, costs, onward, strict=True):
+            found.append(self._moved(state, bar, option, float(cost), onward=bool(goes_on)))
 
-    def _moved(self, state: State, bar: int, option: Option, cost: float) -> State:
-        """The state after a candidate."""
-        known, number = self.candidates, option.candidate
-        begin = known.front[number]
-        if state.candidate >= 0:
-            begin = float(start_heading(state.heading, begin))
-        onward = state.candidate >= 0 and bool(self._onward(np.array([state.candidate]), np.array([number]))[0, 0])
+    def _moved(self, state: State, bar: int, option: Option, cost: float, *, onward: bool) -> State:
+        """The state after a candidate, which may go on in the take of the last one."""
+        number = option.candidate
+        front, turn, path = self._course[number]
+        begin = front
+        if state.candidate >= 0:  # as of ``start_heading``
+            away = (state.heading - front + math.pi) % (2 * math.pi) - math.pi
+            begin = state.heading - min(max(away, -TURN_AT_JOIN), TURN_AT_JOIN)
         return State(
             state.cost + cost,
             number,
-            float(begin + known.turn[number]),
-            state.place + known.path[number] * np.exp(1j * begin),
+            begin + turn,
+            state.place + path * cmath.exp(1j * begin),
             (*state.recent[1:], number),
             (state.run if onward else 0) + option.bars,
             (*state.options, (bar, option)),
@@ -240,7 +258,7 @@ class Planner:
     def _onward(self, last: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """(states, candidates) booleans: which candidates go on in the take of the last ones."""
         known = self.candidates
-        same = known.take[numbers] == known.take[last][:, None]
+        same = (known.take[numbers] == known.take[last][:, None]) & (last >= 0)[:, None]
         same &= numbers % 2 == (last % 2)[:, None]
         return same & (np.abs(known.marks[numbers, 0] - known.marks[last, 1][:, None]) < 2.0)
 
@@ -284,6 +302,7 @@ class Planner:
         likeness = (known.profile[numbers] * music).mean(1)
         fixed = costs.stretch * (stretch / 0.25) ** 2 + costs.energy * (known.energy[numbers] - energy) ** 2
         fixed = fixed + costs.accents * (1 - likeness) / 2 + costs.flight * np.maximum(known.airborne[numbers], 0) / 0.1
+        fixed = fixed + costs.unmarked * known.unmarked[numbers]
         wanted = self.wanted[bar]
         if wanted.genre is not None:
             fixed = fixed + costs.genre * (known.genres[numbers] != wanted.genre)
