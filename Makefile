@@ -1,4 +1,5 @@
-# make demo: a virtual environment, the package, and a dance to the bundled song, in out/.
+# make demo: a virtual environment, the package, and a dance to the bundled song, in out/: recorded phrases on its beats;
+# DEMO_PHRASES=0 for what the network makes.
 # make test: the linter and the tests.
 # make docs: the documentation site, in site/.
 PYTHON ?= python3
@@ -7,12 +8,14 @@ BIN := $(VENV)/bin
 DEMO_SONG := src/longdance/assets/demo_song.ogg
 DEMO_GENRE ?= commercial
 DEMO_SECONDS ?= 30
+DEMO_PHRASES ?= 1
 
 .PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	@echo "Dancing $(DEMO_SECONDS) seconds of $(DEMO_GENRE) to $(DEMO_SONG) ..."
-	$(BIN)/python -m longdance generate $(DEMO_SONG) --genre $(DEMO_GENRE) --seconds $(DEMO_SECONDS) -o out
+	$(BIN)/python -m longdance generate $(DEMO_SONG) --genre $(DEMO_GENRE) --seconds $(DEMO_SECONDS) \
+		--phrases $(DEMO_PHRASES) -o out
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests tools

@@ -10,6 +10,7 @@ training takes are dealt out in two halves, each half judges dances of the other
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,7 +34,6 @@ from longdance.choreography.phrases.sources import Source
 from longdance.choreography.words import Words
 from longdance.data.store import Store
 from longdance.evaluate.measure import JUDGED_SECONDS
-from longdance.features.composer import compose
 from longdance.features.song import Song
 from longdance.features.text import resolve_prompt
 from longdance.metrics.exchange import exchange, exchange_in_beats, pose_distance
@@ -43,6 +43,9 @@ from longdance.metrics.response import MOVEMENT_CUTOFF
 from longdance.metrics.retrieval import RetrievalEvaluator, r_precision
 from longdance.metrics.rhythm import beat_alignment_test
 from longdance.motion.filters import low_pass
+
+sys.path.append(str(Path(__file__).parent.parent))  # where tools lie
+from tools.soundtracks.composer import compose
 
 FPS = 30.0
 SHIFTS = 1000
@@ -209,7 +212,9 @@ def shown_in(clips: dict, movements: dict) -> list[tuple[tuple[str, str], np.nda
     ]  # fmt: skip
 
 
-def found(evaluator: RetrievalEvaluator, every: np.ndarray, names: list, key: tuple[str, str], window: np.ndarray) -> float:
+def found(
+    evaluator: RetrievalEvaluator, every: np.ndarray, names: list, key: tuple[str, str], window: np.ndarray
+) -> float:
     """Whether the text asked for is among the three nearest of 32, on average over which others there are."""
     motion, own = evaluator.embed_motion([window], FPS), np.array([names.index(key)])
     return float(np.mean([r_precision(motion, every, own, pool=32, rng=np.random.default_rng(k)) for k in range(3)]))

@@ -218,6 +218,8 @@ class Dancer:
             meta["notes"] += said
             if laid is not None:
                 meta |= {"phrases": request.phrases, "plan": laid.plan.record(song)}
+                if self.capabilities.led and request.soft_level is None:
+                    request = request.changed(soft_level=request.phrases)
         return Prepared(request, song, frames, timeline, sampling, device, conditioner, meta, laid)
 
     def expect_possible(self, request: DanceRequest) -> Sampling:

@@ -24,6 +24,7 @@ from longdance.choreography.generators.windows import WindowGenerator
 from longdance.choreography.long.segments import Cue, CueSheet, Segment, SegmentPlan, shared_primitives
 from longdance.choreography.long.streams import Heard, Piece
 from longdance.choreography.long.stretches import Held, Predictor, Sampling
+from longdance.choreography.phrases.cues import cues_of_plan
 from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.timeline import Span, Timeline, conditions
 from longdance.cleanup.pipeline import Cleanup
@@ -267,14 +268,19 @@ class Lodge:
 
     def generate_all(self, prepared: Sequence[Prepared], progress: Progress | None) -> list[Generated]:
         """Several dances as one batch; ``InputError`` if they do not agree on sampler, steps and device."""
-        ways = {(each.sampling.sampler, each.sampling.steps, each.device, str(each.request.cues)) for each in prepared}
+        ways = {
+            (each.sampling.sampler, each.sampling.steps, each.device, str(each.request.cues), not each.laid)
+            for each in prepared
+        }
         if len(ways) > 1:
             what = "sampler, steps, device and cues"
             raise InputError(f"expected dances of one batch to agree on {what}, got {sorted(ways)}")
         plans = [SegmentPlan(each.frames, self.primitives) for each in prepared]
         sampling = prepared[0].sampling
         tally = Tally(sum(plan.windows + len(plan.segments) for plan in plans) * sampling.steps, progress)
-        drafts = self.draft(prepared, progress=lambda count: tally.add(count, "choreographing"))
+        layout = self.checkpoint.layout
+        drafts = [Draft(*cues_of_plan(each, self.primitives, layout)) for each in prepared if each.laid is not None]
+        drafts = drafts or self.draft(prepared, progress=lambda count: tally.add(count, "choreographing"))
         rows = [(number, k) for number, draft in enumerate(drafts) for k in range(len(draft.plan.segments))]
         danced: list[list[np.ndarray]] = [[] for _ in prepared]
         gaps: list[list[float]] = [[] for _ in prepared]
@@ -291,7 +297,6 @@ class Lodge:
                 distances[number] += distance
         results = []
         for each, draft, segments, gap, missed in zip(prepared, drafts, danced, gaps, distances, strict=True):
-            layout = self.checkpoint.layout
             features = draft.plan.join(segments, _seam_steps(draft, layout), layout)
             found: dict[str, Any] = {"seam_gap": max(gap), "cues": self.cues.changed(each.request.cues).model_dump()}
             if each.timeline.poses:
