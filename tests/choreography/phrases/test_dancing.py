@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from choreography.generators.test_lodge import global_of, local_of
-from choreography.test_dancer import checkpoint_of
 from typer.testing import CliRunner
 
+from choreography.generators.test_lodge import global_of, local_of
+from choreography.test_dancer import checkpoint_of
 from longdance.choreography.edits.phrase import change_phrase, dance_plan
 from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.generators.lodge import lodge
