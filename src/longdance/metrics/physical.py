@@ -206,7 +206,10 @@ def _touches(joints: np.ndarray, names: Sequence[str]) -> Bool[np.ndarray, "fram
 
 
 def sliding(joints: np.ndarray, fps: float | int, limbs: Sequence[Sequence[str]]) -> np.ndarray:
-    """(frames - 1, limbs) horizontal m/s of the slower of the joints that touch the floor; NaN where none does."""
+    """(frames - 1, limbs) horizontal m/s of the slower of the joints that touch the floor; NaN where none does.
+
+    ``joints`` (frames, joints, 3) metres, y up; ``limbs`` name the joints of each that may touch, such as ``FEET``.
+    """
     found = []
     for limb in limbs:
         names = [name for name in limb if SMPL24.index(name) < joints.shape[1]]  # SMPL's 22 joints have no hands
