@@ -165,7 +165,7 @@ class ProjectState(Model):
             "settings": self.settings.model_dump(),
             "score": self.score.model_dump(by_alias=True),
             "character": self.character,
-            "takes": [self.takes[take].model_dump() for take in self.shown],
+            "takes": [self.takes[take].model_dump(by_alias=True) for take in self.shown],
             "history": {"undo": len(self.history.undo), "redo": len(self.history.redo)},
         }
 

@@ -49,7 +49,7 @@ def take_routes(app: FastAPI, studio: Studio) -> None:
                 changed.name = shown_name(asked.name, changed.name)
             if asked.mark is not None:
                 changed.mark = None if asked.mark == "none" else asked.mark
-        return projects.take(project, take).model_dump()
+        return projects.take(project, take).model_dump(by_alias=True)
 
     @app.post("/api/projects/{project}/takes/{take}/pose")
     def pose(project: str, take: str, asked: PoseForm) -> dict:

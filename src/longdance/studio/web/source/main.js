@@ -597,6 +597,7 @@ class Studio {
     this.blockId = chosen;
     this.save({ score: this.project.score });
     this.drawWords();
+    this.drawEdit();
   }
 
   chooseBlock(id) {
