@@ -322,6 +322,6 @@ def test_the_demo_song_is_a_button_away_and_a_genre_is_suggested(running, browse
         suggested = app(tab, "app.project.song.suggested.genre")
         tab.click("#suggestion-use")
         until(lambda: tab.locator("#genre").input_value() == suggested)
-        assert tab.locator("#suggestion").is_hidden()
+        until(lambda: tab.locator("#suggestion").is_hidden())
     project = next(each for each in client.get("/api/projects").json() if each["name"] == "Demo song")
     client.delete(f"/api/projects/{project['id']}")
