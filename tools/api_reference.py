@@ -51,6 +51,10 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "Files for other programs": (
         "longdance.export.formats",
         "longdance.export.takes",
+        "longdance.export.markers",
+        "longdance.export.groups",
+        "longdance.export.hands",
+        "longdance.export.vmc",
         "longdance.export.rig",
         "longdance.export.video",
     ),
