@@ -280,7 +280,8 @@ def flipped(joints: np.ndarray) -> np.ndarray:
 
 def foreign(store: Store, folder: Path) -> dict:
     """Five held-out clips as a user's own: a library of them, choreographed to three minutes of music."""
-    clips = [clip for clip in store.select("test", original=True) if clip.genre in ("commercial", "freestyle")][:5]
+    kinds = ("commercial", "freestyle", "broadway")
+    clips = [clip for clip in store.select("test", original=True) if clip.genre in kinds][:5]
     with tempfile.TemporaryDirectory() as temporary:
         os.environ[FOLDER_VARIABLE] = str(Path(temporary) / "libraries")
         sources = []
