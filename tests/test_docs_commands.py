@@ -14,7 +14,10 @@ from longdance.train.overrides import override
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("README.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = typer.main.get_command(app).commands
-EVERY_OPTION = {name for command in COMMANDS.values() for p in command.params for name in (*p.opts, *p.secondary_opts)}
+GROUPED = [own for command in COMMANDS.values() for own in getattr(command, "commands", {}).values()]
+EVERY_OPTION = {
+    name for command in (*COMMANDS.values(), *GROUPED) for p in command.params for name in (*p.opts, *p.secondary_opts)
+}
 OTHER_OPTIONS = {"--extra-index-url", "--no-deps", "--help"}
 """Of pip, and of every command."""
 TOOLS = "".join(path.read_text("utf-8") for path in sorted([*ROOT.glob("tools/*.py"), *ROOT.glob("benchmarks/*.py")]))
@@ -50,6 +53,8 @@ def test_commands_are_found_on_the_pages():
 def test_every_command_is_one(words):
     name, *rest = words
     command = COMMANDS[name]
+    if own := getattr(command, "commands", None):
+        name, command, rest = rest[0], own[rest[0]], rest[1:]
     context = command.make_context(name, list(rest))  # checks options and their values
     assert not context.args
     settings = [word for word in rest if re.fullmatch(r"[\w.]+=\S*", word)]
