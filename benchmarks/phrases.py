@@ -92,8 +92,8 @@ def music(folder: Path, store: Store, seconds: float) -> dict:
         }
         real = [motion.joints()[: round(seconds * FPS)] for own, motion in takes.values() if own == genre]
         joins = [join_measures(dances[key], FPS, [(j.begin, j.end) for j in each.joins]) for key, each in laid.items()]
-        joins = [each for each in joins if each.count]
-        counts = [each.count for each in joins]
+        joins = [each for each in joins if each.joins]
+        counts = [each.joins for each in joins]
         own = Candidates.of(library, (genre,))
         found[genre] = {
             "phrases": len(own.phrases) // 2,
@@ -105,7 +105,7 @@ def music(folder: Path, store: Store, seconds: float) -> dict:
             "p_values": p_values,
             "songs_below_0.01": sum(values[0] < 0.01 for values in p_values.values()),
             "joins": {
-                "count": sum(each.count for each in joins),
+                "count": sum(counts),
                 "acceleration_over_p99": float(np.average([each.acceleration for each in joins], weights=counts)),
                 "within_p99": float(np.average([each.within for each in joins], weights=counts)),
                 "sliding_in_joins": float(np.nanmean([e.sliding_in_joins for e in joins])),

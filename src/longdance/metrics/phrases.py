@@ -68,7 +68,7 @@ def _nearest(poses: np.ndarray, recorded: np.ndarray) -> np.ndarray:
 class Joins(NamedTuple):
     """How joins compare with what is inside of phrases."""
 
-    count: int
+    joins: int
     acceleration: float
     """Highest mean joint acceleration in a join, over the 99th percentile inside phrases; mean over joins."""
     within: float
@@ -103,7 +103,8 @@ def join_measures(
         _mean_of(peaks),
         _mean_of(peaks <= 1),
         slides[0] / slides[1] if slides[1] else float("nan"),
-        *slides,
+        slides[0],
+        slides[1],
         airborne(joints, fps).share,
     )
 

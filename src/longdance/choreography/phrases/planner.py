@@ -158,7 +158,9 @@ class Planner:
         if locked and _covers(locked, self.bars):
             return Plan(library=library, blocks=tuple(locked), seed=self.seed)
         _refuse_crooked(locked, self.bars)
-        state, blocks, known, danced = BEGUN, [], {}, {}
+        state, blocks = BEGUN, list[Block]()
+        known: dict[str, tuple[tuple[int, Option], ...]] = {}
+        danced: dict[str, int] = {}
         held = {block.beat: block for block in locked}
         for first, stop in _sections(self.bars, locked):
             letter = self.bars[first].letter
