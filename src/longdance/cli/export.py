@@ -1,13 +1,16 @@
 """``longdance export``: dances in other formats."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longdance.cli.generate import unused
 from longdance.cli.terminal import app, progress_bar, say
 from longdance.errors import InputError
+
+if TYPE_CHECKING:
+    from longdance.export.takes import ExportOptions
 
 
 @app.command()
@@ -56,11 +59,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a dance in another format."""
-    from longdance.export.formats import export as write
-    from longdance.export.sound import find_song
     from longdance.export.takes import ExportOptions
     from longdance.motion.bone_table import read_bone_table
-    from longdance.motion.motion import Motion
 
     if write_bones is not None:
         _write_bones(rig or dances[0], write_bones, actor)
@@ -70,38 +70,31 @@ def export(
         return
     table = None if bones is None else read_bone_table(bones)
     options = ExportOptions(
-        naming=naming,
-        up=up,
-        fps=fps,
-        start=start,
-        seconds=seconds,
-        trim_silence=trim_silence,
-        in_place=in_place,
-        root_bone=root_bone,
-        loop=loop,
-        mesh=mesh,
-        hands=hands,
-        dancers=dancers,
-        canon=canon,
-        mirror_pairs=mirror_pairs,
-        formation=formation,
-        unit=unit,
-        wav=wav,
-        rig=rig,
+        naming=naming, up=up, fps=fps, start=start, seconds=seconds, trim_silence=trim_silence, in_place=in_place,
+        root_bone=root_bone, loop=loop, mesh=mesh, hands=hands, dancers=dancers, canon=canon,
+        mirror_pairs=mirror_pairs, formation=formation, unit=unit, wav=wav, rig=rig,
         bones=table if rig is not None else None,
-    )
+    )  # fmt: skip
+    own_table = table if rig is None else None
+    _write(dances, out, song, options, {"fps": source_fps, "up": source_up, "actor": actor, "bones": own_table})
+
+
+def _write(dances: list[Path], out: Path, song: Path | None, options: "ExportOptions", reading: dict[str, Any]) -> None:
+    """Read the dances, ``reading`` as ``Motion.load`` has it, and write them; say what was written."""
+    from longdance.export.formats import export as write
+    from longdance.export.sound import find_song
+    from longdance.motion.motion import Motion
+
     motions: dict[str, Motion] = {}
     for path in dances:
-        name = unused(path.stem if len(dances) > 1 else out.stem, motions)
-        own_table = table if rig is None else None
-        motions[name] = Motion.load(path, fps=source_fps, up=source_up, actor=actor, bones=own_table)
+        motions[unused(path.stem if len(dances) > 1 else out.stem, motions)] = Motion.load(path, **reading)
     notes: list[str] = []
     song = song or find_song(next(iter(motions.values())), [dances[0].parent, Path()], notes)
     with progress_bar(out.name) as progress:
         try:
             written = write(motions, out, options=options, song_path=song, progress=progress, notes=notes)
         except InputError as error:
-            if any(str(path) in str(error) for path in (*dances, out, *([] if rig is None else [rig]))):
+            if any(str(path) in str(error) for path in (*dances, out, *([] if options.rig is None else [options.rig]))):
                 raise
             # A dance that reads well may still not be what the format needs.
             raise InputError(f"{', '.join(map(str, dances))}: {error}") from error
