@@ -74,7 +74,7 @@ def edge_open() -> EDGEConfig:
         losses=OPEN_LOSS_WEIGHTS,
         importance_cap=4.0,
         music_encoder="plan",
-        steps=1500,
+        steps=2400,
         learning_rate=1e-3,
         warmup=50,
         cooldown=0.3,
