@@ -1,7 +1,8 @@
 """Times that a dance's record (``Motion.meta``) holds, counted from its first frame: kept true when frames are taken.
 
-``beat_times`` and ``downbeat_times`` are lists of seconds; ``sections`` a list of ``{"begin", "end", "label"}`` and
-``timeline`` a list of ``{"from", "to", ...}``. Records may be by another hand: what is not of this form is no time.
+``beat_times`` and ``downbeat_times`` are lists of seconds; ``sections`` a list of ``{"begin", "end", "label"}``,
+``timeline`` a list of ``{"from", "to", ...}``, and ``plan`` has a list ``phrases`` of ``{"from", "to", "beat", ...}``,
+whose beats are counted from the first. Records may be by another hand: what is not of this form is no time.
 """
 
 import math
@@ -26,7 +27,10 @@ def times_of(meta: dict, key: str) -> list[float]:
 
 def spans_of(meta: dict, key: str) -> list[dict]:
     """The records under a key of ``SPANS`` whose beginning and end are seconds."""
-    found, ends = meta.get(key), SPANS[key]
+    return _spans(meta.get(key), SPANS[key])
+
+
+def _spans(found: Any, ends: tuple[str, str]) -> list[dict]:
     rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
     return [row for row in rows if all(is_seconds(row.get(end)) for end in ends)]
 
@@ -44,13 +48,23 @@ def cut(meta: dict, begin: float, end: float, *, speed: float = 1.0) -> dict:
     for key in TIMES:
         if key in meta:
             cut_meta[key] = [moved(t) for t in times_of(meta, key) if t - begin >= -1e-9 and moved(t) < length]
+    def kept(rows: list[dict], first: str, last: str) -> list[dict]:
+        return [
+            row | {first: max(moved(row[first]), 0.0), last: min(moved(row[last]), round(length, 4))}
+            for row in rows
+            if row[last] > begin and row[first] < end
+        ]
+
     for key, (first, last) in SPANS.items():
         if key in meta:
-            cut_meta[key] = [
-                row | {first: max(moved(row[first]), 0.0), last: min(moved(row[last]), round(length, 4))}
-                for row in spans_of(meta, key)
-                if row[last] > begin and row[first] < end
-            ]
+            cut_meta[key] = kept(spans_of(meta, key), first, last)
+    plan = meta.get("plan")
+    if isinstance(plan, dict) and isinstance(plan.get("phrases"), list):
+        gone = sum(t - begin < -1e-9 for t in times_of(meta, "beat_times"))
+        phrases = kept(_spans(plan["phrases"], ("from", "to")), "from", "to")
+        cut_meta["plan"] = plan | {
+            "phrases": [row | {"beat": row["beat"] - gone} if is_seconds(row.get("beat")) else row for row in phrases]
+        }
     if begin and is_seconds(meta.get("start")):
         cut_meta["start"] = round(float(meta["start"]) + begin, 4)
     return cut_meta
