@@ -136,6 +136,21 @@ def test_a_dance_off_the_floor_comes_down_or_up_to_it(off):
     assert mean_jerk(landed.joints(), FPS) < 1.02 * mean_jerk(lifted.joints(), FPS)
 
 
+def test_moments_below_the_floor_are_raised_and_lift_nothing_around_them():
+    """A tenth of the time deep in the floor must not leave the rest of the dance in the air."""
+    motion = walk(9.0)[0]
+    sinking = replace(motion, root_position=motion.root_position.copy())
+    for begin in (60, 120, 180):
+        sinking.root_position[begin : begin + 12, 1] -= 0.4 * np.sin(np.linspace(0, np.pi, 12))
+    landed = grounded(sinking).root_position[:, 1] - motion.root_position[:, 1]
+    assert landed.min() > -0.03
+    assert np.median(np.abs(landed)) < 0.01
+    away = np.ones(motion.frames, bool)
+    for begin in (60, 120, 180):
+        away[begin - 10 : begin + 22] = False
+    assert np.abs(landed[away]).max() < 0.02
+
+
 def test_walks_and_leaps_keep_their_height():
     motion = walk()[0]
     leaping = replace(motion, root_position=motion.root_position.copy())

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from longdance.cleanup.flips import without_flips
+from longdance.cleanup.floor import lift_over
 from longdance.cleanup.passage import Passage
 from longdance.models.trm import Refiner
 from longdance.motion.contacts import clearance
 from longdance.motion.ik import solve_ik
 from longdance.motion.motion import Motion
 
-LIFT_SECONDS = 0.1
-"""Within which a body is raised to a moment in which it would sink."""
 ROWS = 64
 """Windows that go through the module at once; bounds memory."""
 STRETCH = 1800
@@ -59,9 +57,7 @@ def lifted(motion: Motion, before: Motion) -> Motion:
     above, was = (
         clearance(torch.from_numpy(each.joints()), each.skeleton).numpy() for each in (motion, before)
     )
-    sunk = np.maximum(np.minimum(was, 0.0) - above, 0.0)
-    reach = LIFT_SECONDS * motion.fps
-    lift = gaussian_filter1d(maximum_filter1d(sunk, 2 * round(reach) + 1, mode="nearest"), reach / 2, mode="nearest")
+    lift = lift_over(np.maximum(np.minimum(was, 0.0) - above, 0.0), motion.fps)
     return replace(motion, root_position=motion.root_position + lift[:, None] * np.array([0.0, 1.0, 0.0]))
 
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.step import Correction
+from longdance.motion.contacts import clearance
 from longdance.motion.filters import going_on
 from longdance.motion.motion import Motion
 from longdance.motion.stances import CONTACT_ORDER, above_standing, foot_tracks
@@ -19,6 +21,8 @@ FLOOR_MARGIN = 0.02
 """Metres off the floor that are left as they are."""
 OTHER_HEIGHT = 0.05
 """Metres of joints other than the feet's above the floor that they lie on."""
+LIFT_SECONDS = 0.1
+"""Within which a body is raised to a moment in which it would sink."""
 FLOOR_FADE = 1.5
 """Seconds in which, in a stream, the floor's height goes from what it was taken for to what it is."""
 
@@ -31,7 +35,24 @@ def grounded(motion: Motion) -> Motion:
     """
     if motion.frames < 3:
         return motion
-    return lowered(motion, floor_height(motion))
+    return lowered(motion, height_off_floor(motion))
+
+
+def height_off_floor(motion: Motion) -> np.ndarray:
+    """(frames,) metres by which the dancer is too high, slowly changing, or, for moments, too low.
+
+    What sinks into the floor is raised first, moment by moment: else a few deep frames would lift all around them.
+    """
+    above = clearance(torch.from_numpy(motion.joints()), motion.skeleton).numpy()
+    lift = lift_over(np.maximum(-above - FLOOR_MARGIN, 0.0), motion.fps)
+    return floor_height(lowered(motion, -lift)) - lift
+
+
+def lift_over(sunk: np.ndarray, fps: float) -> np.ndarray:
+    """(frames,) metres, smooth in time, that raise a body at least to where it has ``sunk`` (frames,) from."""
+    reach = LIFT_SECONDS * fps
+    widest = ndimage.maximum_filter1d(sunk, 2 * round(reach) + 1, mode="nearest")
+    return ndimage.gaussian_filter1d(widest, reach / 2, mode="nearest")
 
 
 def lowered(motion: Motion, height: np.ndarray) -> Motion:
@@ -60,7 +81,7 @@ class OnFloor(Correction):
 
     def values(self, passage: Passage, begun: np.ndarray | None) -> np.ndarray:
         """(frames,) metres at which the floor lies."""
-        height = floor_height(passage.motion)
+        height = height_off_floor(passage.motion)
         return height if begun is None else going_on(height, begun, round(FLOOR_FADE * passage.motion.fps))
 
     def laid(self, motion: Motion, values: np.ndarray) -> Motion:
