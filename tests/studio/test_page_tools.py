@@ -325,3 +325,21 @@ def test_the_demo_song_is_a_button_away_and_a_genre_is_suggested(running, browse
         until(lambda: tab.locator("#suggestion").is_hidden())
     project = next(each for each in client.get("/api/projects").json() if each["name"] == "Demo song")
     client.delete(f"/api/projects/{project['id']}")
+
+
+def test_recorded_phrases_dance_where_the_slider_says_so(running, browser, song):
+    _, client = running
+    project = project_with_song(client, song)
+    with page_of(browser, client, project["id"]) as tab:
+        until(lambda: app(tab, "app.project !== null"))
+        tab.select_option("#genre", "salsa")
+        tab.evaluate("document.getElementById('more').open = true")
+        assert tab.locator("#phrases").input_value() == "0"
+        tab.locator("#phrases").fill("1")
+        tab.locator("#phrases").dispatch_event("change")
+        saved(tab)
+        tab.click("#generate")
+        until(lambda: ready_takes(tab) == 1)
+        until(lambda: app(tab, "app.timeline.take?.phrases.length > 0"))
+    [take] = client.get(f"/api/projects/{project['id']}").json()["takes"]
+    assert take["record"]["plan"]["phrases"]

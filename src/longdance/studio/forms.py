@@ -94,7 +94,7 @@ class _Settings(WordsForm):
         return {name: getattr(self, name) for name in ASKED} | self.words() | {"energy": energy or None}
 
 
-ASKED = ("seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "trm", "cleanup")
+ASKED = ("seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "phrases", "trm", "cleanup")
 """Fields of a request that a page may set."""
 
 

@@ -5,8 +5,8 @@ import { element, icon, make, setPressed } from "./dom.js";
 import { preview } from "./previews.js";
 
 const TYPING = 350; // milliseconds after the last key that count as a pause
-const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance"];
-const NEVER_EMPTY = ["start", "seed"]; // the others are left to the song or the model
+const NUMBERS = ["start", "seconds", "seed", "steps", "music_guidance", "text_guidance", "phrases"];
+const NEVER_EMPTY = ["start", "seed", "phrases"]; // the others are left to the song or the model
 const SLIDERS = ["beats", "loudness", "floor"];
 const USUAL = 1; // where a slider stands while the model's own strength holds
 const SWITCHES = ["trm", "cleanup"];
