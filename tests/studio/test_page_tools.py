@@ -52,7 +52,7 @@ def test_nothing_of_the_last_project_is_shown_in_one_without_takes(running, brow
         tab.evaluate(f"location.hash = '{empty['id']}'")
         until(lambda: app(tab, "app.project?.id") == empty["id"])
         assert app(tab, "[app.view.track, app.timeline.take, app.selection, app.timeline.selection]") == [None] * 4
-        assert app(tab, "app.view.first.main.header") is None  # it stands and waits
+        until(lambda: app(tab, "app.view.first.main.header") is None)  # it stands and waits
         assert tab.locator("#name-a").inner_text() == ""
         assert tab.locator("#takes li").count() == 0
         assert tab.locator("#no-takes").is_visible()
