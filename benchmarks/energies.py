@@ -30,9 +30,9 @@ from longdance.data.store import Store
 from longdance.evaluate.dances import of_motion
 from longdance.evaluate.measure import Measures, Protocol, measure, row
 from longdance.evaluate.songs import real_dances
+from longdance.evaluate.systems import loudness_of
 from longdance.features import audio
 from longdance.features.song import Song
-from longdance.features.spectrum import TIMBRE_RATE
 from longdance.files import atomic_write
 from longdance.metrics import (
     airborne,
@@ -143,8 +143,7 @@ def numbers(motion: Motion, drawn: Drawn) -> dict[str, float]:
     """What is measured of one dance."""
     song, joints, fps = drawn.prepared.song, motion.joints(), motion.fps
     test = movement_beat_test(joints, song.beat_times, fps)
-    loudness = song.spectra.mfcc[:, 0] / np.sqrt(song.spectra.mfcc.shape[1])
-    loudness = np.interp(np.arange(len(joints)) / fps, np.arange(len(loudness)) / TIMBRE_RATE, loudness)
+    loudness = loudness_of(song, fps, len(joints))
     air, feet, inside = airborne(joints, fps), foot_skating(joints, fps), self_penetration(joints, fps)
     return {
         "p": test.p_value,

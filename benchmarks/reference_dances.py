@@ -23,6 +23,7 @@ import typer
 
 import longdance
 from longdance.cli import app as command_line
+from longdance.models import precision
 from longdance.motion.motion import Motion
 
 SONG = Path(str(files("longdance") / "assets" / "demo_song.ogg"))
@@ -55,7 +56,7 @@ def run(*words: object) -> None:
 def make(folder: Path, only: str = "") -> None:
     """Make the reference dances whose names contain ``only`` in a folder."""
     torch.set_num_threads(1)
-    torch.cpu._is_avx512_bf16_supported = lambda: False  # float32 throughout
+    precision.multiplies_bf16 = lambda kind: False  # float32 throughout
     folder.mkdir(parents=True, exist_ok=True)
 
     def wanted(name: str) -> Path | None:

@@ -20,7 +20,7 @@ SCALING = 93.5
 RATIO = SMPL24.leg_length / SMPL_LEG_LENGTH
 
 
-def click_track(path: Path, *, seconds: float, tempo_hz: float = 2.0) -> None:
+def write_clicks(path: Path, *, seconds: float, tempo_hz: float = 2.0) -> None:
     """A song of decaying clicks over quiet noise."""
     rng = np.random.default_rng(len(path.stem))
     times = np.arange(round(seconds * RATE)) / RATE
@@ -55,7 +55,7 @@ def write_aistpp(folder: Path, sequences: dict[str, tuple[str, float]], *, ignor
         lists[split].append(name)
         song = folder / "music" / f"{name.split('_')[4]}.wav"
         if not song.exists():
-            click_track(song, seconds=max(length for _, length in sequences.values()) + 1.0)
+            write_clicks(song, seconds=max(length for _, length in sequences.values()) + 1.0)
     for split, names in lists.items():
         (splits / f"crossmodal_{split}.txt").write_text("".join(f"{name}\n" for name in names))
     (folder / "ignore_list.txt").write_text("".join(f"{name}\n" for name in ignored))
@@ -79,5 +79,5 @@ def write_finedance(folder: Path, dances: dict[str, tuple[str, float]]) -> Path:
         np.save(folder / "motion" / f"{name}.npy", finedance_rows(motion))
         label = {"name": f"song {name}", "style1": "Street", "style2": style}
         (folder / "label_json" / f"{name}.json").write_text(json.dumps(label))
-        click_track(folder / "music_wav" / f"{name}.wav", seconds=seconds)
+        write_clicks(folder / "music_wav" / f"{name}.wav", seconds=seconds)
     return folder

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.conftest import swaying
-from tests.official_formats import click_track, write_aistpp, write_finedance
+from tests.official_formats import write_aistpp, write_clicks, write_finedance
 from typer.testing import CliRunner
 
 from longdance.cli import SOME_FAILED, SUCCESS, WRONG_USAGE, app
@@ -168,7 +168,7 @@ def test_a_folder_of_bvh_with_and_without_songs(tmp_path):
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bvh(swaying(100, 30.0, tempo_hz=1.5), path)
-    click_track(folder / "salsa" / "with song.wav", seconds=2.0)
+    write_clicks(folder / "salsa" / "with song.wav", seconds=2.0)
     outcome = prepare_bvh(folder, tmp_path / "store", settings=BVHSettings(variants=2), workers=1)
     assert outcome.clips == 3
     assert len(outcome.failed) == 2

@@ -320,6 +320,7 @@ def test_the_demo_song_is_a_button_away_and_a_genre_is_suggested(running, browse
         until(lambda: app(tab, "app.project?.song.state") == "ready")
         until(lambda: tab.locator("#suggestion").is_visible())
         suggested = app(tab, "app.project.song.suggested.genre")
+        assert suggested
         tab.click("#suggestion-use")
         until(lambda: tab.locator("#genre").input_value() == suggested)
         until(lambda: tab.locator("#suggestion").is_hidden())

@@ -18,7 +18,7 @@ from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.devices import device_of
 from longdance.choreography.long.streams import Heard
 from longdance.choreography.long.stretches import Sampling
-from longdance.choreography.phrases.dancing import on_layout, planned
+from longdance.choreography.phrases.dancing import planned
 from longdance.choreography.phrases.shelf import open_library
 from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.refinement import Refinement
@@ -267,7 +267,7 @@ class Dancer:
     def recorded(self, prepared: Prepared) -> Motion:
         """The plan's own frames as the dance: nothing after the model touches them."""
         assert prepared.laid is not None
-        return replace(on_layout(prepared.laid.motion, self.checkpoint.layout), meta=prepared.meta)
+        return replace(prepared.laid.motion.first_joints(self.checkpoint.layout.skeleton), meta=prepared.meta)
 
     def cleanup_for(self, request: DanceRequest) -> Cleanup:
         """The cleanup that a request wants of this model's dances."""

@@ -131,11 +131,11 @@ def _wishes(motion: Motion) -> np.ndarray:
     for number, side in enumerate(SIDES):
         shoulder, elbow, wrist = (joints[:, index(f"{side}_{name}")] for name in ("shoulder", "elbow", "wrist"))
         arm = np.linalg.norm(elbow - shoulder, axis=-1) + np.linalg.norm(wrist - elbow, axis=-1)
-        reach = np.maximum(arm, 1e-9)  # files may hold bones without length
+        arm = np.maximum(arm, 1e-9)  # files may hold bones without length
         fast = _step(speeds(wrist - joints[:, 0], motion.fps), SLOW_FAST)
-        far = _step(np.linalg.norm(wrist - shoulder, axis=-1) / reach, BENT_STRAIGHT)
+        far = _step(np.linalg.norm(wrist - shoulder, axis=-1) / arm, BENT_STRAIGHT)
         # An arm that hangs is straight too.
-        far = far * _step((wrist - shoulder)[:, 1] / reach, (-0.7, -0.2))
+        far = far * _step((wrist - shoulder)[:, 1] / arm, (-0.7, -0.2))
         wishes[:, number] = np.stack(((1 - far) * (1 - fast), (1 - far) * fast, far), -1)
     return wishes
 

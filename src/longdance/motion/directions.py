@@ -43,6 +43,11 @@ def quaternion_track(turns: np.ndarray) -> np.ndarray:
     return (found * signs[:, None])[:, [1, 2, 3, 0]]
 
 
+def heading(rotations: np.ndarray) -> np.ndarray:
+    """Angles (...) in radians about the vertical by which rotations (..., 3, 3) turn away from +z."""
+    return np.asarray(np.arctan2(rotations[..., 0, 2], rotations[..., 2, 2]))
+
+
 def apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Rotated vectors (..., 3)."""
     return (matrices @ np.asarray(vectors)[..., None])[..., 0]

@@ -130,6 +130,10 @@ class Motion:
             rotations = filters.low_pass_rotations(rotations, fps, cutoff=0.4 * self.fps)
         return replace(self, root_position=root, rotations=rotations, fps=fps)
 
+    def first_joints(self, skeleton: Skeleton) -> "Motion":
+        """The motion of a skeleton whose joints are the first of this one's, such as SMPL's 22 of its 24."""
+        return replace(self, rotations=self.rotations[:, : len(skeleton)], skeleton=skeleton)
+
     def mirror(self) -> "Motion":
         """Left and right swapped by reflection in the plane x = 0."""
         flip = np.array([-1.0, 1.0, 1.0])

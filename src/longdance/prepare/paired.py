@@ -17,7 +17,7 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.prepare.parts import Part
 from longdance.prepare.silent import SilentSettings, silent_takes
-from longdance.prepare.stores import Job, Outcome, StoreSettings, on_skeleton, prepare_jobs
+from longdance.prepare.stores import Job, Outcome, StoreSettings, prepare_jobs
 from longdance.progress import Progress
 
 
@@ -106,8 +106,8 @@ def _clips_of_song(
         try:
             motion = read(clip.path)
             skip = round(clip.start * fps)
-            motion = on_skeleton(motion.slice(round(clip.start * motion.fps), motion.frames), settings.layout)
-            motion = motion.resample(fps)
+            motion = motion.slice(round(clip.start * motion.fps), motion.frames)
+            motion = motion.first_joints(layout.skeleton).resample(fps)
             frames = min(motion.frames, len(heard) - skip)
             if frames < fps:
                 raise InputError(

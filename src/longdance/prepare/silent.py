@@ -12,7 +12,7 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.motion.still_ends import without_still_ends
 from longdance.prepare.parts import Part
-from longdance.prepare.stores import StoreSettings, on_skeleton
+from longdance.prepare.stores import StoreSettings
 
 
 class SilentSettings(StoreSettings):
@@ -46,7 +46,7 @@ def silent_takes(
     records, motions, musics, rows = [], [], [], 0
     for variant in range(settings.variants if training else 1):
         speed = 1.0 if variant == 0 else float(rng.uniform(settings.slowest, settings.fastest))
-        motion = on_skeleton(replace(source, fps=source.fps * speed).resample(settings.fps), settings.layout)
+        motion = replace(source, fps=source.fps * speed).resample(settings.fps).first_joints(layout.skeleton)
         own = None if beats is None else replace(beats, beat_times=beats.beat_times / speed)
         times = np.zeros(0) if own is None else own.beat_times
         inside = times[(times >= 0) & (times < motion.seconds)]

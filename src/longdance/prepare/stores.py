@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -14,7 +14,6 @@ from longdance.errors import InputError
 from longdance.features.music import MUSIC_ENCODERS, PLAN
 from longdance.files import remove_leftovers
 from longdance.motion.layout import LAYOUTS
-from longdance.motion.motion import Motion
 from longdance.prepare.parts import Part, begin_parts, clear_parts, fingerprint_of, load_part, parts_made, save_part
 from longdance.progress import Progress
 from longdance.workers import sole_writer, work
@@ -163,9 +162,3 @@ class _Doing:
 def _do(job: Job, parts_folder: Path) -> None:
     """One job's part into its file."""
     save_part(parts_folder / f"{job.part}.npz", *job.work(*job.arguments))
-
-
-def on_skeleton(motion: Motion, layout_name: str) -> Motion:
-    """The motion with the layout's joints; the 22-joint layout drops the hands."""
-    skeleton = LAYOUTS[layout_name].skeleton
-    return replace(motion, rotations=motion.rotations[:, : len(skeleton)], skeleton=skeleton)

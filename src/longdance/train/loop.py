@@ -33,6 +33,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from longdance.choreography.devices import device_of
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.files import atomic_write, remove_leftovers
@@ -199,7 +200,7 @@ def fabric_for(config: TrainingConfig, *, devices: int | None, nodes: int) -> "F
     several = nodes > 1 or (devices or 1) > 1
     strategy = DDPStrategy() if several else "auto"
     precision = config.precision
-    if precision != FULL_PRECISION and not multiplies_bf16("cuda" if torch.cuda.is_available() else "cpu"):
+    if precision != FULL_PRECISION and not multiplies_bf16(device_of("auto")):
         log.info("This processor has no bf16 products: training computes in float32")
         precision = FULL_PRECISION
     return Fabric(

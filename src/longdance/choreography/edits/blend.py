@@ -8,6 +8,7 @@ from longdance.choreography.dancer import Dancer
 from longdance.choreography.edits.making import Part, all_joints, nearest_beat, noted, remade
 from longdance.choreography.request import DanceRequest
 from longdance.errors import InputError
+from longdance.motion.directions import heading
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
 
@@ -42,7 +43,7 @@ def blend(
     if not 0 < frame < min(first.frames, second.frames) - 1:
         raise InputError(f"expected a beat within both dances, got {at:.2f} s of {first.seconds:.1f} and "
                          f"{second.seconds:.1f} s")  # fmt: skip
-    turned = second.turn(heading(first.rotations[frame, 0]) - heading(second.rotations[frame, 0]))
+    turned = second.turn(float(heading(first.rotations[frame, 0]) - heading(second.rotations[frame, 0])))
     shift = (first.root_position[frame] - turned.root_position[frame]) * np.array([1.0, 0.0, 1.0])
     both = replace(
         first,
@@ -52,8 +53,3 @@ def blend(
     free = np.abs(np.arange(both.frames) - frame) < round(BLEND * first.fps)
     edited = remade(both, dancer, request, Part(free, all_joints(first)), progress=progress)
     return noted(edited, {"blended_at": round(at, 4), "with": second.meta.get("song"), "seed": request.seed})
-
-
-def heading(rotation: np.ndarray) -> float:
-    """Radians about the vertical by which a rotation turns away from +z."""
-    return float(np.arctan2(rotation[0, 2], rotation[2, 2]))

@@ -9,14 +9,13 @@ from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import device_of
 from longdance.choreography.edits.making import Part, all_joints, expect_editor, heard, noted, words_of
 from longdance.choreography.long.stretches import Held
-from longdance.choreography.phrases.dancing import on_layout
 from longdance.choreography.phrases.laying import Laid, lay
 from longdance.choreography.phrases.plan import Plan
 from longdance.choreography.phrases.shelf import open_library
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
 from longdance.errors import InputError
-from longdance.motion.directions import turn_about
+from longdance.motion.directions import heading, turn_about
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
 
@@ -90,11 +89,11 @@ def differing(before: Laid, after: Laid) -> np.ndarray:
 
 def _moved(dance: Motion, before: Motion, after: Laid, changed: np.ndarray) -> Motion:
     """The dance with the changed frames of ``after``, its others turned and moved to where they now are."""
-    new = on_layout_of(after.motion, dance)
+    new = after.motion.first_joints(dance.skeleton)
     root, rotations = new.root_position.copy(), new.rotations.copy()
     kept = ~changed
     turns = new.rotations[:, 0] @ np.swapaxes(before.rotations[:, 0], -1, -2)
-    yaw = np.arctan2(turns[:, 0, 2], turns[:, 2, 2])
+    yaw = heading(turns)
     turned = turn_about(np.array([[0.0, 1.0, 0.0]]), yaw)
     rotations[kept] = dance.rotations[kept]
     rotations[kept, 0] = (turned @ dance.rotations[:, 0])[kept]
@@ -121,7 +120,7 @@ def _danced(
         raise InputError(f"expected a dance at {dancer.fps:g} fps, as {dancer.name} makes, got {made.fps:g}")
     sampling, song = dancer.expect_possible(request), heard(made, request)
     mask = np.where(changed, np.where(laid.recorded, strictness, 0.0), 1.0)
-    track = torch.from_numpy(layout.encode(on_layout(made, layout)))
+    track = torch.from_numpy(layout.encode(made.first_joints(layout.skeleton)))
     held = Held(track, torch.from_numpy(mask).float()[:, None].expand(-1, layout.width).contiguous())
     features = dancer.generator.inpaint(
         dancer.conditioner.with_cues(song, made.frames), words_of(made, made.frames, dancer, request, sampling), held,
@@ -129,9 +128,3 @@ def _danced(
     )  # fmt: skip
     anew = closed(layout.decode(features, made.fps), changed)
     return met(made, anew, changed, first=0, joints=np.ones(len(made.skeleton), bool), path=True)
-
-
-def on_layout_of(motion: Motion, like: Motion) -> Motion:
-    """The motion with as many of our first joints as another one has."""
-    count = len(like.skeleton)
-    return replace(motion, rotations=motion.rotations[:, :count], skeleton=like.skeleton)

@@ -14,7 +14,9 @@ import torch
 from longdance.choreography.phrases.library import FPS, Library, Phrase
 from longdance.choreography.phrases.rests import rests_of
 from longdance.motion.contacts import clearance, foot_contacts
+from longdance.motion.directions import heading
 from longdance.motion.motion import Motion
+from longdance.motion.skeleton import Skeleton
 from longdance.motion.stances import CONTACT_ORDER
 
 HALVES = 16
@@ -141,22 +143,26 @@ class Track:
         """That of a take, or of its mirror image."""
         motion = motion.mirror() if mirrored else motion
         joints = motion.joints()
-        ahead = motion.rotations[:, 0, :, 2]
-        heading = np.unwrap(np.arctan2(ahead[:, 0], ahead[:, 2]))
+        turned = np.unwrap(heading(motion.rotations[:, 0]))
         root = joints[:, 0, 2] + 1j * joints[:, 0, 0]
         # Seen from the dancer: in the plane z + ix a turn to the left is a factor of modulus one.
-        plane = (joints[..., 2] + 1j * joints[..., 0] - root[:, None]) * np.exp(-1j * heading)[:, None]
+        plane = (joints[..., 2] + 1j * joints[..., 0] - root[:, None]) * np.exp(-1j * turned)[:, None]
         seen = np.stack((plane.imag, joints[..., 1], plane.real), -1)
-        drift = np.gradient(root) * np.exp(-1j * heading)
+        drift = np.gradient(root) * np.exp(-1j * turned)
         velocity = np.gradient(seen, axis=0) + np.stack((drift.imag, 0 * drift.imag, drift.real), -1)[:, None]
         weights = np.sqrt(_weights(motion.skeleton.names))[:, None]
         poses = np.concatenate((seen * weights, CARRIED * FPS * velocity * weights), 1).reshape(len(seen), -1)
-        contacts = foot_contacts(joints, FPS, skeleton=motion.skeleton, joint_names=CONTACT_ORDER).astype(float)
-        feet = contacts.reshape(-1, 2, 2).max(-1)
+        feet = feet_down(joints, FPS, motion.skeleton)
         relative = joints - joints[:, :1]
         speed = np.linalg.norm(np.gradient(relative, axis=0), axis=-1).mean(1) * FPS
         height = clearance(torch.from_numpy(joints), motion.skeleton).numpy()
-        return cls(poses, feet, heading, root, speed, height, rests_of(joints, FPS))
+        return cls(poses, feet, turned, root, speed, height, rests_of(joints, FPS))
+
+
+def feet_down(joints: np.ndarray, fps: float, skeleton: Skeleton) -> np.ndarray:
+    """(frames, 2) 1 where the left and the right foot stand, 0 where not."""
+    contacts = foot_contacts(joints, fps, skeleton=skeleton, joint_names=CONTACT_ORDER)
+    return contacts.reshape(-1, 2, 2).max(-1).astype(float)
 
 
 def _weights(names: Sequence[str]) -> np.ndarray:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from longdance.choreography.augment import SoftCues
 from longdance.choreography.long.segments import SegmentPlan
-from longdance.choreography.phrases.dancing import on_layout
 from longdance.choreography.prepared import Prepared
 from longdance.models.primitives import PRIMITIVE_FRAMES, PrimitivePlan
 from longdance.motion.layout import Layout, centred
@@ -34,7 +33,7 @@ def cues_of_plan(prepared: Prepared, primitives: PrimitivePlan, layout: Layout) 
     laid = prepared.laid
     assert laid is not None
     plan, times = SegmentPlan(prepared.frames, primitives), np.asarray(prepared.song.downbeat_times)
-    track = torch.from_numpy(layout.encode(on_layout(laid.motion, layout)))
+    track = torch.from_numpy(layout.encode(laid.motion.first_joints(layout.skeleton)))
     recorded, last = laid.recorded, len(track) - 1
 
     def at(frames: np.ndarray) -> Tensor:

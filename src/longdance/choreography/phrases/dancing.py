@@ -6,7 +6,6 @@ laid plan is what the denoiser is held to while there is more noise than 1 - str
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,7 +24,6 @@ from longdance.choreography.timeline import Timeline
 from longdance.choreography.words import Words
 from longdance.features.song import Song
 from longdance.motion.layout import Layout
-from longdance.motion.motion import Motion
 
 ENOUGH = 30
 """Phrases that a genre has at least to be chosen where none is asked for."""
@@ -96,17 +94,12 @@ def genre_for(library: Library, song: Song, seed: int) -> str:
 
 def held_by(laid: Laid, layout: Layout, strictness: float, frames: int) -> Held:
     """What a denoiser of ``frames`` is held to until the noise is less than 1 - ``strictness``: all but the joins."""
-    track = torch.from_numpy(layout.encode(on_layout(laid.motion, layout)))
+    track = torch.from_numpy(layout.encode(laid.motion.first_joints(layout.skeleton)))
     mask = torch.from_numpy(laid.recorded).float()[:, None].expand(-1, layout.width)
     beyond = max(0, frames - len(track))
     track = torch.cat((track, track[-1:].expand(beyond, -1)))[:frames]
     mask = torch.nn.functional.pad(mask, (0, 0, 0, beyond))[:frames]
     return Held(track, mask, until_noise_level=1.0 - strictness)
-
-
-def on_layout(motion: Motion, layout: Layout) -> Motion:
-    """The motion with a layout's joints, which are the first of ours."""
-    return replace(motion, rotations=motion.rotations[:, : len(layout.skeleton)], skeleton=layout.skeleton)
 
 
 def _wanted(timeline: Timeline, frame: int) -> Wanted:

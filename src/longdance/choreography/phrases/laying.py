@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.interpolate import PchipInterpolator
 
+from longdance.choreography.phrases.candidates import feet_down
 from longdance.choreography.phrases.form import beat_time
 from longdance.choreography.phrases.library import Library
 from longdance.choreography.phrases.plan import Plan
@@ -20,6 +21,7 @@ from longdance.features.song import Song
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import REST_HEIGHTS, foot_contacts
+from longdance.motion.directions import heading
 from longdance.motion.limbs import FULL_EXTENSION, legs, pelvis_shift, reach_ankles
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL24
@@ -213,18 +215,14 @@ def _on_beats(run: Run, take: Motion, fps: float) -> Run:
     return run
 
 
-def _heading(rotation: np.ndarray) -> float:
-    return float(np.arctan2(rotation[0, 2], rotation[2, 2]))
-
-
 def _after(before: Placed, own: Placed, frame: int) -> tuple[Placed, float]:
     """A run turned and moved to where the one before it is at ``frame``, and how far apart their poses are there.
 
     A foot that stands in both stays where it is; the pelvis counts a little.
     """
     one, other = before.between(frame, frame + 1), own.between(frame, frame + 1)
-    front = _heading(other.rotations[0, 0])
-    turn = float(start_heading(_heading(one.rotations[0, 0]), front)) - front
+    front = float(heading(other.rotations[0, 0]))
+    turn = float(start_heading(heading(one.rotations[0, 0]), front)) - front
     turned = replace(own, motion=own.motion.turn(turn))
     here, there = one.joints()[0], turned.between(frame, frame + 1).joints()[0]
     stands = [_standing(each, frame) for each in (before, own)]
@@ -264,7 +262,7 @@ def joined(one: Motion, other: Motion) -> Motion:
     mixed = _mixed(one, other, _eased(share))
     places, turns = zip(*(each.forward_kinematics() for each in (one, other)), strict=True)
     both = legs(one.skeleton)
-    bears = _feet_down(places[0][: count // 2 + 1], one).mean(0)
+    bears = feet_down(places[0][: count // 2 + 1], one.fps, one.skeleton).mean(0)
     apart = [float(np.linalg.norm((places[1] - places[0])[count // 2, leg.ankle] * FLAT)) for leg in both]
     steps = np.array(apart) > STEP_FROM
     first = int(np.argmin(bears - 0.01 * np.array(apart)))
@@ -300,9 +298,3 @@ def _mixed(one: Motion, other: Motion, share: np.ndarray) -> Motion:
     )
     root = one.root_position + share[:, None] * (other.root_position - one.root_position)
     return Motion(root, turned.numpy(), fps=one.fps, skeleton=one.skeleton)
-
-
-def _feet_down(places: np.ndarray, like: Motion) -> np.ndarray:
-    """(frames, 2) whether the left and the right foot stand."""
-    contacts = foot_contacts(places, like.fps, skeleton=like.skeleton, joint_names=CONTACT_ORDER)
-    return contacts.reshape(-1, 2, 2).max(-1).astype(float)
