@@ -19,7 +19,7 @@ LAYERS = (
     ("diffusion",),
     ("choreography",),
     ("train", "prepare", "metrics", "export"),
-    ("evaluate", "batch"),
+    ("evaluate", "batch", "clips"),
     ("studio",),
     ("cli",),
     ("__main__",),

@@ -26,7 +26,7 @@ app.add_typer(library, name="library")
 @library.command()
 def add(
     name: Annotated[str, typer.Argument(help="What to call it; one of that name is replaced.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of dances.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of dances: BVH, FBX, GLB, npz, pkl, npy.")],
     genre: Annotated[
         str | None, typer.Option(help="Of all of them; else by folders named as genres; else they go with any.")
     ] = None,
@@ -37,10 +37,11 @@ def add(
     """Cut dances of your own into phrases, to dance them to any song."""
     from longdance.choreography.phrases.shelf import add_library
     from longdance.choreography.phrases.sources import sources_in
+    from longdance.clips import TAKE_ENDINGS, read_take
 
-    sources = sources_in(folder, genre=genre, labels=labels)
+    sources = sources_in(folder, genre=genre, labels=labels, endings=TAKE_ENDINGS)
     with progress_bar(f"library {name}") as progress:
-        made = add_library(name, sources, progress=progress)
+        made = add_library(name, sources, read=read_take, progress=progress)
     say(f"{made.path}: {described(made.library)}")
     say(f"longdance generate SONG --phrases 1 --library {name} dances them")
     if made.failed:
