@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -42,16 +42,14 @@ class Order:
     request: DanceRequest = field(default_factory=DanceRequest)
     """Asked of every song; each takes its place in it."""
     model: str = "edmg"
-    fps: float | None = None
-    """Frame rate of the files; the model's if None."""
-    wav: bool = False
-    """Whether the stretch of the song is put beside."""
+    files: ExportOptions = field(default_factory=ExportOptions)
+    """How files are written."""
     plan_out: Path | None = None
     """Where the plan of a dance of phrases goes, of one song."""
 
     def fingerprint(self) -> str:
         """Checksum of all that a dance depends on but the song: settings, score, the model's files, the version."""
-        told = self.request.record() | {"fps": self.fps, "wav": self.wav}
+        told = self.request.record() | {"files": asdict(self.files)}
         score, beats = told.pop("score"), told.pop("beats")
         del told["device"]
         digest = hashlib.sha256(f"{__version__} {json.dumps(told, sort_keys=True)}".encode())
@@ -69,15 +67,13 @@ class Order:
     ) -> "Danced":
         """Dance to one song and write the files."""
         dance = dancer.generate(self.request.changed(song=song), progress=progress)
-        if self.fps is not None:
-            dance = dance.resample(self.fps)
         written: list[Path] = []
         if self.plan_out is not None:
             write_plan(dance, self.plan_out)
             written.append(self.plan_out)
         for target in targets:
             remove_leftovers(target)
-            written += export(dance, target, options=ExportOptions(wav=self.wav), song_path=song, progress=progress)
+            written += export(dance, target, options=self.files, song_path=song, progress=progress)
         tempo = dance.meta.get("tempo_bpm")
         return Danced(list(dict.fromkeys(written)), facts(dance), list(dance.meta.get("notes", ())), tempo)
 

@@ -12,6 +12,8 @@ from scipy.spatial.transform import Rotation
 from longdance.errors import Cancelled, InputError
 from longdance.export import painter_gl, scene
 from longdance.export.figure import mannequin
+from longdance.export.formats import export
+from longdance.export.takes import ExportOptions
 from longdance.export.video import contact_sheet, render_still, render_video
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24
@@ -204,6 +206,15 @@ def test_contact_sheet_shows_the_whole_video(tmp_path):
     sheet = look_at(tmp_path / "sheet.png")
     assert sheet.shape == (2 * 90, 3 * 160, 3)
     assert sheet[90:, 320:].std() > 15
+
+
+def test_quality_says_how_large_a_film_is(tmp_path):
+    for quality, (width, height) in {"preview": (854, 480), "full": (1280, 720)}.items():
+        export(swing(frames=2), tmp_path / "out.mp4", options=ExportOptions(quality=quality))
+        assert read(tmp_path / "out.mp4")[0].shape == (2, height, width, 3)
+    with pytest.raises(InputError, match="quality among preview, full"):
+        export(swing(frames=2), tmp_path / "bad.mp4", options=ExportOptions(quality="fine"))
+    assert not (tmp_path / "bad.mp4").exists()
 
 
 def test_unusable_input_is_named(tmp_path, clicks):

@@ -41,6 +41,9 @@ def export(
     canon: Annotated[float, typer.Option(min=0, help="Each dancer begins so many beats after the one before.")] = 0.0,
     mirror_pairs: Annotated[bool, typer.Option("--mirror-pairs", help="Left and right mirror each other.")] = False,
     formation: Annotated[str, typer.Option(help="Where they stand: line, v or circle.")] = "line",
+    quality: Annotated[
+        str, typer.Option(help="Of mp4: preview (854 x 480), or full (1280 x 720), which takes twice as long.")
+    ] = "preview",
     wav: Annotated[bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.")] = False,
     bones: Annotated[
         Path | None, typer.Option(help="Table (YAML) of our joints to the bones of --rig, or else of a BVH dance.")
@@ -72,7 +75,7 @@ def export(
     options = ExportOptions(
         naming=naming, up=up, fps=fps, start=start, seconds=seconds, trim_silence=trim_silence, in_place=in_place,
         root_bone=root_bone, loop=loop, mesh=mesh, hands=hands, dancers=dancers, canon=canon,
-        mirror_pairs=mirror_pairs, formation=formation, unit=unit, wav=wav, rig=rig,
+        mirror_pairs=mirror_pairs, formation=formation, quality=quality, unit=unit, wav=wav, rig=rig,
         bones=table if rig is not None else None,
     )  # fmt: skip
     own_table = table if rig is None else None

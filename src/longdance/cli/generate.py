@@ -41,6 +41,9 @@ def generate(
     plan_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the plan of phrases, as a score.", rich_help_panel=MORE)
     ] = None,
+    quality: Annotated[
+        str, typer.Option(help="Of mp4: preview (854 x 480), or full (1280 x 720).", rich_help_panel=MORE)
+    ] = "preview",
     wav: Annotated[
         bool, typer.Option("--wav", help="Put the stretch of the song beside, as WAV.", rich_help_panel=MORE)
     ] = False,
@@ -76,8 +79,10 @@ def generate(
         raise typer.BadParameter("--plan-out writes the plan of a dance of phrases; add --phrases 1")
 
     from longdance.batch import Order
+    from longdance.export.takes import ExportOptions
 
-    order, told = Order(model=model, request=request, fps=fps, wav=wav, plan_out=plan_out), Told(quiet=as_json)
+    written = ExportOptions(fps=fps, wav=wav, quality=quality)
+    order, told = Order(model=model, request=request, files=written, plan_out=plan_out), Told(quiet=as_json)
     if many:
         how = {"resume": resume, "workers": workers, "ray": ray}
         dance_to_all(order, files, out or Path("dances"), endings, told, **how)

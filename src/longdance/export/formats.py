@@ -119,6 +119,7 @@ def _export_on_rig(
         in_place=options.in_place,
         loop=options.loop,
         hands=options.hands,
+        quality=options.quality,
         wav=options.wav,
         rig=options.rig,
         bones=options.bones,

@@ -37,10 +37,10 @@ class ExportOptions:
     ``trim_silence`` takes silence off both ends, as ``cuts`` has it. ``in_place`` takes the travel out. ``root_bone``
     adds a bone on the floor that carries the travel, as game engines want for root motion. ``loop`` makes the end run
     into the beginning. ``mesh`` adds the mannequin where the format can hold one, ``hands`` bends fingers by rule where
-    there are some. ``unit`` is "m" or "cm" (None: the format's own). ``wav`` puts the stretch of the song beside the
-    file. ``rig`` is the file of a character that is to dance instead of ours, ``bones`` our joint names to its bones
-    where these are not found by themselves. ``dancers`` from 2 make a group of it, see ``groups.group_of`` for
-    ``canon`` (beats), ``mirror_pairs`` and ``formation``.
+    there are some. ``quality`` of a film is one of ``video.QUALITIES``. ``unit`` is "m" or "cm" (None: the format's
+    own). ``wav`` puts the stretch of the song beside the file. ``rig`` is the file of a character that is to dance
+    instead of ours, ``bones`` our joint names to its bones where these are not found by themselves. ``dancers`` from 2
+    make a group of it, see ``groups.group_of`` for ``canon`` (beats), ``mirror_pairs`` and ``formation``.
     """
 
     naming: str = "smpl"
@@ -58,6 +58,7 @@ class ExportOptions:
     canon: float = 0.0
     mirror_pairs: bool = False
     formation: str = "line"
+    quality: str = "preview"
     unit: str | None = None
     wav: bool = False
     rig: str | os.PathLike | None = None

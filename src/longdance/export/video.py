@@ -38,6 +38,8 @@ REGISTER = {
 log = logging.getLogger(__name__)
 
 HIGHEST_DEFAULT_FPS = 30.0
+QUALITIES = {"preview": (854, 480), "full": (1280, 720)}
+"""Pixels of films by name; where there is no graphics card, time goes with them."""
 SOUND_RATE = 48000
 SOUND_BLOCK = 1024
 """Samples per AAC packet."""
@@ -380,6 +382,10 @@ def render_side_by_side(
 
 def write(job: Job) -> None:
     """Write the film of one dance, or of a group."""
+    quality = job.options.quality
+    if quality not in QUALITIES:
+        raise InputError(f"expected a quality among {', '.join(QUALITIES)}, got {quality}")
+    width, height = QUALITIES[quality]
     render_video(
         job.motion,
         job.path,
@@ -387,6 +393,8 @@ def write(job: Job) -> None:
         song_path=job.song_path,
         start=song_start(job.motion),
         beat_times=beat_times(job.motion) or None,
+        width=width,
+        height=height,
         title=job.title,
         progress=job.progress,
     )

@@ -218,7 +218,7 @@ class Tasks:
         written = export(
             dance,
             target,
-            options=ExportOptions(**options, wav=bundle is not None),
+            options=ExportOptions(**options, quality="full", wav=bundle is not None),
             song_path=song if fits else None,
             progress=line.progress,
         )
