@@ -109,7 +109,8 @@ class Energies:
             pull = torch.zeros_like(body.joints)
             for energy in active:
                 pull += energy.strength[..., None, None] * unit_gradient(energy, body)
-            [push] = torch.autograd.grad(joints, features, pull)
+            # As the gradient of a number: given one by the joints, torch would import sympy first.
+            [push] = torch.autograd.grad((joints * pull).sum(), features)
         root, turns = self.layout["root_position"], self.layout["rotations"]
         push[..., turns] *= certainty(real[..., turns].detach())
         push[..., root] = root_push(pull.mean(2)) / self.normaliser.scale[root]
