@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -28,6 +29,7 @@ from longdance.choreography.phrases.dancing import candidates_of
 from longdance.choreography.phrases.form import bars_of
 from longdance.choreography.phrases.laying import Laid, lay
 from longdance.choreography.phrases.library import Library
+from longdance.choreography.phrases.plan import Plan
 from longdance.choreography.phrases.planner import Planner, Wanted
 from longdance.choreography.phrases.shelf import FOLDER_VARIABLE, add_library, open_library
 from longdance.choreography.phrases.sources import Source
@@ -43,6 +45,7 @@ from longdance.metrics.response import MOVEMENT_CUTOFF
 from longdance.metrics.retrieval import RetrievalEvaluator, r_precision
 from longdance.metrics.rhythm import beat_alignment_test
 from longdance.motion.filters import low_pass
+from longdance.motion.motion import Motion
 
 sys.path.append(str(Path(__file__).parent.parent))  # where tools lie
 from tools.soundtracks.composer import compose
@@ -304,10 +307,53 @@ def foreign(store: Store, folder: Path) -> dict:
         }  # fmt: skip
 
 
+def streams(folder: Path) -> dict:
+    """Dances given out while the song is heard, beside those of the same songs heard whole; one thread, seconds."""
+    model, library, rows = longdance.load("edmg"), open_library(), []
+    for path in sorted(folder.glob("*.ogg")):
+        for genre in GENRES:
+            asked = {"genre": genre, "phrases": 1.0}
+            clock, pieces, first = time.process_time(), [], 0.0
+            for piece in model.stream(path, **asked):
+                first = first or time.process_time() - clock
+                pieces.append(piece)
+            took = {"first_piece_cpu_s": first, "cpu_s": time.process_time() - clock}
+            clock = time.process_time()
+            dances = {"stream": Motion.joined(pieces), "whole": model.generate(path, **asked)}
+            took["whole_cpu_s"] = time.process_time() - clock
+            row = {"song": path.stem, "genre": genre, "first_piece_s": pieces[0].seconds, "pieces": len(pieces)} | took
+            for name, dance in dances.items():
+                song = told(dance)
+                plan = Plan.of_record(dance.meta["plan"])
+                laid = lay(plan, library, song, frames=dance.frames, fps=FPS)
+                joins = join_measures(dance.joints(), FPS, [(join.begin, join.end) for join in laid.joins])
+                row[name] = {
+                    "p": beat_p(dance.joints(), song.beat_times, 0), "joins": joins.joins, "air": joins.air_share,
+                    "acceleration_over_p99": joins.acceleration, "within_p99": joins.within,
+                    "sliding_in_joins": joins.sliding_in_joins, "sliding_elsewhere": joins.sliding_elsewhere,
+                }  # fmt: skip
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    return {"dances": rows}
+
+
+class Told(NamedTuple):
+    """The beats that a dance's record tells."""
+
+    beat_times: np.ndarray
+    tempo_bpm: float
+
+
+def told(dance: Motion) -> Told:
+    """Those of a dance."""
+    return Told(np.array(dance.meta["beat_times"]), dance.meta["tempo_bpm"])
+
+
 def main() -> None:
     """Dance, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=Path, required=True)
+    parser.add_argument("--whole-songs", type=Path, help="Folder of songs for streams.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--parts", default="music,words,form,foreign")
@@ -320,6 +366,7 @@ def main() -> None:
         "words": lambda: words(given.songs, store, given.seconds),
         "form": form,
         "foreign": lambda: foreign(store, given.songs),
+        "streams": lambda: streams(given.whole_songs),
     }
     for name in given.parts.split(","):
         report[name] = parts[name]()

@@ -18,8 +18,9 @@ from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.devices import device_of
 from longdance.choreography.long.streams import Heard
 from longdance.choreography.long.stretches import Sampling
-from longdance.choreography.phrases.dancing import planned
+from longdance.choreography.phrases.dancing import NO_BAR, choose, planned
 from longdance.choreography.phrases.shelf import open_library
+from longdance.choreography.phrases.streaming import Piece, Streamed
 from longdance.choreography.prepared import Generated, Prepared
 from longdance.choreography.refinement import Refinement
 from longdance.choreography.request import DanceRequest
@@ -117,29 +118,69 @@ class Dancer:
         ``Motion.joined`` makes them one. The same inputs and seed give the same pieces; of models that hear the song
         as they dance it is another dance than ``generate`` gives, since less of the song is known at its beginning.
         The song is heard as it is danced, in memory that does not grow with its length, unless it is a ``Song``, or
-        the model plans ahead (Lodge), or there is a ``score``, whose times need the whole song's beats. The record of
+        the model plans ahead (Lodge), or there is a ``score``, whose times need the whole song's beats. Phrases that
+        are danced as recorded (``phrases`` 1) are planned over what was heard, whatever the model; those that lead it
+        (between 0 and 1) when the whole song was. The record of
         each piece is its own: ``start`` and ``beat_times`` count from its first frame. ``progress`` is told frames
         danced, of frames heard so far. A model that cannot stream gives its whole dance as one piece. ``InputError``
         as of ``generate``: what can be told before anything is danced comes at once, damage further on in the song
         when it is heard.
         """
         request = _request(song, asked)
+        whole = isinstance(request.song, Song) or request.score is not None
+        if request.phrases >= 1 and not whole:
+            return self._stream_by_plan(request, progress)
         if not self.capabilities.streams or request.phrases > 0:
             return iter([self.generate(request, progress=progress)])
         self.expect_possible(request)
-        if isinstance(request.song, Song) or request.score is not None or self.capabilities.plans_ahead:
+        if whole or self.capabilities.plans_ahead:
             prepared = self.prepare(request)
             parts = iter([Part.whole(prepared.song, self.fps)])
         else:
-            given = {"corrections": request.corrections, "start": request.start, "seconds": request.seconds}
-            heard = listen(request.song, fps=self.fps, **given)
-            first = next(heard)
-            alone = request.uncorrected().changed(song=first.song)
-            prepared, parts = self.prepare(alone), chain([first], heard)
-            del prepared.meta["sections"]  # of the first part alone
-            prepared.meta.update(whereabouts(request.song))
+            prepared, parts = self._listening(request)
         music = Heard(parts, prepared.conditioner.encode_with_cues, self.fps)
         return self._streamed(prepared, music, progress)
+
+    def _listening(self, request: DanceRequest) -> tuple[Prepared, Iterator[Part]]:
+        """What is asked for, understood by the first part of the song, and the parts, each heard when it is needed."""
+        given = {"corrections": request.corrections, "start": request.start, "seconds": request.seconds}
+        heard = listen(request.song, fps=self.fps, **given)
+        first = next(heard)
+        prepared = self.prepare(request.uncorrected().changed(song=first.song))
+        del prepared.meta["sections"]  # of the first part alone
+        prepared.meta.update(whereabouts(request.song))
+        return prepared, chain([first], heard)
+
+    def _stream_by_plan(self, request: DanceRequest, progress: Progress | None) -> Iterator[Motion]:
+        """A dance of recorded phrases, planned over what was heard; the network's where there is nothing to plan."""
+        self.expect_possible(request)
+        prepared, parts = self._listening(request.changed(phrases=0.0))
+        first = next(parts)
+        asked = {span.text.genre for span in prepared.timeline.spans if span.text.genre is not None}
+        choice = choose(open_library(request.library), first.song, asked, request.seed)
+        if choice.candidates is None:
+            return self._noted(self.stream(request.changed(phrases=0.0), progress=progress), choice.notes)
+        plan = Streamed(choice.candidates, prepared.timeline, self.fps, request.seed, start=prepared.meta["start"])
+        meta = prepared.meta | {"phrases": request.phrases, "notes": [*prepared.meta["notes"], *choice.notes]}
+        return self._planned_pieces(request, plan.pieces(chain([first], parts)), meta, progress)
+
+    def _planned_pieces(
+        self, request: DanceRequest, pieces: Iterator[Piece], meta: dict, progress: Progress | None
+    ) -> Iterator[Motion]:
+        given = 0
+        for piece in pieces:
+            given += piece.motion.frames
+            if progress is not None:
+                progress(given, max(given, piece.heard), "planning")
+            motion = piece.motion.first_joints(self.checkpoint.layout.skeleton)
+            yield replace(motion, meta=meta | piece.record)
+        if not given:
+            yield from self._noted(self.stream(request.changed(phrases=0.0), progress=progress), (NO_BAR,))
+
+    @staticmethod
+    def _noted(pieces: Iterator[Motion], notes: Sequence[str]) -> Iterator[Motion]:
+        for piece in pieces:
+            yield replace(piece, meta=piece.meta | {"notes": [*piece.meta["notes"], *notes]})
 
     def _streamed(self, prepared: Prepared, music: Heard, progress: Progress | None) -> Iterator[Motion]:
         layout, first, given = self.checkpoint.layout, 0, 0

@@ -30,6 +30,10 @@ def play(
     start: Annotated[float, typer.Option(min=0, help="Second of the song to begin at.")] = 0.0,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length; the rest if not given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another dance.")] = 0,
+    phrases: Annotated[
+        float, typer.Option(min=0, max=1, help="1: dance recorded phrases to a song, 0: the network alone.")
+    ] = 0.0,
+    library: Annotated[str | None, typer.Option(help="Whose phrases; see `longdance library list`.")] = None,
     hands: Annotated[bool, typer.Option(help="Fingers made by rule.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the page is kept.")] = None,
 ) -> None:
@@ -38,7 +42,8 @@ def play(
 
     where = None if vmc is None else address_of(vmc)
     is_song = what.suffix.lower() in AUDIO_ENDINGS
-    pieces = _danced(what, model, genre, start, seconds, seed) if is_song else [_read(what, start, seconds)]
+    asked = {"genre": genre, "start": start, "seconds": seconds, "seed": seed, "phrases": phrases, "library": library}
+    pieces = _danced(what, model, asked) if is_song else [_read(what, start, seconds)]
     if where is None:
         _show(pieces, what, song or (what if is_song else None), out, hands)
         return
@@ -51,12 +56,10 @@ def play(
     say(f"{played.frames} frames in {played.seconds:.1f} s{late}")
 
 
-def _danced(
-    song: Path, model: str, genre: str | None, start: float, seconds: float | None, seed: int
-) -> "Iterable[Motion]":
+def _danced(song: Path, model: str, asked: dict) -> "Iterable[Motion]":
     from longdance.choreography.pretrained import load
 
-    return load(model).stream(song, genre=genre, start=start, seconds=seconds, seed=seed)
+    return load(model).stream(song, **asked)
 
 
 def _read(dance: Path, start: float, seconds: float | None) -> "Motion":

@@ -48,6 +48,7 @@ def cut(meta: dict, begin: float, end: float, *, speed: float = 1.0) -> dict:
     for key in TIMES:
         if key in meta:
             cut_meta[key] = [moved(t) for t in times_of(meta, key) if t - begin >= -1e-9 and moved(t) < length]
+
     def kept(rows: list[dict], first: str, last: str) -> list[dict]:
         return [
             row | {first: max(moved(row[first]), 0.0), last: min(moved(row[last]), round(length, 4))}
@@ -68,3 +69,17 @@ def cut(meta: dict, begin: float, end: float, *, speed: float = 1.0) -> dict:
     if begin and is_seconds(meta.get("start")):
         cut_meta["start"] = round(float(meta["start"]) + begin, 4)
     return cut_meta
+
+
+def joined_plan(metas: list[dict], begins: list[float]) -> dict | None:
+    """The plan of pieces that follow each other, of whose dance they begin at some seconds; None if one has none."""
+    plans = [meta.get("plan") for meta in metas]
+    if not all(isinstance(plan, dict) and isinstance(plan.get("phrases"), list) for plan in plans):
+        return None
+    rows, beats = [], 0
+    for meta, plan, begin in zip(metas, plans, begins, strict=True):
+        for row in _spans(plan["phrases"], ("from", "to")):
+            moved = {key: round(row[key] + begin, 4) for key in ("from", "to")}
+            rows.append(row | moved | ({"beat": row["beat"] + beats} if is_seconds(row.get("beat")) else {}))
+        beats += len(times_of(meta, "beat_times"))
+    return plans[0] | {"phrases": rows}

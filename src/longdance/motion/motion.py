@@ -86,8 +86,8 @@ class Motion:
     def joined(cls, pieces: Sequence["Motion"]) -> "Motion":
         """Consecutive pieces of one movement as one; what is known of it is the first one's.
 
-        Beats and downbeats (``moments.TIMES``, seconds from the first frame of each piece) are joined. ``ValueError``
-        for no pieces, or pieces with another frame rate or skeleton.
+        Beats and downbeats (``moments.TIMES``, seconds from the first frame of each piece) and plans are joined.
+        ``ValueError`` for no pieces, or pieces with another frame rate or skeleton.
         """
         if not pieces or any(p.fps != pieces[0].fps or p.skeleton is not pieces[0].skeleton for p in pieces):
             raise ValueError("expected pieces of one frame rate and skeleton")
@@ -97,6 +97,8 @@ class Motion:
             if all(key in piece.meta for piece in pieces):
                 found = [(begin, p.meta[key]) for begin, p in zip(begins, pieces, strict=True)]
                 meta[key] = [round(float(begin + time), 4) for begin, times in found for time in times]
+        if (plan := moments.joined_plan([piece.meta for piece in pieces], begins.tolist())) is not None:
+            meta["plan"] = plan
         return replace(
             pieces[0],
             root_position=np.concatenate([piece.root_position for piece in pieces]),

@@ -5,7 +5,7 @@ steps for the feet: measured, that is smoother and slides less than what the net
 laid plan is what the denoiser is held to while there is more noise than 1 - strictness; then it is free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -55,22 +55,38 @@ def planned(
     opened = open_library(library)
     bars = bars_of(song)
     if not bars:
-        return Planned(None, ("the song has no bar to lay a phrase on: danced by the network alone",))
-    wanted = [_wanted(timeline, round(bar.time * fps)) for bar in bars]
-    asked = {each.genre for each in wanted if each.genre is not None}
-    have = set(opened.genres)
-    missing = sorted(asked - have) if "" not in have else []
-    if missing:
-        text = f"no phrases of {', '.join(missing)} in the library {opened.name} ({', '.join(sorted(have - {''}))})"
-        return Planned(None, (f"{text}: danced by the network alone",))
-    notes: list[str] = []
-    if not asked and opened.name == SHIPPED:
-        asked = {genre_for(opened, song, seed)}
-        notes.append(f"no genre was asked for: phrases of {', '.join(asked)} fit the song's tempo")
-    candidates = candidates_of(opened, frozenset(asked | {""}) if asked else frozenset(have))
-    planner = Planner(candidates, bars, wanted, tempo_bpm=song.tempo_bpm, seed=seed, costs=costs)
+        return Planned(None, (NO_BAR,))
+    wanted = [wanted_at(timeline, round(bar.time * fps)) for bar in bars]
+    choice = choose(opened, song, {each.genre for each in wanted if each.genre is not None}, seed)
+    if choice.candidates is None:
+        return Planned(None, choice.notes)
+    planner = Planner(choice.candidates, bars, wanted, tempo_bpm=song.tempo_bpm, seed=seed, costs=costs)
     plan = planner.plan(locked)
-    return Planned(lay(plan, opened, song, frames=frames, fps=fps), tuple(notes))
+    return Planned(lay(plan, opened, song, frames=frames, fps=fps), choice.notes)
+
+
+NO_BAR = "the song has no bar to lay a phrase on: danced by the network alone"
+
+
+class Choice(NamedTuple):
+    """What there is to dance; no candidates where the library has none, and notes for people."""
+
+    candidates: Candidates | None
+    notes: tuple[str, ...]
+
+
+def choose(library: Library, song: Song, asked: Collection[str], seed: int) -> Choice:
+    """The phrases of the genres asked for, else of the one that fits the song's tempo."""
+    genres, have = set(asked), set(library.genres)
+    missing = sorted(genres - have) if "" not in have else []
+    if missing:
+        text = f"no phrases of {', '.join(missing)} in the library {library.name} ({', '.join(sorted(have - {''}))})"
+        return Choice(None, (f"{text}: danced by the network alone",))
+    notes: list[str] = []
+    if not genres and library.name == SHIPPED:
+        genres = {genre_for(library, song, seed)}
+        notes.append(f"no genre was asked for: phrases of {', '.join(genres)} fit the song's tempo")
+    return Choice(candidates_of(library, frozenset(genres | {""}) if genres else frozenset(have)), tuple(notes))
 
 
 @lru_cache(maxsize=8)
@@ -102,7 +118,7 @@ def held_by(laid: Laid, layout: Layout, strictness: float, frames: int) -> Held:
     return Held(track, mask, until_noise_level=1.0 - strictness)
 
 
-def _wanted(timeline: Timeline, frame: int) -> Wanted:
+def wanted_at(timeline: Timeline, frame: int) -> Wanted:
     """What the timeline asks of the bar that begins at a frame."""
     span = next((span for span in timeline.spans if span.begin <= frame < span.end), timeline.spans[-1])
     return Wanted(span.text.genre, Words(span.text.genre, tuple(span.text.movements), span.prompt))

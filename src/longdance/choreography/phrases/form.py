@@ -1,7 +1,7 @@
 """The form of a song as a planner sees it: bars with their sections, how loud and how busy each is, and breaks."""
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,7 +37,22 @@ class Bar(NamedTuple):
     """Second at which it begins."""
 
 
-def beat_time(song: Song, beat: ArrayLike) -> np.ndarray:
+@runtime_checkable
+class Beats(Protocol):
+    """The beats of a song, or of as much of it as was heard."""
+
+    @property
+    def beat_times(self) -> np.ndarray:
+        """(beats,) seconds."""
+        ...
+
+    @property
+    def tempo_bpm(self) -> float:
+        """With which beats go on beyond the last one."""
+        ...
+
+
+def beat_time(song: Beats, beat: ArrayLike) -> np.ndarray:
     """Seconds of fractional beats; before the first and after the last one the tempo goes on."""
     beats, period = np.asarray(song.beat_times), 60.0 / song.tempo_bpm
     number = np.asarray(beat, dtype=np.float64)

@@ -5,6 +5,7 @@ Outside of joins every frame is a recorded one, at another moment and seen from 
 other in their take are one run, without a join.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,11 @@ import torch
 from scipy.interpolate import PchipInterpolator
 
 from longdance.choreography.phrases.candidates import feet_down
-from longdance.choreography.phrases.form import beat_time
+from longdance.choreography.phrases.form import Beats, beat_time
 from longdance.choreography.phrases.library import Library
-from longdance.choreography.phrases.plan import Plan
+from longdance.choreography.phrases.plan import Block, Plan
 from longdance.choreography.phrases.planner import start_heading
 from longdance.choreography.phrases.rests import nearest_rests, rests_of
-from longdance.features.song import Song
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import REST_HEIGHTS, foot_contacts
@@ -63,6 +63,10 @@ class Run:
     """Whether it begins out of a hold."""
     rests: bool = False
     """Whether it ends in one."""
+
+    def first_frame(self, fps: float) -> int:
+        """The frame of the dance at which it begins."""
+        return int(np.ceil(self.times[0] * fps - 1e-6))
 
     def frames_at(self, times: np.ndarray, last: int) -> np.ndarray:
         """(times,) fractional frames of the take, of which ``last`` is the last one.
@@ -121,41 +125,62 @@ class Placed:
         return self.motion.slice(begin - self.low, end - self.low)
 
 
-def lay(plan: Plan, library: Library, song: Song, *, frames: int, fps: float) -> Laid:
+def lay(plan: Plan, library: Library, song: Beats, *, frames: int, fps: float) -> Laid:
     """The plan as ``frames`` of dance at ``fps``; ``InputError`` for phrases that the library does not have."""
-    runs = runs_of(plan, library, song)
-    begins = [0, *(int(np.ceil(run.times[0] * fps - 1e-6)) for run in runs[1:])]
-    spans = [(begin, end) for begin, end in zip(begins, [*begins[1:], frames], strict=True)]
-    kept = [(run, span) for run, span in zip(runs, spans, strict=True) if span[0] < min(span[1], frames)]
-    reach = int(np.ceil(LONGEST_JOIN * fps / 2)) + 1
-    placed: list[Placed] = []
-    joins: list[Join] = []
-    for run, (begin, end) in kept:
-        low, high = max(0, begin - reach), min(frames, end + reach)
-        own = Placed(_retimed(library, run, np.arange(low, high) / fps, fps), low)
-        if placed:
-            own, distance = _after(placed[-1], own, begin)
-            joins.append(_join_at(begin, distance, run.blocks[0], fps, frames))
-        else:
+    runs = runs_of(plan.blocks, library, song)
+    begins = [0, *(run.first_frame(fps) for run in runs[1:])]
+    ends = [min(end, frames) for end in (*begins[1:], frames)]
+    kept = [(run, end) for run, begin, end in zip(runs, begins, ends, strict=True) if begin < end]
+    laying = Laying(library, fps)
+    parts = [laying.add(run, end, last=number == len(kept)) for number, (run, end) in enumerate(kept, 1)]
+    return Laid(Motion.joined(parts), tuple(laying.joins), plan)
+
+
+class Laying:
+    """Runs laid one after the other; frames are given out once no run to come can change them."""
+
+    def __init__(self, library: Library, fps: float):
+        self.joins: list[Join] = []
+        self._library, self._fps = library, fps
+        self._placed: Placed | None = None
+        self._given = 0
+
+    def add(self, run: Run, end: int, *, last: bool = False) -> Motion:
+        """The frames that are settled by a run until frame ``end``, where another begins, or none if it is the last."""
+        fps, reach = self._fps, int(np.ceil(LONGEST_JOIN * self._fps / 2)) + 1
+        begin = 0 if self._placed is None else run.first_frame(fps)
+        low, high = max(0, begin - reach), end if last else end + reach
+        own = Placed(_retimed(self._library, run, np.arange(low, high) / fps, fps), low)
+        parts = []
+        if self._placed is None:
             motion = own.motion
             middle = motion.root_position[begin - low] * FLAT
             own = replace(own, motion=replace(motion, root_position=motion.root_position - middle))
-        placed.append(own)
-    parts = [own.between(begin, min(end, frames)) for own, (_, (begin, end)) in zip(placed, kept, strict=True)]
-    root = np.concatenate([part.root_position for part in parts])
-    turns = np.concatenate([part.rotations for part in parts])
-    for join, one, other in zip(joins, placed, placed[1:], strict=False):
-        part = slice(join.begin, join.end)
-        made = joined(one.between(join.begin, join.end), other.between(join.begin, join.end))
-        root[part], turns[part] = made.root_position, made.rotations
-    return Laid(Motion(root, turns, fps=fps, skeleton=SMPL24), tuple(joins), plan)
+        else:
+            before = self._placed
+            own, distance = _after(before, own, begin)
+            join = _join_at(begin, distance, run.blocks[0], fps, high)
+            join = replace(join, begin=max(join.begin, self._given))
+            self.joins.append(join)
+            parts = [
+                before.between(self._given, join.begin),
+                joined(before.between(join.begin, join.end), own.between(join.begin, join.end)),
+            ]
+            self._given = join.end
+        until = end if last else max(self._given, end - reach)
+        parts.append(own.between(self._given, until))
+        self._placed, self._given = own, until
+        return Motion.joined(parts)
 
 
-def runs_of(plan: Plan, library: Library, song: Song) -> list[Run]:
-    """The runs of a plan, in order, at the song's beats."""
+def runs_of(blocks: Sequence[Block], library: Library, song: Beats, *, parted: Collection[int] = ()) -> list[Run]:
+    """The runs of consecutive blocks, in order, at the song's beats; none where all are holds.
+
+    Blocks whose numbers are ``parted`` begin a run even where they go on in the take.
+    """
     runs: list[Run] = []
     held = True
-    for number, block in enumerate(plan.blocks):
+    for number, block in enumerate(blocks):
         if block.holds:
             held = True
             if runs:
@@ -167,13 +192,14 @@ def runs_of(plan: Plan, library: Library, song: Song) -> list[Run]:
         times = beat_time(song, block.beat + np.arange(counts + 1) * block.beats / counts)
         last = runs[-1] if runs else None
         onward = last is not None and (last.take, last.mirrored) == (phrase.take, block.mirrored) and not held
-        if last is not None and onward and abs(last.marks[-1] - marks[0]) < ONWARD:
+        if last is not None and onward and number not in parted and abs(last.marks[-1] - marks[0]) < ONWARD:
             times, marks = np.append(last.times, times[1:]), np.append(last.marks, marks[1:])
             runs[-1] = replace(last, times=times, marks=marks, blocks=(*last.blocks, number))
         else:
             runs.append(Run(phrase.take, block.mirrored, times, marks, (number,), rises=held))
         held = False
-    runs[-1] = replace(runs[-1], rests=True)
+    if runs:
+        runs[-1] = replace(runs[-1], rests=True)
     return runs
 
 

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
-from longdance.choreography.phrases.form import beat_time
+from longdance.choreography.phrases.form import Beats, beat_time
 from longdance.errors import InputError
-from longdance.features.song import Song
 
 HOLD = "hold"
 """What a block is called in which the dancer keeps the pose it came to."""
@@ -58,18 +57,13 @@ class Plan:
                     f"that begins on beat {after.beat + 1:g}"
                 )
 
-    def record(self, song: Song) -> dict:
+    def record(self, song: Beats) -> dict:
         """As it is kept with a dance: times are seconds of the song's stretch."""
-        rows = [
-            asdict(block) | {"from": round(float(begin), 4), "to": round(float(end), 4)}
-            for block, (begin, end) in zip(self.blocks, self.times(song), strict=True)
-        ]
-        return {"library": self.library, "seed": self.seed, "phrases": rows}
+        return {"library": self.library, "seed": self.seed, "phrases": rows_of(self.blocks, song)}
 
-    def times(self, song: Song) -> np.ndarray:
+    def times(self, song: Beats) -> np.ndarray:
         """(blocks, 2) seconds at which each begins and ends."""
-        edges = np.array([(block.beat, block.end) for block in self.blocks])
-        return beat_time(song, edges)
+        return times_of(self.blocks, song)
 
     @classmethod
     def of_record(cls, record: object) -> "Plan":
@@ -137,6 +131,19 @@ class Plan:
         if block.holds:
             raise InputError(f"expected a phrase, got {number}, in which the pose is held")
         return block
+
+
+def times_of(blocks: Sequence[Block], song: Beats) -> np.ndarray:
+    """(blocks, 2) seconds at which each begins and ends."""
+    return beat_time(song, np.array([(block.beat, block.end) for block in blocks]).reshape(-1, 2))
+
+
+def rows_of(blocks: Sequence[Block], song: Beats) -> list[dict]:
+    """Blocks as a dance's record has them."""
+    return [
+        asdict(block) | {"from": round(float(begin), 4), "to": round(float(end), 4)}
+        for block, (begin, end) in zip(blocks, times_of(blocks, song), strict=True)
+    ]
 
 
 def _put(blocks: tuple[Block, ...], at: int, block: Block) -> tuple[Block, ...]:

@@ -141,9 +141,12 @@ class Planner:
         tempo_bpm: float,
         seed: int,
         costs: Costs = DEFAULT_COSTS,
+        begun: State = BEGUN,
+        heard: int = 0,
     ):
+        """``begun`` is what was danced before the first of the bars, ``heard`` how many bars that were."""
         self.candidates, self.bars, self.wanted, self.costs, self.seed = candidates, bars, wanted, costs, seed
-        self.tempo = tempo_bpm
+        self.tempo, self._begun, self._heard = tempo_bpm, begun, heard
         self._pose, self._velocity = _distances(candidates)
         course = (candidates.front, candidates.turn, candidates.path)
         self._course = list(zip(*(column.tolist() for column in course), strict=True))
@@ -158,7 +161,31 @@ class Planner:
         if locked and _covers(locked, self.bars):
             return Plan(library=library, blocks=tuple(locked), seed=self.seed)
         _refuse_crooked(locked, self.bars)
-        state, blocks = BEGUN, list[Block]()
+        held = {block.beat: block for block in locked}
+        blocks = [self._block(bar, option) for bar, option in self._chosen(locked)]
+        blocks = [held.get(block.beat, block) for block in blocks]
+        return Plan(library=library, blocks=tuple(blocks), seed=self.seed)
+
+    def settle(self, beat: int) -> tuple[State, list[Block], int]:
+        """As much of the best plan as ends by a beat: the state that it leaves, its blocks, and how many bars it takes.
+
+        What follows was planned as well and is left to a later plan, which will have heard more.
+        """
+        state, blocks, bars = self._begun, list[Block](), 0
+        for bar, option in self._chosen(()):
+            block = self._block(bar, option)
+            if block.end > beat:
+                break
+            beams: dict[int, list[State]] = {}
+            self._follow([state], bar, option, beams)
+            [state] = beams[bar + option.bars]
+            blocks.append(block)
+            bars = bar + option.bars
+        return state._replace(cost=0.0, options=()), blocks, bars
+
+    def _chosen(self, locked: Sequence[Block]) -> list[tuple[int, Option]]:
+        """First bar of each block of the best plan, and what is danced from it on."""
+        state, found = self._begun, list[tuple[int, Option]]()
         known: dict[str, tuple[tuple[int, Option], ...]] = {}
         danced: dict[str, int] = {}
         held = {block.beat: block for block in locked}
@@ -169,9 +196,8 @@ class Planner:
             if not turn:
                 known[letter] = tuple((bar - first, option) for bar, option in chosen if option.candidate >= 0)
             danced[letter] = turn + 1
-            blocks += [self._block(bar, option) for bar, option in chosen]
-        blocks = [held.get(block.beat, block) for block in blocks]
-        return Plan(library=library, blocks=tuple(blocks), seed=self.seed)
+            found += chosen
+        return found
 
     def _section(
         self,
@@ -212,7 +238,9 @@ class Planner:
                 if bars == 1:  # a bar that is cut short, as the last one may be
                     self._follow(here, bar, HELD, beams)
                 continue
-            chance = np.random.default_rng([self.seed, bar, bars]).gumbel(size=len(self.candidates))[numbers]
+            chance = np.random.default_rng([self.seed, self._heard + bar, bars]).gumbel(size=len(self.candidates))[
+                numbers
+            ]
             fixed = fixed - self.costs.chance * chance * bars
             if len(numbers) > PROMISING:
                 rank = np.where(self._onward(last, numbers).any(0), -np.inf, fixed)
@@ -341,9 +369,7 @@ class Planner:
             return None
         return np.array(
             [
-                0.0
-                if movements & shown or (free and free & {part for name in shown for part in name.split()})
-                else 1.0
+                0.0 if movements & shown or (free and free & {part for name in shown for part in name.split()}) else 1.0
                 for shown in self.candidates.words
             ]
         )
