@@ -5,7 +5,7 @@ Everything goes into one folder: ``dances`` (each saved once made, so that an in
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -92,77 +92,104 @@ def evaluate(
     ``songs``, by default to the data set's own music, or to the bundled song where it has none. ``fps`` and ``up`` say
     what arrays of joints by other systems mean. ``InputError`` where there is nothing at all to measure.
     """
-    protocol, asked = protocol or Protocol(fps=store.fps), asked or Asked()
-    report = progress or (lambda done, total, what: None)
-    judges, cache, failed, notes = Judges(store), out / "cache", {}, []
     real = real_dances(store, split)
     if not real:
         raise InputError(f"{store.folder}: expected dances in the split {split}, found none")
-
-    def take_in(dances: Sequence[Dance], what: str, *, judged: bool = True) -> list[Measures]:
-        found, how = [], protocol if judged else replace(protocol, judged=False)
-        for number, dance in enumerate(dances):
-            report(number, len(dances), f"measuring {what}")
-            try:
-                found.append(measured(dance, how, judges if judged else None, cache, context=store.fingerprint))
-            except InputError as error:
-                failed[str(dance.path or dance.name)] = str(error)
-        report(len(dances), len(dances), f"measuring {what}")
-        return found
-
-    reference = take_in(real_dances(store, "train"), "training dances", judged=False)
-    widths = {key: rows.shape[1] for key, rows in reference[0].rows.items()} if reference else {}
-    rows = [
-        row(TRUTH, take_in(real, TRUTH), reference),
-        row(CLEANED_TRUTH, take_in(real_dances(store, split, cleaned=True), CLEANED_TRUTH), reference),
-        row(OTHER, take_in(to_other_songs(real, asked.seeds), OTHER), reference),
-    ]
+    asked, tell = asked or Asked(), progress or (lambda done, total, what: None)
+    table = _Table(store, protocol or Protocol(fps=store.fps), out, tell)
+    table.add_real(real, real_dances(store, split, cleaned=True), to_other_songs(real, asked.seeds))
     tests: list[TestSong] | None = None
-    about: dict = {"split": split, "songs": {}, "systems": {}, "store": store.fingerprint, "licence": store.licence}
-
-    def add(name: str, system: str | Path, dances: list[Dance], broken: dict[str, str], extra: dict[str, float]):
-        measures = take_in(dances, name)
-        if not measures:
-            raise InputError(
-                f"{system}: expected a dance to measure, every one failed: {next(iter(broken.values()), '')}"
-            )
-        if {key: rows.shape[1] for key, rows in measures[0].rows.items()} != widths:
-            notes.append(
-                f"{name} has other joints than the real dances: set measures are left out; --joints 22 counts those "
-                "that all have"
-            )
-        found = row(name, measures, reference)
-        more = {key: Estimate(value, float("nan"), "songs") for key, value in extra.items()}
-        rows.append(replace(found, estimates=found.estimates | more))
-
+    about: dict = {"split": split, "systems": {}, "store": store.fingerprint, "licence": store.licence}
     for name, system in named(systems).items():
         model = _model(system)
         if model is None:
             dances, broken = _read(Path(system), real, fps=fps, up=up)
-            failed |= broken
             about["systems"][name] = {"kind": "dances", "files": len(dances)}
-            add(name, system, dances, broken, {})
+            table.add(name, dances, system, broken)
             continue
         if tests is None:
-            tests = _songs(store, split, real, songs, asked, failed, notes)
-        every, key, folder = versions(model, name, asked.request), identity(system), out / "dances" / name
-        how = {"words": asked.words, "report": report}
-        about["systems"][name] = _about_model(model) | {"rows": {row: each.about for row, each in every.items()}}
-        own = heard_apart(tests, model.capabilities.hears if asked.words else "music")
-        made, broken = dance_rows(model, key, every, own, seeds=asked.seeds, folder=folder, **how)
-        failed |= broken
-        changed: dict[str, dict[str, float]] = {}
-        if asked.exchange:
-            where = {"seconds": asked.seconds, "folder": folder / "exchange"}
-            changed, broken_too = exchanges(model, key, every, tests, **where, **how)
-            failed |= broken_too
-        for row_name, dances in made.items():
-            add(row_name, system, dances, broken, changed.get(row_name, {}))
+            tests = _songs(store, split, real, songs, asked, table.failed, table.notes)
+        about["systems"][name] = _about_model(model) | table.add_model(name, system, model, tests, asked)
     about["songs"] = {test.name: round(test.song.seconds, 2) for test in tests or ()}
     about["beats"] = dict(Counter(test.source.beats for test in tests or ()))
     return Evaluation(
-        rows=rows, reference=reference, protocol=protocol, asked=asked, about=about, failed=failed, notes=notes
-    )
+        rows=table.rows, reference=table.reference, protocol=table.protocol, asked=asked, about=about,
+        failed=table.failed, notes=table.notes,
+    )  # fmt: skip
+
+
+class _Table:
+    """Rows as they come in, all measured alike and compared with the real training dances."""
+
+    def __init__(self, store: Store, protocol: Protocol, out: Path, tell: Progress):
+        self.store, self.protocol, self.out, self.tell = store, protocol, out, tell
+        self.judges = Judges(store)
+        self.rows: list[Row] = []
+        self.failed: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.reference = self.measures(real_dances(store, "train"), "training dances", judged=False)
+
+    def measures(self, dances: Sequence[Dance], what: str, *, judged: bool = True) -> list[Measures]:
+        """Those of the dances that can be measured; the others are named."""
+        found, how = [], self.protocol if judged else replace(self.protocol, judged=False)
+        judges, context = self.judges if judged else None, self.store.fingerprint
+        for number, dance in enumerate(dances):
+            self.tell(number, len(dances), f"measuring {what}")
+            try:
+                found.append(measured(dance, how, judges, self.out / "cache", context=context))
+            except InputError as error:
+                self.failed[str(dance.path or dance.name)] = str(error)
+        self.tell(len(dances), len(dances), f"measuring {what}")
+        return found
+
+    def add_real(self, plain: Sequence[Dance], cleaned: Sequence[Dance], other: Sequence[Dance]) -> None:
+        """The rows of real dances."""
+        for name, dances in ((TRUTH, plain), (CLEANED_TRUTH, cleaned), (OTHER, other)):
+            self.rows.append(row(name, self.measures(dances, name), self.reference))
+
+    def add(
+        self,
+        name: str,
+        dances: Sequence[Dance],
+        system: str | Path,
+        broken: Mapping[str, str],
+        extra: Mapping[str, float] | None = None,
+    ) -> None:
+        """A row of a system's dances, with ``extra`` values of songs; ``broken`` are dances that came to nothing."""
+        self.failed |= broken
+        measures = self.measures(dances, name)
+        if not measures:
+            raise InputError(
+                f"{system}: expected a dance to measure, every one failed: {next(iter(broken.values()), '')}"
+            )
+        if self.reference and _widths(measures) != _widths(self.reference):
+            self.notes.append(
+                f"{name} has other joints than the real dances: set measures are left out; --joints 22 counts those "
+                "that all have"
+            )
+        found = row(name, measures, self.reference)
+        more = {key: Estimate(value, float("nan"), "songs") for key, value in (extra or {}).items()}
+        self.rows.append(replace(found, estimates=found.estimates | more))
+
+    def add_model(self, name: str, system: str | Path, model: Dancer, tests: list[TestSong], asked: Asked) -> dict:
+        """A row for each version of a model, danced as ``asked``; what is to be told of them."""
+        every, key, folder = versions(model, name, asked.request), identity(system), self.out / "dances" / name
+        how = {"words": asked.words, "report": self.tell}
+        own = heard_apart(tests, model.capabilities.hears if asked.words else "music")
+        made, broken = dance_rows(model, key, every, own, seeds=asked.seeds, folder=folder, **how)
+        changed: dict[str, dict[str, float]] = {}
+        if asked.exchange:
+            where = {"seconds": asked.seconds, "folder": folder / "exchange"}
+            changed, failed = exchanges(model, key, every, tests, **where, **how)
+            self.failed |= failed
+        for title, dances in made.items():
+            self.add(title, dances, system, broken, changed.get(title))
+        return {"rows": {title: each.about for title, each in every.items()}}
+
+
+def _widths(measures: list[Measures]) -> dict[str, int]:
+    """Numbers of features by their kind."""
+    return {key: rows.shape[1] for key, rows in measures[0].rows.items()}
 
 
 def named(systems: Sequence[str | Path]) -> dict[str, str | Path]:
