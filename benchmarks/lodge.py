@@ -25,8 +25,8 @@ import torch
 from common import environment, real_dances, songs_in
 from dances import BOUNDS, judge, reference
 
+from longdance.choreography.augment import CueConfig
 from longdance.choreography.dancer import Dancer
-from longdance.choreography.generators.lodge import CueConfig
 from longdance.choreography.long.segments import SegmentPlan
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from longdance.choreography.augment import (
     Beats,
+    CueConfig,
     SoftCues,
     beats_within,
     choose_beats,
@@ -141,9 +142,9 @@ def test_cues_with_each_switch():
     assert both.primitive.tolist() == [0, 0, 1, 1]
     assert both.mirrored.tolist() == [False, True, False, True]
     assert np.isin(both.centres, beats.frames).all()
-    plain = place_soft_cues([0, 1], beats, **free, mirrored=False)
+    plain = place_soft_cues([0, 1], beats, **free, cues=CueConfig(mirror=False))
     assert (plain.primitive.tolist(), plain.mirrored.tolist()) == ([0, 1], [False, False])
-    uniform = place_soft_cues([0, 1], beats, **free, on_beats=False)
+    uniform = place_soft_cues([0, 1], beats, **free, cues=CueConfig(beat_align=False))
     assert uniform.centres.tolist() == [38, 98, 158, 218]
     assert place_soft_cues([], beats, **free).centres.tolist() == []
 

@@ -5,12 +5,13 @@ alignment), and comes again, mirrored, at the same place of a measure that sound
 function of its own; ``place_soft_cues`` applies them. Source: Lodge sections 3.1 and 3.2, appendix B.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, tensor
 
 from longdance.features.song import Song
@@ -24,6 +25,33 @@ MEASURE_STEPS = 16
 """Points of a measure at which it is compared with others."""
 COMPARED = slice(0, 33)
 """Channels of ``Song.features`` that tell measures apart: loudness, timbre and harmony, not where the beats are."""
+
+
+class CueConfig(BaseModel):
+    """How soft primitives lead the local stage: the switches of Lodge's tables 3 and 4.
+
+    Without soft primitives at all (C in table 3) is ``soft_level`` 0. Hard cues always hold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    soft_level: float = Field(default=1.0, ge=0, le=1)
+    """s: the share of the noise schedule, from the noisiest on, in which soft cues hold; 0 never, 1 to the end."""
+    mirror: bool = True
+    """M: each soft primitive comes again with left and right swapped."""
+    beat_align: bool = True
+    """B: soft primitives are on beats; otherwise evenly spread."""
+    parabola: bool = True
+    """The nearest parabola of each primitive's features over time leads in its place; not in the paper, off in raw."""
+    structure: bool = True
+    """Mirror images go to measures that sound the same as their originals', where there are any."""
+
+    def changed(self, asked: Mapping[str, float | bool]) -> "CueConfig":
+        """The same but for some fields."""
+        return CueConfig.model_validate(self.model_dump() | dict(asked)) if asked else self
+
+
+DEFAULT_CUES = CueConfig()
 
 
 class Beats(NamedTuple):
@@ -166,9 +194,7 @@ def place_soft_cues(
     *,
     first: int,
     last: int,
-    mirrored: bool = True,
-    on_beats: bool = True,
-    structure: bool = True,
+    cues: CueConfig = DEFAULT_CUES,
     gap: int = PRIMITIVE_FRAMES,
 ) -> SoftCues:
     """Where and how a segment's soft primitives are danced.
@@ -178,17 +204,17 @@ def place_soft_cues(
     by its mirror image (M in Lodge's table 3). They go to evenly chosen beats (B), or are spread evenly without regard
     to the music. Where the music has fewer beats than there are cues, mirror images are left out first.
     """
-    number = np.repeat(np.array(primitives, dtype=int), 2 if mirrored else 1)
-    swapped = np.tile([False, True] if mirrored else [False], len(primitives))
-    if on_beats:
+    number = np.repeat(np.array(primitives, dtype=int), 2 if cues.mirror else 1)
+    swapped = np.tile([False, True] if cues.mirror else [False], len(primitives))
+    if cues.beat_align:
         centres = choose_beats(beats.frames, len(number), first=first, last=last, gap=gap)
     else:
         centres = even_frames(min(len(number), (last - first) // gap), first=first, last=last)
     danced = np.sort(np.argsort(swapped, kind="stable")[: len(centres)])
-    cues = SoftCues(centres, number[danced], swapped[danced])
-    if on_beats and structure:
-        cues = meet_in_identical_measures(cues, beats, first=first, last=last, gap=gap)
-    return cues
+    placed = SoftCues(centres, number[danced], swapped[danced])
+    if cues.beat_align and cues.structure:
+        placed = meet_in_identical_measures(placed, beats, first=first, last=last, gap=gap)
+    return placed
 
 
 def beats_within(beats: Beats, start: int, frames: int) -> Beats:

@@ -71,9 +71,7 @@ def edit(
         "redo": bool(redo or keep or joints != "all" or keep_feet), "from_here_on": from_here is not None,
         "go_on": extend is not None, "blend": blend is not None, "phrase": phrase is not None,
     }  # fmt: skip
-    if sum(asked.values()) > 1 or not (any(asked.values()) or mirror or tempo):
-        some = "--redo/--keep, --from, --extend, --blend, --phrase"
-        raise typer.BadParameter(f"expected one of {some}; or --mirror, --tempo")
+    expect_one(asked, otherwise=mirror or tempo is not None)
     if (phrase is not None) != (swap is not None or repeat or (mirror and phrase is not None)):
         raise typer.BadParameter("expected --phrase K together with one of --swap NAME, --mirror and --repeat")
     if (blend is None) != (at is None):
@@ -84,7 +82,6 @@ def edit(
     from longdance.choreography.pretrained import load, maker_of
     from longdance.export.formats import export as write
     from longdance.export.sound import find_song
-    from longdance.metrics.report import facts
     from longdance.motion.motion import Motion
 
     motion = Motion.load(dance)
@@ -109,11 +106,25 @@ def edit(
         written: list[Path] = []
         for target in targets:
             written += write(motion, target, song_path=heard, progress=progress)
-    result = {"dance": str(dance), "files": [str(file) for file in dict.fromkeys(written)], **facts(motion)}
+    tell(dance, motion, written, as_json=as_json)
+
+
+def tell(source: Path, dance: "Motion", written: list[Path], *, as_json: bool) -> None:
+    """Say what came of an edit, to people or to machines."""
+    from longdance.metrics.report import facts
+
+    result = {"dance": str(source), "files": [str(file) for file in dict.fromkeys(written)], **facts(dance)}
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        report(result, motion.meta.get("notes", ()), motion.meta.get("tempo_bpm"))
+        report(result, dance.meta.get("notes", ()), dance.meta.get("tempo_bpm"))
+
+
+def expect_one(asked: dict[str, bool], *, otherwise: bool) -> None:
+    """``BadParameter`` unless one edit is asked for, or none and something ``otherwise``."""
+    if sum(asked.values()) > 1 or not (any(asked.values()) or otherwise):
+        some = "--redo/--keep, --from, --extend, --blend, --phrase"
+        raise typer.BadParameter(f"expected one of {some}; or --mirror, --tempo")
 
 
 def closed(ranges: list[tuple[float, float | None]], dance: "Motion") -> list[tuple[float, float]]:

@@ -12,10 +12,10 @@ import longdance
 from conftest import swaying
 from dancers import drawn, made
 from longdance.choreography import edit
-from longdance.choreography.augment import mirror, smooth, tidy
+from longdance.choreography.augment import CueConfig, mirror, smooth, tidy
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.generators import lodge as lodge_module
-from longdance.choreography.generators.lodge import CueConfig, Lodge, lodge
+from longdance.choreography.generators.lodge import Lodge, lodge
 from longdance.choreography.long.segments import Cue, CueSheet, SegmentPlan
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest

@@ -5,17 +5,26 @@ choreographic rules of `augment`; where segments lie and how they meet is in `se
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from longdance.choreography.augment import Beats, SoftCues, beats_within, mirror, place_soft_cues, smooth, tidy
+from longdance.choreography.augment import (
+    DEFAULT_CUES,
+    Beats,
+    CueConfig,
+    SoftCues,
+    beats_within,
+    mirror,
+    place_soft_cues,
+    smooth,
+    tidy,
+)
 from longdance.choreography.conditioning import Conditioner
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import placed
@@ -60,33 +69,6 @@ REGISTER = {
 }  # fmt: skip
 STREAMED_SEGMENTS = 4
 """Segments that are danced together at most where a dance is given out while it is made."""
-
-
-class CueConfig(BaseModel):
-    """How soft primitives lead the local stage: the switches of Lodge's tables 3 and 4.
-
-    Without soft primitives at all (C in table 3) is ``soft_level`` 0. Hard cues always hold.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    soft_level: float = Field(default=1.0, ge=0, le=1)
-    """s: the share of the noise schedule, from the noisiest on, in which soft cues hold; 0 never, 1 to the end."""
-    mirror: bool = True
-    """M: each soft primitive comes again with left and right swapped."""
-    beat_align: bool = True
-    """B: soft primitives are on beats; otherwise evenly spread."""
-    parabola: bool = True
-    """The nearest parabola of each primitive's features over time leads in its place; not in the paper, off in raw."""
-    structure: bool = True
-    """Mirror images go to measures that sound the same as their originals', where there are any."""
-
-    def changed(self, asked: Mapping[str, float | bool]) -> "CueConfig":
-        """The same but for some fields."""
-        return CueConfig.model_validate(self.model_dump() | dict(asked)) if asked else self
-
-
-DEFAULT_CUES = CueConfig()
 
 
 class Draft(NamedTuple):
@@ -396,9 +378,7 @@ class Lodge:
                     beats_within(beats, segment.start, self.primitives.segment),
                     first=first,
                     last=last,
-                    mirrored=cues.mirror,
-                    on_beats=cues.beat_align,
-                    structure=cues.structure,
+                    cues=cues,
                     gap=PRIMITIVE_FRAMES * self.primitives.soft_spacing,
                 )
             )
