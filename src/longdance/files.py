@@ -1,4 +1,4 @@
-"""Writing files so that a name never stands for half of one."""
+"""Files that are written whole or not at all, and where a user's own lie."""
 
 import glob
 import hashlib
@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import platformdirs
+
 AUDIO_ENDINGS = (
     ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aif", ".aiff",
     ".mp4", ".mkv", ".mov", ".webm", ".avi",
 )  # fmt: skip
 """Endings of files that may hold a song: sound, and films with sound."""
+CACHE_VARIABLE = "LONGDANCE_CACHE"
+"""Variable of the environment that names the folder of what took long to compute."""
 
 
 @contextmanager
@@ -45,3 +49,15 @@ def checksum(path: str | os.PathLike) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def user_data_folder(kind: str, variable: str) -> Path:
+    """Where a user's things of a ``kind`` lie: where ``variable`` of the environment says, else in the usual place."""
+    named = os.environ.get(variable)
+    return Path(named) if named else platformdirs.user_data_path("longdance", appauthor=False) / kind
+
+
+def user_cache_folder(kind: str) -> Path:
+    """Where what took long to compute is kept: below ``CACHE_VARIABLE`` if set, else in the usual place."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return (Path(named) if named else platformdirs.user_cache_path("longdance", appauthor=False)) / kind

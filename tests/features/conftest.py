@@ -6,7 +6,7 @@ import pytest
 
 from longdance.errors import InputError
 from longdance.features import text_encoders
-from longdance.features.text_embeddings import CACHE_VARIABLE
+from longdance.files import CACHE_VARIABLE
 
 
 @pytest.fixture(autouse=True)

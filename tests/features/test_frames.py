@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from longdance.features import frames
 from longdance.features.frames import Window, at_frames, cached, encode_in_windows, identity
 
 RATE = 8000
@@ -82,14 +81,6 @@ def test_features_are_made_once_and_a_broken_file_is_made_anew(tmp_path):
     for file in tmp_path.iterdir():
         file.write_bytes(b"broken")
     np.testing.assert_array_equal(cached(make, "a", b"b", folder=tmp_path), make())
-
-
-def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.delenv(frames.CACHE_VARIABLE, raising=False)
-    assert frames.cache_folder() == tmp_path / "xdg" / "longdance" / "music"
-    monkeypatch.setenv(frames.CACHE_VARIABLE, str(tmp_path / "mine"))
-    assert frames.cache_folder() == tmp_path / "mine" / "music"
 
 
 def test_other_weights_are_another_identity(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from longdance.errors import InputError
-from longdance.features.frames import CACHE_VARIABLE
 from longdance.features.music import MUSIC_CHANNELS, MUSIC_ENCODERS, PretrainedEncoder
 from longdance.features.song import Song
+from longdance.files import CACHE_VARIABLE
 
 MEASURED = [name for name, encoder in MUSIC_ENCODERS.items() if not encoder.heavy]
 

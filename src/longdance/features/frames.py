@@ -11,10 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from longdance.files import atomic_write
+from longdance.files import atomic_write, user_cache_folder
 
-CACHE_VARIABLE = "LONGDANCE_CACHE"
-"""Environment variable with the folder of cached features; by default the user's cache folder."""
 VERSION = 1
 """Raised whenever cached numbers change."""
 
@@ -94,7 +92,7 @@ def cached(
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
         digest.update(len(content).to_bytes(8) + content)
-    path = (Path(folder) if folder is not None else cache_folder()) / f"{digest.hexdigest()}.npy"
+    path = (Path(folder) if folder is not None else user_cache_folder("music")) / f"{digest.hexdigest()}.npy"
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -102,15 +100,6 @@ def cached(
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.save(file, result)
     return result
-
-
-def cache_folder() -> Path:
-    """Where features of songs are kept."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen) / "music"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "longdance" / "music"
 
 
 @contextmanager

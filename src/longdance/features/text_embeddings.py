@@ -1,8 +1,6 @@
 """Embeddings of texts: those shipped, those in the user's cache, and those that an encoder has to make."""
 
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +10,7 @@ from jaxtyping import Float
 from longdance.errors import InputError
 from longdance.features.text_encoders import ENCODER_WIDTHS, TextEncoder, encoder_folder, load_encoder
 from longdance.features.text_table import MINILM, one_line, shipped, text_key
-from longdance.files import atomic_write
-
-CACHE_VARIABLE = "LONGDANCE_CACHE"
+from longdance.files import atomic_write, user_cache_folder
 
 # No embedding is wider; a larger file in the cache is not ours.
 _CACHED_BYTES = 1 << 16
@@ -33,7 +29,7 @@ def encode_texts(
 ) -> Float[np.ndarray, "text_tokens features"]:
     """Embeddings ``(len(texts), dim)`` float32 of texts, loading an encoder only if the package lacks some.
 
-    Looked up in this order: shipped embeddings; files in ``cache_folder`` (``text_cache_folder`` if None), to
+    Looked up in this order: shipped embeddings; files in ``cache_folder`` (the user's cache if None), to
     which new ones are added; ``encoder``, if given; an encoder loaded by ``load_encoder`` (from ``folder``, ...).
     With an ``encoder`` of the caller's, only a ``cache_folder`` of the caller's is used. Raises ``InputError`` where
     a text remains and no encoder can be had, where ``encoder`` is not the one named, and where an encoder gives
@@ -79,20 +75,6 @@ def encode_texts(
     return np.stack([found[text] for text in texts])
 
 
-def text_cache_folder() -> Path:
-    """Where embeddings are kept between runs: below ``LONGDANCE_CACHE`` if set, else below the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        base = Path(named)
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "longdance" / "cache"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches" / "longdance"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longdance"
-    return base / "text"
-
-
 def _cache_paths(
     texts: Sequence[str],
     encoder_name: str,
@@ -112,7 +94,7 @@ def _cache_paths(
         except OSError:
             return {}
         identity = f"{encoder_name}\n{weights.st_size}\n{weights.st_mtime_ns}"
-    target = Path(cache_folder) if cache_folder is not None else text_cache_folder()
+    target = Path(cache_folder) if cache_folder is not None else user_cache_folder("text")
     return {text: target / f"{text_key(text, identity).hex()}.safetensors" for text in texts}
 
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from longdance.errors import InputError, LongdanceError
-from longdance.files import atomic_write
+from longdance.files import atomic_write, user_data_folder
 from longdance.studio.forms import LONGEST_NAME
 from longdance.studio.states import FORMAT, ProjectState, SongState, TakeState
 
@@ -329,11 +329,5 @@ def _locked(path: Path):
 
 
 def default_folder() -> Path:
-    """Where projects lie if nobody says otherwise: LONGDANCE_PROJECTS, or the platform's folder for data."""
-    if named := os.environ.get("LONGDANCE_PROJECTS"):
-        return Path(named)
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "longdance" / "projects"
+    """Where projects lie if nobody says otherwise."""
+    return user_data_folder("projects", "LONGDANCE_PROJECTS")

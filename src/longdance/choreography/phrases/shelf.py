@@ -1,8 +1,6 @@
 """Where libraries of phrases are kept: the shipped one in the package, a user's own in the user's data folder."""
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +13,7 @@ from longdance.choreography.phrases.library import Cut, Library, TakeFacts
 from longdance.choreography.phrases.sources import Source
 from longdance.data.open import CUTOFF, bridge_leaps, face_forward
 from longdance.errors import InputError, by_likeness
+from longdance.files import user_data_folder
 from longdance.motion.dance_files import read_dance
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
@@ -32,17 +31,8 @@ OWN_LICENCE = "Motion of the person who made this library."
 
 
 def libraries_folder() -> Path:
-    """Where a user's libraries are: below ``LONGDANCE_LIBRARIES`` if set, else below the user's data folder."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "longdance" / "libraries"
+    """Where a user's libraries are."""
+    return user_data_folder("libraries", FOLDER_VARIABLE)
 
 
 def library_names() -> list[str]:
