@@ -283,6 +283,22 @@ def test_headers_that_promise_the_impossible_are_named(shape, tmp_path):
         Motion.load(path)
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': '<f8', 'fortran_order': False, True: (2, 3)}", "{'descr': '<f8', 1: 2}", "{'descr': {}, (): ''}", "[]"],
+)
+def test_headers_of_other_kinds_are_named(header, tmp_path):
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(48)
+    with zipfile.ZipFile(tmp_path / "header.npz", "w") as archive:
+        archive.writestr("trans.npy", array)
+        archive.writestr("poses.npy", array)
+    (tmp_path / "header.npy").write_bytes(array)
+    for name in ("header.npz", "header.npy"):
+        with pytest.raises(InputError, match=name):
+            Motion.load(tmp_path / name)
+
+
+
 def test_encrypted_files_are_named(tmp_path):
     path = tmp_path / "locked.npz"
     smooth_motion(6).save(path)

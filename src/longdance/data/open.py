@@ -2,7 +2,6 @@
 
 import csv
 import os
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from longdance.motion.bvh import load_bvh_motion
 from longdance.motion.contacts import foot_contacts
 from longdance.motion.directions import turn_angle
 from longdance.motion.ik import lock_feet
-from longdance.motion.motion import Motion
+from longdance.motion.motion import UNREADABLE, Motion
 from longdance.motion.retarget import fit_keypoints
 
 SPLITS = ("train", "val", "test")
@@ -130,7 +129,7 @@ def read_keypoints(path: str | os.PathLike) -> Motion:
                     f"{path}: expected the keys {', '.join(wanted)}; missing {', '.join(missing)}"
                 )
             arrays = {key: file[key] for key in wanted}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: expected an npz file of keypoints, could not read it ({error})") from error
     positions, names = arrays["positions"], tuple(str(name) for name in arrays["names"])
     frames, fps = len(positions), float(arrays["fps"])

@@ -15,6 +15,7 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.files import atomic_write
 from longdance.motion.layout import LAYOUTS, Layout, Normaliser, centred, translated
+from longdance.motion.motion import UNREADABLE
 
 FORMAT = 1
 
@@ -83,7 +84,7 @@ class Store:
                 fingerprint=record["fingerprint"],
                 licence=record["licence"],
             )
-        except (AttributeError, EOFError, KeyError, TypeError, OSError, OverflowError, ValueError) as error:
+        except (AttributeError, *UNREADABLE) as error:
             raise InputError(f"{folder}: the store is damaged ({error}); prepare it again") from error
         return store
 

@@ -19,7 +19,7 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.motion.safe_pickle import read_pickle
 from longdance.motion.skeleton import SMPL24
-from longdance.motion.smpl_files import AIST_FPS, FLOOR_PERCENTILE, checked
+from longdance.motion.smpl_files import AIST_FPS, FLOOR_PERCENTILE, checked, read_array
 
 ENDINGS = (".npz", ".pkl", ".npy", ".bvh")
 AMASS = ".amass.npz"
@@ -115,13 +115,7 @@ def read_dance(path: str | os.PathLike, *, fps: float | None = None, up: str = "
     elif ending == ".pkl":
         dance = _of_pickle(path, fps, up)
     elif ending == ".npy":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{path}: expected an array of numbers, could not read it ({error}); try saving the joints alone"
-            ) from error
-        dance = _of_array(path, array, fps, up)
+        dance = _of_array(path, read_array(path), fps, up)
     else:
         raise InputError(f"{path}: expected a dance ending in {', '.join(ENDINGS)}")
     if len(dance.joints) < 8:

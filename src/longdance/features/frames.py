@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy import sparse
 
 from longdance.files import atomic_write, user_cache_folder
+from longdance.motion.motion import UNREADABLE
 
 VERSION = 1
 """Raised whenever cached numbers change."""
@@ -95,7 +96,7 @@ def cached(
     path = (Path(folder) if folder is not None else user_cache_folder("music")) / f"{digest.hexdigest()}.npy"
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except UNREADABLE:
         result = make()
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.save(file, result)

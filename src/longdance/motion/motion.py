@@ -226,7 +226,7 @@ LARGEST_OTHER = 2**24
 
 UNREADABLE = (
     *(OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(ValueError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError),
+    *(ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError),
 )
 """What zipfile (first row) and numpy's reader of array headers (second row) raise for damaged files."""
 
