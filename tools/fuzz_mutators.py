@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from longdance.errors import InputError
 from longdance.export import fbx_nodes
 from longdance.export.glb import GlbBuilder
 from longdance.export.gltf_file import read_glb
@@ -31,10 +30,7 @@ def mutate(reader: str, data: bytes, folder: Path, seed: int) -> bytes:
     change = {
         "bvh": _text, "score": _text, "glb": _glb, "fbx": _fbx, "npz": _npz, "safetensors": _safetensors
     }[reader]  # fmt: skip
-    with contextlib.suppress(
-        InputError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, zipfile.BadZipFile,
-        OverflowError, RecursionError, NotImplementedError, EOFError,
-    ):  # fmt: skip
+    with contextlib.suppress(Exception):  # the data were changed before: other libraries' readers raise anything
         for _ in range(rng.randint(1, 4)):
             data = change(data, rng, folder)
     return data

@@ -11,7 +11,7 @@ from tools.export_readers import Fbx, Glb, read_pybvh
 
 from longdance.errors import InputError
 from longdance.export.formats import export
-from longdance.export.rig_glb import read_glb
+from longdance.export.gltf_file import read_glb, read_numbers
 from longdance.export.takes import ExportOptions
 from longdance.motion.contacts import speeds
 from longdance.motion.ik import detect_contacts, lock_feet
@@ -89,7 +89,7 @@ def check(found: dict[str, np.ndarray], dance: Motion, body: Character) -> None:
     leg = sum(np.linalg.norm(body.places[b] - body.places[a]) for a, b in LEGS) / 2
     size = leg / SMPL24.leg_length
     assert angles(found, dance, LIMBS).max() < 0.1
-    assert np.median(angles(found, dance, LEGS)) < 12
+    assert angles(found, dance, LEGS).max() < 1
     contacts = detect_contacts(dance.joints(), dance.fps, skeleton=SMPL24)
     toes = "left_foot" in found
     for side, name in enumerate(("left", "right")):
@@ -129,9 +129,12 @@ def test_every_convention_of_names(dance, rng, tmp_path, names):
 def test_a_character_like_us_does_exactly_what_we_do(dance, rng, tmp_path):
     body = character("mixamo", rng)
     found = on_rig(dance, body, tmp_path, "glb")
-    ours = lock_feet(dance, detect_contacts(dance.joints(), dance.fps, skeleton=SMPL24)).joints()
+    # But where a foot of the dance is in the floor by a few millimetres, ours is on it.
+    ours = dance.joints()
     for name in body.names:
-        np.testing.assert_allclose(found[name], ours[:, SMPL24.index(name)], atol=1e-4)
+        apart = np.abs(found[name] - ours[:, SMPL24.index(name)])
+        assert np.median(apart) < 1e-4
+        assert apart.max() < 5e-3
 
 
 def test_a_standing_dance_does_not_move_on_other_legs(rng, tmp_path):
@@ -275,6 +278,47 @@ def test_malformed_characters_are_refused_by_name(dance, rng, tmp_path, how):
     with pytest.raises(InputError, match=r"rig\.glb"):
         export(dance, tmp_path / "out.glb", options=ExportOptions(rig=tmp_path / "rig.glb"))
     assert [path.name for path in tmp_path.iterdir()] == ["rig.glb"]
+
+
+@pytest.mark.parametrize("skinned", [False, True])
+def test_parts_hidden_by_a_scale_of_nothing_change_nothing(dance, rng, tmp_path, skinned):
+    """A hidden prop in the hand, with a bone of its own; bound by the skin or not."""
+    from longdance.export.glb import GlbBuilder
+
+    body = character("mixamo", rng)
+    write_glb(body, tmp_path / "rig.glb")
+    document, chunk = read_glb(tmp_path / "rig.glb")
+    nodes = document["nodes"]
+    hand = next(node for node in nodes if node["name"] == body.names["left_wrist"])
+    hand["children"] = [*hand.get("children", []), len(nodes)]
+    nodes += [{"name": "prop", "scale": [0, 0, 0], "children": [len(nodes) + 1]}, {"name": "prop end"}]
+    builder = GlbBuilder(document, chunk)
+    if skinned:
+        old = read_numbers(document, chunk, document["skins"][0]["inverseBindMatrices"]).reshape(-1, 4, 4)
+        old = old.swapaxes(-1, -2)
+        document["skins"][0]["joints"].append(len(nodes) - 1)
+        document["skins"][0]["inverseBindMatrices"] = builder.add_array(np.concatenate((old, np.zeros((1, 4, 4)))))
+    (tmp_path / "hidden.glb").write_bytes(builder.content())
+    found = []
+    for name in ("rig", "hidden"):
+        export(dance, tmp_path / f"{name}_out.glb", options=ExportOptions(rig=tmp_path / f"{name}.glb"))
+        found.append(Glb(tmp_path / f"{name}_out.glb").joints()[0])
+    for bone in body.names.values():
+        np.testing.assert_allclose(found[1][bone], found[0][bone], atol=1e-6)
+
+
+@pytest.mark.parametrize("joint", [None, "pelvis", "left_knee", "spine2"])
+def test_bodies_scaled_to_nothing_never_crash(dance, rng, tmp_path, joint):
+    from longdance.export.glb import GlbBuilder
+
+    body = character("mixamo", rng)
+    write_glb(body, tmp_path / "rig.glb")
+    document, chunk = read_glb(tmp_path / "rig.glb")
+    name = "Armature" if joint is None else body.names[joint]
+    next(node for node in document["nodes"] if node["name"] == name)["scale"] = [0, 0, 0]
+    (tmp_path / "rig.glb").write_bytes(GlbBuilder(document, chunk).content())
+    with pytest.raises(InputError, match=r"rig\.glb"):
+        export(dance, tmp_path / "out.glb", options=ExportOptions(rig=tmp_path / "rig.glb"))
 
 
 @settings(max_examples=30, deadline=None)

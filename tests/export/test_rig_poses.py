@@ -64,9 +64,8 @@ def test_the_limbs_of_any_character_point_where_ours_do(dance, tmp_path, form, n
     places = (Glb if form == "glb" else Fbx)(out).joints()[0]
     found = {joint: places[rig.bones[bone].name] @ rig.heading for joint, bone in rig.joints.items()}
     assert directions(found, dance, ARMS).max() < 0.1, rig.described
-    assert trunk(found, dance).max() < 3, rig.described
-    # Other feet than ours stand at other heights, and hips of another width ask for other legs.
-    assert np.median(directions(found, dance, LEGS)) < 8, rig.described
+    assert trunk(found, dance).max() < 0.1, rig.described
+    assert directions(found, dance, LEGS).max() < 1, rig.described
     ankles = np.stack([found[f"{side}_ankle"][:, 1] for side in ("left", "right")])
     assert np.abs(ankles.min() - rig.ankle) < 0.03 * rig.leg, rig.described
 

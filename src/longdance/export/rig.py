@@ -1,30 +1,29 @@
-"""A dance on somebody's own character: bones found by name, legs of its own length, feet on its own floor.
+"""A dance on somebody's own character: bones found by name, directions of limbs kept, feet on its own floor.
 
-What belongs here: the movement that the character's bones get. What does not: its body at rest (``rig_rest``), reading
-and writing its file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
+What belongs here: the movement that the character's bones get. What does not: its body at rest (``rig_rest``), where
+it goes (``rig_path``), reading and writing its file (``rig_glb``, ``rig_fbx``, ``rig_bvh``).
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 
+from longdance.errors import InputError
 from longdance.export.hands import JOINTS, before, finger_rotations
 from longdance.export.rig_fingers import finger_bones, palm_roll
-from longdance.export.rig_rest import Anatomy, Rig, anatomy
+from longdance.export.rig_path import SIDES, Placed, bent_toes, last_steps, on_floor, path
+from longdance.export.rig_rest import Anatomy, Rig, anatomy, foot_heading, inverse, upwards
 from longdance.export.takes import require_smpl
 from longdance.motion import rotations as rot
-from longdance.motion.contacts import speeds
-from longdance.motion.directions import apply, turn_about, turn_between, unit
-from longdance.motion.filters import low_pass, nearest_rotation
-from longdance.motion.ik import detect_contacts, lock_feet, reach_ankles
+from longdance.motion.directions import turn_between
+from longdance.motion.filters import nearest_rotation
 from longdance.motion.joint_names import guess_names, missing_joints, require_joints
 from longdance.motion.motion import Motion
-from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
-from longdance.motion.support import stance_for_hips
+from longdance.motion.skeleton import Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,80 +63,40 @@ def find_bones(
 def dance_on_rig(motion: Motion, rig: Rig, *, hands: bool = True) -> RigDance:
     """The dance as the rig's bones do it.
 
-    Bones of limbs point where ours point, whatever the rest pose; spine and neck share the turns of ours among as many
-    bones as there are. The legs are then set so that the feet land where ours do, scaled by the length of the leg,
-    on the rig's own floor, and what stands does not slide. Fingers, where the rig has some, are bent by rule unless
-    there are to be no ``hands``. ``InputError`` for a rig whose bones coincide.
+    Bones of limbs point where ours point, whatever the rest pose, legs within a degree; spine and neck share the turns
+    of ours among as many bones as there are. The whole is led over the rig's own floor by what stands
+    (``longdance.export.rig_path``). Toes bend rather than go into the floor. Fingers, where the rig has some, are bent
+    by rule unless there are to be no ``hands``. ``InputError`` for a rig whose bones coincide.
     """
     require_smpl(motion)
     body = anatomy(rig, motion.skeleton)
-    own = _on_own_legs(motion, rig, body)
-    return _as_bones(own, rig, body, finger_rotations(motion) if hands else {})
+    world = _turned(motion, rig, body, finger_rotations(motion) if hands else {})
+    feet = motion.global_rotations()[:, [motion.skeleton.index(f"{side}_ankle") for side in SIDES]]
+    placed = Placed(_followed(rig, body, world)[1], feet, body.soles)
+    root = path(motion, placed)
+    for name, turn in last_steps(motion, placed, root).items():
+        world[rig.found[name]] = turn @ world[rig.found[name]]
+    placed = Placed(_followed(rig, body, world)[1], feet, body.soles)
+    root = on_floor(motion, placed, root)
+    for name, turned in bent_toes(motion, placed, body, root).items():
+        bone = rig.found[name]
+        world[bone] = turned @ foot_heading(rig.found, name.partition("_")[0], body.places) @ body.rotations[bone]
+    dance = RigDance(_relative(rig, body, world), body.pelvis, _in_file(rig, body, root), motion.fps)
+    if not all(np.isfinite(track).all() for track in (dance.place, *dance.rotations.values())):
+        raise InputError("expected bones of some size in the rig, got some scaled to nothing or beyond measure")
+    return dance
 
 
-# --- our skeleton with the rig's legs -----------------------------------------------------------------------
-
-
-def _on_own_legs(motion: Motion, rig: Rig, body: Anatomy) -> Motion:
-    """The motion on a skeleton with the rig's hips, thighs, shins and feet, which stand where ours stand."""
-    source, index, found = motion.skeleton, motion.skeleton.index, rig.found
-    offsets = source.offsets.copy()
-    for side in ("left", "right"):
-        hip, knee, ankle = (body.places[found[f"{side}_{joint}"]] for joint in ("hip", "knee", "ankle"))
-        offsets[index(f"{side}_hip")] = hip - body.places[body.pelvis]
-        for joint, length in (("knee", np.linalg.norm(knee - hip)), ("ankle", np.linalg.norm(ankle - knee))):
-            offsets[index(f"{side}_{joint}")] = unit(source.offsets[index(f"{side}_{joint}")]) * length
-        foot = source.offsets[index(f"{side}_foot")].copy()
-        if f"{side}_foot" in found:
-            ahead = body.places[found[f"{side}_foot"]] - ankle
-            foot[2] = max(float(np.hypot(ahead[0], ahead[2])), 0.04)
-        foot[1] = BALL_HEIGHT - body.ankle_height
-        offsets[index(f"{side}_foot")] = foot
-    skeleton = Skeleton(source.names, source.parents, offsets)
-    joints, turns = motion.forward_kinematics()
-
-    # 1. The hips move as ours, as much higher as the rig's ankles are.
-    flat = BALL_HEIGHT - source.offsets[index("left_foot")][1]
-    lift = np.array([0.0, body.ankle_height - flat, 0.0])
-    ours = [index("left_hip"), index("right_hip")]
-    root = joints[:, ours].mean(1) + lift - turns[:, 0] @ offsets[ours].mean(0)
-    own = replace(motion, root_position=root, skeleton=skeleton)
-
-    # 2. A foot hangs on whichever of its ankle and its ball moves less, since feet differ in length.
-    tracks = {joint: [index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("ankle", "foot")}
-    feet = turns[:, tracks["ankle"]]
-    ankles, balls = joints[:, tracks["ankle"]] + lift, joints[:, tracks["foot"]]
-    by_ball = balls - apply(feet, np.broadcast_to(offsets[tracks["foot"]], balls.shape))
-    still, still_ball = (1 / (speeds(track, motion.fps) ** 2 + 0.1**2) for track in (ankles, balls))
-    share = low_pass(still_ball / (still + still_ball), motion.fps, cutoff=min(3.0, motion.fps / 4))
-    ankles = ankles + np.clip(share, 0, 1)[..., None] * (by_ball - ankles)
-    widths = [abs(table[ours[0]][0] - table[ours[1]][0]) for table in (source.offsets, offsets)]
-    if motion.frames > 1:
-        ankles = stance_for_hips(
-            ankles,
-            turns[:, 0],
-            np.maximum(still, still_ball),
-            source_width=widths[0],
-            width=widths[1],
-            fps=motion.fps,
-        )
-    own = reach_ankles(own, ankles, foot_rotations=feet)
-    # 3. What stood still stands.
-    return lock_feet(own, detect_contacts(joints, motion.fps, skeleton=source))
-
-
-# --- the rig's bones ----------------------------------------------------------------------------------------
-
-
-def _as_bones(own: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.ndarray]) -> RigDance:
-    turns = own.global_rotations()
-    aligned = _alignment(rig, body, own.skeleton)
+def _turned(motion: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    """World rotations (frames, 3, 3) of the bones that dance."""
+    turns = motion.global_rotations()
+    aligned = _alignment(rig, body, motion.skeleton)
     world: dict[int, np.ndarray] = {}
 
     def put(bone: int, turned: np.ndarray, name: str | None = None) -> None:
         world[bone] = turned @ aligned.get(name, np.eye(3)) @ body.rotations[bone]
 
-    index = own.skeleton.index
+    index = motion.skeleton.index
     put(body.pelvis, turns[:, 0])
     ladder = [turns[:, index(name)] for name in ("pelvis", "spine1", "spine2", "spine3")]
     for step, bone in enumerate(body.spine, start=1):
@@ -145,7 +104,7 @@ def _as_bones(own: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.nda
     ladder = [turns[:, index(name)] for name in ("spine3", "neck", "head")]
     for step, bone in enumerate(body.neck, start=1):
         put(bone, _between(ladder, 2 * step / len(body.neck)))
-    for side in ("left", "right"):
+    for side in SIDES:
         for joint in ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot"):
             name = f"{side}_{joint}"
             if name in rig.found and rig.found[name] not in world:
@@ -156,28 +115,50 @@ def _as_bones(own: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.nda
         for joint in (joint for joint in JOINTS if joint in found):
             bent[joint] = bent.get(before(joint), bent[f"{side}_wrist"]) @ roll.T @ fingers[joint] @ roll
             world[found[joint]] = bent[joint] @ hand @ body.rotations[found[joint]]
+    return world
 
-    # Whatever lies between those bones goes along with its parent; what lies above the pelvis stays as it was saved.
-    local: dict[int, np.ndarray] = {}
-    below: set[int] = {body.pelvis}
+
+def _followed(
+    rig: Rig, body: Anatomy, world: dict[int, np.ndarray]
+) -> tuple[dict[int, np.ndarray], dict[str, np.ndarray]]:
+    """World rotations of all bones from the pelvis to our joints and fingers, and places (frames, 3) of our joints.
+
+    What lies between goes along with its parent. Places are against the pelvis.
+    """
+    needed = {above for bone in (*world, *rig.found.values()) for above in upwards(rig.parents, bone)}
+    turned = {body.pelvis: world[body.pelvis]}
+    places = {body.pelvis: np.zeros((len(world[body.pelvis]), 3))}
     for bone, parent in enumerate(rig.parents):
-        if bone != body.pelvis and parent not in below:
-            continue
-        below.add(bone)
-        if bone == body.pelvis:
-            above = body.turn.T @ nearest_rotation(rig.nodes[parent, :3, :3]) if parent >= 0 else body.turn.T
-        else:
-            above = world[parent]
-        if bone in world:
-            local[bone] = np.swapaxes(above, -1, -2) @ world[bone]
-        else:
-            world[bone] = above @ body.own_turns[bone]
-    places = own.root_position / body.size @ body.turn.T + body.stage * body.turn[:, 1]
+        if bone in needed and parent in turned:
+            step = body.rotations[parent].T @ (body.places[bone] - body.places[parent])
+            places[bone] = places[parent] + turned[parent] @ step
+            turned[bone] = world[bone] if bone in world else turned[parent] @ body.own_turns[bone]
+    return turned, {name: places[bone] for name, bone in rig.found.items() if bone in places}
+
+
+def _relative(rig: Rig, body: Anatomy, world: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Rotations (frames, 3, 3) of the bones that dance against their parents.
+
+    What lies above the pelvis stays as it was saved.
+    """
+    turned, _ = _followed(rig, body, world)
+    parent = rig.parents[body.pelvis]
+    above = body.turn.T @ nearest_rotation(rig.nodes[parent, :3, :3]) if parent >= 0 else body.turn.T
+    local = {body.pelvis: above.T @ world[body.pelvis]}
+    for bone in world:
+        if bone in turned and bone != body.pelvis:
+            local[bone] = np.swapaxes(turned[rig.parents[bone]], -1, -2) @ world[bone]
+    return local
+
+
+def _in_file(rig: Rig, body: Anatomy, root: np.ndarray) -> np.ndarray:
+    """The places (frames, 3) of the pelvis in the space of its parent."""
+    places = root / body.size @ body.turn.T + body.stage * body.turn[:, 1]
     parent = rig.parents[body.pelvis]
     if parent >= 0:
-        inverse = np.linalg.inv(rig.nodes[parent])
-        places = places @ inverse[:3, :3].T + inverse[:3, 3]
-    return RigDance(local, body.pelvis, places, own.fps)
+        back = inverse(rig.nodes[parent])
+        places = places @ back[:3, :3].T + back[:3, 3]
+    return places
 
 
 def _between(ladder: list[np.ndarray], step: float) -> np.ndarray:
@@ -191,7 +172,7 @@ def _between(ladder: list[np.ndarray], step: float) -> np.ndarray:
 def _alignment(rig: Rig, body: Anatomy, skeleton: Skeleton) -> dict[str | None, np.ndarray]:
     """World rotations (3, 3) that carry limbs from the rig's rest pose into ours, by our joint names."""
     turns: dict[str | None, np.ndarray] = {}
-    for side in ("left", "right"):
+    for side in SIDES:
         for chain in (("shoulder", "elbow", "wrist", "hand"), ("hip", "knee", "ankle")):
             turn = np.eye(3)
             for joint, child in pairwise(chain):
@@ -201,10 +182,5 @@ def _alignment(rig: Rig, body: Anatomy, skeleton: Skeleton) -> dict[str | None, 
                     if np.linalg.norm(bone) > 1e-6:
                         turn = turn_between(bone, skeleton.offsets[skeleton.index(f"{side}_{child}")]) @ turn
                 turns[f"{side}_{joint}"] = turn
-        heading = np.eye(3)
-        if f"{side}_foot" in rig.found:
-            ahead = body.places[rig.found[f"{side}_foot"]] - body.places[rig.found[f"{side}_ankle"]]
-            if np.hypot(ahead[0], ahead[2]) > 0.02:
-                heading = turn_about(np.array([[0.0, 1.0, 0.0]]), np.array([-np.arctan2(ahead[0], ahead[2])]))[0]
-        turns[f"{side}_ankle"] = turns[f"{side}_foot"] = heading
+        turns[f"{side}_ankle"] = turns[f"{side}_foot"] = foot_heading(rig.found, side, body.places)
     return turns

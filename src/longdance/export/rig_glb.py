@@ -11,7 +11,7 @@ from longdance.export.glb import GlbBuilder, add_animation, moments_of
 from longdance.export.gltf_file import read_glb, read_numbers, read_positions
 from longdance.export.naming import NAMINGS
 from longdance.export.rig import dance_on_rig, find_bones
-from longdance.export.rig_rest import Rig, upwards
+from longdance.export.rig_rest import Rig, inverse, upwards
 from longdance.files import atomic_write
 from longdance.motion.joint_names import REQUIRED
 from longdance.motion.motion import Motion
@@ -146,13 +146,13 @@ def _bound(
     skins: list[tuple[dict[int, np.ndarray], list[np.ndarray]]] = []
     for number, skin in enumerate(document.get("skins", [])):
         if "inverseBindMatrices" in skin:
-            inverse = read_numbers(document, chunk, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(-1, -2)
+            unbound = read_numbers(document, chunk, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(-1, -2)
             own = [slots[joint] for joint in skin["joints"]]
             boxes: list[np.ndarray] = []
             for entry in document["nodes"]:
                 if entry.get("skin") == number and "mesh" in entry:
                     boxes += _mesh_points(document, chunk, entry["mesh"])
-            skins.append((dict(zip(own, np.linalg.inv(inverse[: len(own)]), strict=True)), boxes))
+            skins.append((dict(zip(own, inverse(unbound[: len(own)]), strict=True)), boxes))
     ours = set(found.values())
     skins.sort(key=lambda skin: -len(ours & set(skin[0])))
     if not skins or not ours & set(skins[0][0]):
@@ -164,10 +164,10 @@ def _bound(
         if np.isnan(bind).all():
             lead = np.eye(4)
         elif shared:
-            lead = bind[shared[0]] @ np.linalg.inv(own[shared[0]])
+            lead = bind[shared[0]] @ inverse(own[shared[0]])
         else:  # as the nodes have them against each other
             one, known = next(iter(own)), int(np.flatnonzero(np.isfinite(bind).all((1, 2)))[0])
-            lead = bind[known] @ np.linalg.inv(nodes[known]) @ nodes[one] @ np.linalg.inv(own[one])
+            lead = bind[known] @ inverse(nodes[known]) @ nodes[one] @ inverse(own[one])
         for bone, matrix in own.items():
             if bone not in shared:
                 bind[bone] = lead @ matrix

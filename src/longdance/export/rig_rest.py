@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from longdance.errors import InputError
-from longdance.motion.directions import CUBE_ROTATIONS, turn_angle, turn_between, unit
+from longdance.motion.directions import CUBE_ROTATIONS, turn_about, turn_angle, turn_between, unit
 from longdance.motion.filters import nearest_rotation
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
@@ -19,6 +19,9 @@ ANKLE_HEIGHTS = (0.01, 0.25)
 """Metres, for legs of our length, between which the height of an ankle over a floor is believed."""
 NEAR_FLOOR, NEAR_FLOOR_POSED = 0.35, 0.8
 """Of a leg's length: how far from the floor of the world a character may stand, or be posed, that is meant for it."""
+FOOT_LENGTH, FOOT_WIDTH = 0.14, 0.15
+"""Metres, for legs of our length: from the ankle to the ball, or the ball to the tip, where a rig does not say; and
+to either side of the ankle, where points of a mesh are taken for the foot's."""
 LIMB_JOINTS = ("collar", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "foot")
 
 
@@ -55,7 +58,9 @@ class Anatomy:
     ``places`` (bones, 3) and world ``rotations`` (bones, 3, 3) at rest; ``turn`` (3, 3) leads back to the directions of
     the file's world, ``size`` is how many times larger the rig is here than in the file. ``stage`` is the height of the
     floor in the file's world, in its units, along its upward axis. ``own_turns`` (bones, 3, 3) are rotations relative
-    to the parent as saved. ``ankle_height`` is over the floor.
+    to the parent as saved. ``soles`` are points (points, 3) of the left and right foot, without toes that have a
+    joint of their own, against the ankle in our rest pose; ``ball_heights`` are those over the floor, left and right,
+    and ``toes`` how far toes reach ahead of them.
     """
 
     places: np.ndarray
@@ -67,7 +72,9 @@ class Anatomy:
     spine: tuple[int, ...]
     neck: tuple[int, ...]
     own_turns: np.ndarray
-    ankle_height: float
+    soles: tuple[np.ndarray, np.ndarray]
+    ball_heights: tuple[float, float]
+    toes: tuple[float, float]
 
 
 def upwards(parents: tuple[int, ...], bone: int) -> list[int]:
@@ -76,6 +83,14 @@ def upwards(parents: tuple[int, ...], bone: int) -> list[int]:
     while parents[chain[-1]] >= 0:
         chain.append(parents[chain[-1]])
     return chain
+
+
+def inverse(matrices: np.ndarray) -> np.ndarray:
+    """Inverses of (..., 4, 4); the pseudo-inverse of bones that are scaled to nothing, by which files hide parts."""
+    try:
+        return np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(matrices)
 
 
 def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
@@ -121,10 +136,12 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     places = places + scale * bind[pelvis, :3, 3]
     ours = places @ turn.T * size
     points = _points(rig, rotations, places, scale)
+    points = np.zeros((0, 3)) if points is None else points @ turn.T * size
     ankles = float(np.mean([ours[found[f"{side}_ankle"], 1] for side in ("left", "right")]))
-    floor = _floor(found, ours, None if points is None else points @ turn.T * size, ankles)
+    floor = _floor(found, ours, points, ankles)
     stand = _Stand.of(rig, bind, pelvis, up, leg)
     stage = stand.floor(rig, floor / size, up, ankles / size) if rig.floor is None else rig.floor
+    feet = [_foot(found, side, ours, points, floor) for side in ("left", "right")]
     return Anatomy(
         places=ours,
         rotations=turn @ rotations,
@@ -135,7 +152,9 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
         spine=spine,
         neck=neck,
         own_turns=own_turns,
-        ankle_height=ankles - floor,
+        soles=(feet[0][0], feet[1][0]),
+        ball_heights=(feet[0][1], feet[1][1]),
+        toes=(feet[0][2], feet[1][2]),
     )
 
 
@@ -172,12 +191,12 @@ def _whole_bind(rig: Rig, pelvis: int) -> np.ndarray:
     if not known[pelvis]:  # some skins leave the hips out: as it is against what hangs on it
         for bone, parent in enumerate(rig.parents):
             if parent == pelvis and known[bone]:
-                bind[pelvis] = bind[bone] @ np.linalg.inv(rig.nodes[bone]) @ rig.nodes[pelvis]
+                bind[pelvis] = bind[bone] @ inverse(rig.nodes[bone]) @ rig.nodes[pelvis]
                 break
     for bone, parent in enumerate(rig.parents):
         if not np.isfinite(bind[bone]).all():
             moved = parent >= 0 and np.isfinite(bind[parent]).all()
-            bind[bone] = bind[parent] @ np.linalg.inv(rig.nodes[parent]) @ rig.nodes[bone] if moved else rig.nodes[bone]
+            bind[bone] = bind[parent] @ inverse(rig.nodes[parent]) @ rig.nodes[bone] if moved else rig.nodes[bone]
     return bind
 
 
@@ -198,7 +217,7 @@ def _posed_at_rest(
         below.add(bone)
         if bone not in animated:
             rotations[bone] = rotations[parent] @ own_turns[bone]
-        step = np.linalg.inv(rig.nodes[parent])[:3] @ np.append(rig.nodes[bone, :3, 3], 1.0)
+        step = inverse(rig.nodes[parent])[:3] @ np.append(rig.nodes[bone, :3, 3], 1.0)
         scale = np.linalg.norm(rig.nodes[parent, :3, :3], axis=0)
         places[bone] = places[parent] + rotations[parent] @ (scale * step)
     return rotations, places
@@ -214,9 +233,9 @@ def _points(rig: Rig, rotations: np.ndarray, places: np.ndarray, scale: float) -
     return np.concatenate(parts) if parts else None
 
 
-def _floor(found: dict[str, int], places: np.ndarray, points: np.ndarray | None, ankle: float) -> float:
+def _floor(found: dict[str, int], places: np.ndarray, points: np.ndarray, ankle: float) -> float:
     """Height at which the rig stands: under its mesh, at zero, or a little below its toes or ankles."""
-    guesses = [0.0] if points is None else [float(points[:, 1].min()), 0.0]
+    guesses = [float(points[:, 1].min()), 0.0] if len(points) else [0.0]
     toes = [places[found[name], 1] for name in ("left_foot", "right_foot") if name in found]
     if toes:
         guesses.append(float(np.mean(toes)) - BALL_HEIGHT)
@@ -224,6 +243,46 @@ def _floor(found: dict[str, int], places: np.ndarray, points: np.ndarray | None,
         if ANKLE_HEIGHTS[0] <= ankle - guess <= ANKLE_HEIGHTS[1]:
             return guess
     return ankle - 0.08
+
+
+def foot_heading(found: dict[str, int], side: str, places: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) about the vertical that leads a foot at rest to where ours points."""
+    if f"{side}_foot" in found:
+        ahead = places[found[f"{side}_foot"]] - places[found[f"{side}_ankle"]]
+        if np.hypot(ahead[0], ahead[2]) > 0.02:
+            return turn_about(np.array([[0.0, 1.0, 0.0]]), np.array([-np.arctan2(ahead[0], ahead[2])]))[0]
+    return np.eye(3)
+
+
+def _foot(
+    found: dict[str, int], side: str, places: np.ndarray, points: np.ndarray, floor: float
+) -> tuple[np.ndarray, float, float]:
+    """The sole, the height of the ball and the length of the toes, as in ``Anatomy``; of what is known of the mesh."""
+    ankle, heading = places[found[f"{side}_ankle"]], foot_heading(found, side, places)
+    ball = found.get(f"{side}_foot")
+    ahead = (heading @ (places[ball] - ankle))[2] if ball is not None else FOOT_LENGTH
+    near = (points - ankle) @ heading.T
+    middle = (places[found["left_ankle"]] + places[found["right_ankle"]])[0] / 2
+    near = near[(points[:, 0] > middle) == (ankle[0] > middle)]
+    near = near[(np.abs(near[:, 0]) < FOOT_WIDTH) & (near[:, 1] < 0) & (near[:, 1] > floor - ankle[1] - 0.01)]
+    near = near[(near[:, 2] > -ahead - FOOT_WIDTH) & (near[:, 2] < ahead + FOOT_LENGTH)]
+    under = np.array([[0.0, floor - ankle[1], 0.0], [0.0, floor - ankle[1], ahead]])
+    if ball is None:
+        return np.concatenate((_outermost(near), under)), 0.0, FOOT_LENGTH
+    heel = near[near[:, 2] < ahead]
+    toes = near[:, 2].max(initial=0.0) - ahead
+    sole = np.concatenate((_outermost(heel), under[1:] if len(heel) else under))
+    return sole, float(places[ball][1] - floor), float(toes) if toes > 0.02 else FOOT_LENGTH / 2
+
+
+def _outermost(points: np.ndarray) -> np.ndarray:
+    """Those of points (points, 3) that can be the lowest when the body is turned, about one in every direction."""
+    if len(points) < 50:
+        return points
+    angles, heights = np.meshgrid(np.linspace(0, 2 * np.pi, 16, endpoint=False), np.linspace(-0.95, 0.3, 6))
+    level = np.sqrt(1 - heights**2)
+    ways = np.stack((level * np.cos(angles), heights, level * np.sin(angles)), -1).reshape(-1, 3)
+    return points[np.unique((points @ ways.T).argmax(0))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +306,7 @@ class _Stand:
         if rig.bind is None:
             return cls(np.eye(3), up, np.eye(4), 0.0, leg)
         bones = [rig.found[name] for name in ("left_ankle", "right_ankle")]
-        moves = rig.nodes[[pelvis, *bones]] @ np.linalg.inv(bind[[pelvis, *bones]])
+        moves = rig.nodes[[pelvis, *bones]] @ inverse(bind[[pelvis, *bones]])
         apart = np.abs(moves[1:] @ bind[bones] - moves[:1] @ bind[bones])[:, :3, 3].max()
         unposed = bool(apart < 1e-3 * leg)
         fit = nearest_rotation(moves[0][:3, :3]) if unposed else _turned(rig, bind, pelvis)

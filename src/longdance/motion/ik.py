@@ -135,19 +135,22 @@ def solve_going_on(bands: np.ndarray, right: np.ndarray, begun: np.ndarray | Non
     return np.concatenate((begun, linalg.solveh_banded(bands[:, known:], right)))
 
 
-def _resting(
+def resting(
     frames: int,
     width: int,
     held: list[tuple[np.ndarray, np.ndarray]],
     fps: float,
     begun: np.ndarray | None = None,
+    *,
+    blend: float = BLEND,
 ) -> np.ndarray:
     """Smallest smooth offsets (frames, width) after which tracks rest, the first of them as ``begun``.
 
-    Minimises |offset|^2 + (BLEND fps)^4 |second difference of the offset|^2 + (HOLD fps)^2 |step of a held
-    track with its offset|^2. ``held`` lists tracks (frames, width) with booleans (frames,) of when they rest.
+    Minimises |offset|^2 + (blend fps)^4 |second difference of the offset|^2 + (HOLD fps)^2 |step of a held
+    track with its offset|^2. ``held`` lists tracks (frames, width) with booleans (frames,) of when they rest;
+    ``blend`` is in seconds. For three frames or more.
     """
-    bands = _fading(frames, fps)
+    bands = _fading(frames, fps, blend)
     right = np.zeros((frames, width))
     for track, rest in held:
         stiff = (rest[1:] & rest[:-1]) * (HOLD * fps) ** 2
@@ -160,21 +163,24 @@ def _resting(
     return solve_going_on(bands, right, begun)
 
 
-def _reaching(errors: np.ndarray, wanted: np.ndarray, fps: float, begun: np.ndarray | None = None) -> np.ndarray:
-    """Smallest smooth offsets (frames,) that are ``errors`` where ``wanted`` and fade to zero elsewhere."""
+def reaching(errors: np.ndarray, wanted: np.ndarray, fps: float, begun: np.ndarray | None = None) -> np.ndarray:
+    """Smallest smooth offsets (frames,) that are ``errors`` where ``wanted`` and fade to zero elsewhere.
+
+    ``wanted`` (frames,) is from 0 to 1, or true and false. For three frames or more.
+    """
     bands = _fading(len(errors), fps)
     bands[2] += FIRM * wanted
     return solve_going_on(bands, FIRM * wanted * errors, begun)
 
 
-def _fading(frames: int, fps: float) -> np.ndarray:
-    """Upper bands (3, frames) of the quadratic form |offset|^2 + (BLEND fps)^4 |second difference|^2."""
+def _fading(frames: int, fps: float, blend: float = BLEND) -> np.ndarray:
+    """Upper bands (3, frames) of the quadratic form |offset|^2 + (blend fps)^4 |second difference|^2."""
     bands = np.zeros((3, frames))
     bands[2] = 1.0
     weights = (1.0, -2.0, 1.0)
     for i, first in enumerate(weights):
         for j, second in enumerate(weights[i:], i):
-            bands[2 - (j - i), j : j + frames - 2] += (BLEND * fps) ** 4 * first * second
+            bands[2 - (j - i), j : j + frames - 2] += (blend * fps) ** 4 * first * second
     return bands
 
 
@@ -200,23 +206,23 @@ def _locked_foot(
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     across = unit(np.cross(up, ahead))
     pitch = np.arcsin(np.clip(ahead[:, 1], -1, 1))
-    level = _reaching(np.where(flat, pitch, 0.0), flat, fps, pitched)
+    level = reaching(np.where(flat, pitch, 0.0), flat, fps, pitched)
     rotation = turn_about(across, level) @ rotation
     # 2. Heading: constant while flat.
     ahead = rotation @ np.array([0.0, 0.0, 1.0])
     heading = np.unwrap(np.arctan2(ahead[:, 0], ahead[:, 2]))[:, None]
-    turn = _resting(len(ball), 1, [(heading, flat)], fps, turned)[:, 0]
+    turn = resting(len(ball), 1, [(heading, flat)], fps, turned)[:, 0]
     rotation = turn_about(np.broadcast_to(up, ahead.shape), turn) @ rotation
     # 3. Place: whatever rests does not move over the floor.
     hung = rotation @ offset
     ground = ball[:, [0, 2]]
-    move = _resting(len(ball), 2, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps, moved)
+    move = resting(len(ball), 2, [(ground, ball_rests), (ground - hung[:, [0, 2]], heel_rests)], fps, moved)
     place = ball.copy()
     place[:, [0, 2]] += move
     # 4. Height: what rests is on the floor, nothing is below it.
     sole = BALL_HEIGHT - offset[1]
     need = np.where(ball_rests, BALL_HEIGHT - ball[:, 1], sole - (ball - hung)[:, 1])
-    lift = _reaching(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps, raised)
+    lift = reaching(np.where(heel_rests | ball_rests, need, 0.0), heel_rests | ball_rests, fps, raised)
     place[:, 1] += lift
     lowest = np.minimum(place[:, 1] - BALL_HEIGHT, (place - hung)[:, 1] - HEEL_LIMIT)
     place[:, 1] += _kept_above(lowest) - lowest
