@@ -82,24 +82,21 @@ def measure(dance: Path, program: str) -> list[dict]:
     from longdance.export.naming import joint_names
     from longdance.export.sound import find_song
     from longdance.export.takes import ExportOptions
-    from longdance.motion.ik import detect_contacts, lock_feet
     from longdance.motion.motion import Motion
 
     motion = Motion.load(dance)
-    locked = lock_feet(motion, detect_contacts(motion.joints(), motion.fps, skeleton=motion.skeleton))
     names = np.array(joint_names(motion.skeleton.names, "mixamo"))
     tasks = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for kind, each in (("plain", motion), ("character", locked)):
-            joints = each.joints()[..., [0, 2, 1]] * [1, -1, 1]  # Blender's z points up
-            np.savez(folder / f"{kind}.npz", joints=joints, names=names)
+        joints = motion.joints()[..., [0, 2, 1]] * [1, -1, 1]  # Blender's z points up
+        np.savez(folder / "dance.npz", joints=joints, names=names)
         for form in ("bvh", "glb", "fbx"):
             export(motion, folder / f"dance.{form}", options=ExportOptions(naming="mixamo"))
             export(motion.slice(0, 2), folder / f"rig.{form}", options=ExportOptions(naming="mixamo"))
             export(motion, folder / f"on_rig.{form}", options=ExportOptions(rig=folder / f"rig.{form}"))
-            for file, kind in ((f"dance.{form}", "plain"), (f"on_rig.{form}", "character")):
-                tasks.append({"file": file, "reference": f"{kind}.npz", "fps": motion.fps})
+            for file in (f"dance.{form}", f"on_rig.{form}"):
+                tasks.append({"file": file, "reference": "dance.npz", "fps": motion.fps})
         song = find_song(motion, [dance.parent])
         options = ExportOptions(wav=song is not None)
         export(motion, folder / "dance.blender.py", options=options, song_path=song)

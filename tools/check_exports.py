@@ -20,12 +20,14 @@ import numpy as np
 from tools.check_blender import measure
 from tools.export_readers import Fbx, Glb, Read, Usd, read_amass, read_bvhio, read_pybvh
 
+from export.test_rig_poses import ARMS, LEGS, directions
 from longdance.export.formats import export
+from longdance.export.rig_path import Placed, ours
 from longdance.export.takes import ExportOptions
 from longdance.motion.contacts import speeds
-from longdance.motion.ik import detect_contacts, lock_feet
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import SMPL22, SMPL24
+from longdance.motion.stances import CONTACT_ORDER, stances
 from sample_characters import character, write_glb
 
 SECONDS, FPS = 180, 60.0
@@ -36,6 +38,8 @@ BUILDS = {
     "shins 1.3 times as long": {"shin": 1.3},
     "hips 1.8 times as wide": {"hips": 1.8},
     "feet 1.7 times as long": {"foot": 1.7},
+    "shins 0.8 times as long": {"shin": 0.8},
+    "a child's: legs 0.8, hips 0.9, feet 0.9": {"leg": 0.8, "hips": 0.9, "foot": 0.9},
     "arms down 45 degrees at rest, facing back": {"arms_down": 45.0, "facing": 180.0},
 }
 
@@ -107,46 +111,45 @@ def formats_table(dance: Motion, song: Path | None, folder: Path) -> list[str]:
 
 
 def characters_table(dance: Motion, folder: Path) -> list[str]:
-    """Markdown rows of the dance on other builds: how well planted feet stand."""
-    contacts = detect_contacts(dance.joints(), dance.fps, skeleton=dance.skeleton)
-    locked = lock_feet(dance, contacts).joints()
+    """Markdown rows of the dance on other builds: how well what stands stays, and where limbs point."""
+    standing, joints = stances(dance), dance.joints()
+    over = np.maximum(ours(dance).lowest_soles(), 0)
     lines = [
-        "| build | planted feet slide (cm/s) | height of planted ankles, spread (cm) | arms off (degrees) |"
+        "| build | standing feet slide (cm/s) | lowest foot off the dance's (cm), 95 % and worst | "
+        "higher of two standing feet floats (cm), 95 % and worst | legs off (degrees), median and worst | arms off |",
+        "|---|---|---|---|---|---|",
     ]
-    lines.append("|---|---|---|---|")
-    flat = [contacts[:, 2 * side] & contacts[:, 2 * side + 1] for side in (0, 1)]
-    flat = [each & np.roll(each, 3) & np.roll(each, -3) for each in flat]
 
-    def row(what: str, ankles: list[np.ndarray], size: float, off: float) -> str:
-        slide = np.mean(
-            [speeds(track[:, [0, 2]], dance.fps)[rest].mean() for track, rest in zip(ankles, flat, strict=True)]
-        )
-        spread = np.mean([track[rest, 1].std() for track, rest in zip(ankles, flat, strict=True)])
-        return f"| {what} | {100 * slide / size:.2f} | {100 * spread / size:.2f} | {off:.3f} |"
+    def slide(tracks: list[np.ndarray]) -> float:
+        quick = [speeds(track[:, [0, 2]], dance.fps)[rests] for track, rests in zip(tracks, standing.T, strict=True)]
+        return 100 * float(np.concatenate(quick).mean())
 
-    for what, joints in (
-        ("the dance itself", dance.joints()),
-        ("the dance, its feet held (what a rig is given)", locked),
-    ):
-        ankles = [joints[:, SMPL24.index(f"{side}_ankle")] for side in ("left", "right")]
-        lines.append(row(what, ankles, 1.0, 0.0))
-    arm = [(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in (("shoulder", "elbow"), ("elbow", "wrist"))]
+    own = slide([joints[:, SMPL24.index(name)] for name in CONTACT_ORDER])
+    lines.append(f"| the dance itself | {own:.2f} | | | | |")
     for number, (what, build) in enumerate(BUILDS.items()):
         body = character("mixamo", np.random.default_rng(number), **build)
         write_glb(body, folder / "rig.glb")
         export(dance, folder / "on_rig.glb", options=ExportOptions(rig=folder / "rig.glb"))
         read = Glb(folder / "on_rig.glb").joints()[0]
         turn = np.diag([-1.0, 1.0, -1.0]) if build.get("facing") else np.eye(3)
-        found = {name: read[bone] @ turn for name, bone in body.names.items()}
-        size = np.linalg.norm(body.places["left_knee"] - body.places["left_hip"])
-        size = (size + np.linalg.norm(body.places["left_ankle"] - body.places["left_knee"])) / SMPL24.leg_length
-        cosines = []
-        for start, end in arm:
-            one = found[end] - found[start]
-            two = locked[:, SMPL24.index(end)] - locked[:, SMPL24.index(start)]
-            cosines.append((one * two).sum(-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(two, axis=-1))
-        off = float(np.degrees(np.arccos(np.clip(np.min(cosines), -1, 1))))
-        lines.append(row(what, [found["left_ankle"], found["right_ankle"]], float(size), off))
+        leg = np.linalg.norm(body.places["left_knee"] - body.places["left_hip"])
+        size = SMPL24.leg_length / (leg + np.linalg.norm(body.places["left_ankle"] - body.places["left_knee"]))
+        found = {name: size * read[bone] @ turn for name, bone in body.names.items()}
+        feet = dance.global_rotations()[:, [SMPL24.index(f"{side}_ankle") for side in ("left", "right")]]
+        soles = []
+        for side in ("left", "right"):
+            ankle, ball = (size * body.places[f"{side}_{joint}"] @ turn for joint in ("ankle", "foot"))
+            soles.append(np.stack((np.array([0, -ankle[1], 0]), [0, -ankle[1], (ball - ankle)[2]])))
+        low = Placed(found, feet, (soles[0], soles[1])).lowest_soles()
+        both = standing.reshape(-1, 2, 2).any(2)
+        lowest = 100 * np.abs(low.min(1) - over.min(1))[both.any(1)]
+        floats = 100 * (low - over).max(1)[both.all(1)]
+        arms, legs = (directions(found, dance, limbs) for limbs in (ARMS, LEGS))
+        lines.append(
+            f"| {what} | {slide([found[name] for name in CONTACT_ORDER]):.2f} | {np.percentile(lowest, 95):.2f} / "
+            f"{lowest.max():.2f} | {np.percentile(floats, 95):.2f} / {floats.max():.2f} | {np.median(legs):.2f} / "
+            f"{legs.max():.2f} | {arms.max():.3f} |"
+        )
         print(lines[-1], flush=True)
     return lines
 
@@ -175,7 +178,7 @@ def main() -> None:
             "",
             "## On other characters",
             "",
-            f"{dance.seconds:.0f} s at {dance.fps:g} fps; speeds and heights divided by the character's leg over ours.",
+            f"{dance.seconds:.0f} s at {dance.fps:g} fps; speeds and heights for legs as long as ours.",
             "",
             *characters_table(dance, Path(name)),
         ]

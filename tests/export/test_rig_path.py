@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,3 +226,53 @@ def test_a_dance_in_the_air_keeps_its_path(own_rng):
     moved = path(dance, Placed({n: p - dance.root_position for n, p in here.places.items()}, here.feet, here.soles))
     np.testing.assert_allclose(moved, dance.root_position, atol=1e-3)
     assert np.radians(1) > LARGEST_TURN
+
+
+def test_bones_between_those_that_dance_are_as_bound_not_as_saved(own_rng):
+    """A bone between pelvis and hip, saved turned on one side alone, must not turn the character."""
+    body = character("mixamo", own_rng)
+    rig = rig_of(body)
+    hip, count = rig.found["left_hip"], len(rig.names)
+    order = [*range(hip), count, *range(hip, count)]  # parents before children
+    slots = {old: new for new, old in enumerate(order)}
+    parents = {**dict(enumerate(rig.parents)), count: rig.parents[hip], hip: count}
+    middle = rig.nodes[rig.parents[hip]].copy()
+    bind = np.concatenate((rig.nodes, middle[None]))[order]
+    turned = rot.matrix_from_axis_angle(torch.tensor([0.0, 0.3, 0.0], dtype=torch.float64)).numpy()
+    nodes = np.concatenate((rig.nodes, middle[None]))
+    whole = np.eye(4)
+    whole[:3, :3] = turned
+    pivot = np.eye(4)
+    pivot[:3, 3] = middle[:3, 3]
+    for bone in [count, *(rig.found[f"left_{joint}"] for joint in ("hip", "knee", "ankle", "foot"))]:
+        nodes[bone] = pivot @ whole @ np.linalg.inv(pivot) @ nodes[bone]
+    rig = replace(
+        rig,
+        names=tuple((*rig.names, "socket")[old] for old in order),
+        parents=tuple(slots.get(parents[old], -1) for old in order),
+        nodes=nodes[order],
+        found={name: slots[bone] for name, bone in rig.found.items()},
+        jointed=np.ones(count + 1, bool),
+        bind=bind,
+    )
+    at_rest = anatomy(rig, SMPL24)
+    np.testing.assert_allclose(at_rest.turn, np.eye(3), atol=1e-9)
+    made = dance_on_rig(standing(5, fps=30.0), rig, hands=False)
+    assert slots[count] in made.rotations  # written as bound
+
+
+def test_every_toe_bends_where_each_has_a_bone(own_rng):
+    body = character("mixamo", own_rng)
+    rig = rig_of(body)
+    ball = rig.found["left_foot"]
+    beside = rig.nodes[ball].copy()
+    beside[:3, 3] += [0.03, 0.0, -0.02]
+    rig = replace(
+        rig,
+        names=(*rig.names, "little toe"),
+        parents=(*rig.parents, rig.parents[ball]),
+        nodes=np.concatenate((rig.nodes, beside[None])),
+        jointed=np.ones(len(rig.names) + 1, bool),
+    )
+    made = dance_on_rig(wandering(own_rng, frames=20, fps=30.0), rig, hands=False)
+    np.testing.assert_allclose(made.rotations[len(rig.names) - 1], made.rotations[ball], atol=1e-9)

@@ -153,3 +153,16 @@ def test_bones_that_the_file_lacks_are_named(tmp_path):
     path = as_file(tmp_path, {joint: rig_name("cmu", joint) for joint in SMPL24.names})
     with pytest.raises(InputError, match=r"a\.bvh.*no_such_bone"):
         load_bvh_motion(path, bones={"left_knee": "no_such_bone"})
+
+
+def test_limbs_of_two_bones_each_as_makehuman_has_them():
+    sides = ("L", "R")
+    limbs = ("upperleg01", "upperleg02", "lowerleg01", "lowerleg02", "foot", "clavicle", "shoulder01", "upperarm01",
+             "upperarm02", "lowerarm01", "lowerarm02", "wrist", "toe2-1", "finger3-1")  # fmt: skip
+    names = ("root", "spine05", "spine01", "neck01", "head", *(f"{limb}.{side}" for side in sides for limb in limbs))
+    found = match_names(names)
+    wanted = {"hip": "upperleg01", "knee": "lowerleg01", "ankle": "foot", "foot": "toe2-1", "collar": "clavicle",
+              "shoulder": "upperarm01", "elbow": "lowerarm01", "wrist": "wrist"}  # fmt: skip
+    for side in ("left", "right"):
+        for joint, name in wanted.items():
+            assert names[found[f"{side}_{joint}"]] == f"{name}.{side[0].upper()}"

@@ -79,8 +79,9 @@ def dance_on_rig(motion: Motion, rig: Rig, *, hands: bool = True) -> RigDance:
     placed = Placed(_followed(rig, body, world)[1], feet, body.soles)
     root = on_floor(motion, placed, root)
     for name, turned in bent_toes(motion, placed, body, root).items():
-        bone = rig.found[name]
-        world[bone] = turned @ foot_heading(rig.found, name.partition("_")[0], body.places) @ body.rotations[bone]
+        heading = foot_heading(rig.found, name.partition("_")[0], body.places)
+        for bone in _toes(rig, body, name, heading):
+            world[bone] = turned @ heading @ body.rotations[bone]
     dance = RigDance(_relative(rig, body, world), body.pelvis, _in_file(rig, body, root), motion.fps)
     if not all(np.isfinite(track).all() for track in (dance.place, *dance.rotations.values())):
         raise InputError("expected bones of some size in the rig, got some scaled to nothing or beyond measure")
@@ -118,6 +119,14 @@ def _turned(motion: Motion, rig: Rig, body: Anatomy, fingers: Mapping[str, np.nd
     return world
 
 
+def _toes(rig: Rig, body: Anatomy, name: str, heading: np.ndarray) -> list[int]:
+    """The bone of a foot's ball, and others beside it where every toe has one."""
+    ball, ankle = rig.found[name], rig.found[name.replace("foot", "ankle")]
+    ahead = ((body.places - body.places[ankle]) @ heading.T)[:, 2]
+    beside = [bone for bone, parent in enumerate(rig.parents) if parent == rig.parents[ball] == ankle]
+    return [ball, *(bone for bone in beside if bone != ball and ahead[bone] > 0.6 * ahead[ball] > 0)]
+
+
 def _followed(
     rig: Rig, body: Anatomy, world: dict[int, np.ndarray]
 ) -> tuple[dict[int, np.ndarray], dict[str, np.ndarray]]:
@@ -145,6 +154,8 @@ def _relative(rig: Rig, body: Anatomy, world: dict[int, np.ndarray]) -> dict[int
     parent = rig.parents[body.pelvis]
     above = body.turn.T @ nearest_rotation(rig.nodes[parent, :3, :3]) if parent >= 0 else body.turn.T
     local = {body.pelvis: above.T @ world[body.pelvis]}
+    for bone in turned.keys() & body.between:
+        local[bone] = np.broadcast_to(body.own_turns[bone], turned[bone].shape)
     for bone in world:
         if bone in turned and bone != body.pelvis:
             local[bone] = np.swapaxes(turned[rig.parents[bone]], -1, -2) @ world[bone]

@@ -58,9 +58,9 @@ class Anatomy:
     ``places`` (bones, 3) and world ``rotations`` (bones, 3, 3) at rest; ``turn`` (3, 3) leads back to the directions of
     the file's world, ``size`` is how many times larger the rig is here than in the file. ``stage`` is the height of the
     floor in the file's world, in its units, along its upward axis. ``own_turns`` (bones, 3, 3) are rotations relative
-    to the parent as saved. ``soles`` are points (points, 3) of the left and right foot, without toes that have a
-    joint of their own, against the ankle in our rest pose; ``ball_heights`` are those over the floor, left and right,
-    and ``toes`` how far toes reach ahead of them.
+    to the parent of bones that do not dance: as saved, or as bound for those ``between`` others that do. ``soles`` are
+    points (points, 3) of the left and right foot, without toes that have a joint of their own, against the ankle in our
+    rest pose; ``ball_heights`` are those over the floor, left and right, and ``toes`` how far toes reach ahead of them.
     """
 
     places: np.ndarray
@@ -72,6 +72,7 @@ class Anatomy:
     spine: tuple[int, ...]
     neck: tuple[int, ...]
     own_turns: np.ndarray
+    between: list[int]
     soles: tuple[np.ndarray, np.ndarray]
     ball_heights: tuple[float, float]
     toes: tuple[float, float]
@@ -117,9 +118,12 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     limbs = [
         found[f"{side}_{joint}"] for side in ("left", "right") for joint in LIMB_JOINTS if f"{side}_{joint}" in found
     ]
-    own_turns = _own_turns(rig)
+    own_turns = _turns_in_parents(rig, rig.nodes)
     bind = _whole_bind(rig, pelvis)
-    rotations, places = _posed_at_rest(rig, bind, own_turns, pelvis, {pelvis, *spine, *neck, *limbs})
+    danced = {pelvis, *spine, *neck, *limbs}
+    between = _between(rig, pelvis, danced)
+    own_turns[between] = _turns_in_parents(rig, bind)[between]
+    rotations, places = _posed_at_rest(rig, bind, own_turns, pelvis, danced)
 
     at = {name: places[bone] for name, bone in found.items()}
     _refuse_small(at, places)
@@ -152,6 +156,7 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
         spine=spine,
         neck=neck,
         own_turns=own_turns,
+        between=between,
         soles=(feet[0][0], feet[1][0]),
         ball_heights=(feet[0][1], feet[1][1]),
         toes=(feet[0][2], feet[1][2]),
@@ -175,9 +180,17 @@ def _refuse_small(at: dict[str, np.ndarray], places: np.ndarray) -> None:
         raise InputError("expected a rig with hips, legs and arms of some size, got bones at the same place")
 
 
-def _own_turns(rig: Rig) -> np.ndarray:
-    """(bones, 3, 3) rotations relative to the parent as the file was saved."""
-    turns = nearest_rotation(rig.nodes[:, :3, :3])
+def _between(rig: Rig, pelvis: int, danced: set[int]) -> list[int]:
+    """Bones between those that dance that a mesh is bound to."""
+    above = {bone for limb in danced for bone in upwards(rig.parents, limb)} - danced
+    above -= set(upwards(rig.parents, pelvis))
+    bound = np.zeros(len(rig.names), bool) if rig.bind is None else np.isfinite(rig.bind).all((1, 2))
+    return sorted(bone for bone in above if bound[bone])
+
+
+def _turns_in_parents(rig: Rig, matrices: np.ndarray) -> np.ndarray:
+    """(bones, 3, 3) rotations relative to the parent of bones that are at (bones, 4, 4)."""
+    turns = nearest_rotation(matrices[:, :3, :3])
     above = np.stack([turns[parent] if parent >= 0 else np.eye(3) for parent in rig.parents])
     return np.swapaxes(above, -1, -2) @ turns
 

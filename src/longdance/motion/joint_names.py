@@ -23,7 +23,7 @@ _SIDED = {
     "hip": ("upleg", "thigh", "hip", "upperleg", "femur", "upperlegs", "thighbend", "hipjoint", "uleg"),
     "knee": ("leg", "calf", "shin", "knee", "lowerleg", "lowleg", "tibia", "lleg"),
     "ankle": ("ankle", "foot"),
-    "foot": ("toebase", "toe0", "toe", "toes", "ball", "foot"),
+    "foot": ("toebase", "toe0", "toe", "toes", "ball", "foot", "toe21", "toe31"),
     "shoulder": ("arm", "upperarm", "uparm", "shldr", "humerus", "shldrbend", "uarm", "shoulder"),
     "collar": ("collar", "clavicle", "collarbone", "clav", "scapula", "shoulder"),
     "elbow": ("forearm", "elbow", "lowerarm", "lowarm", "radius", "forearmbend", "larm"),
@@ -157,7 +157,8 @@ def _by_names(names: tuple[str, ...]) -> dict[str, int]:
     for side, letter in (("left", "l"), ("right", "r")):
 
         def forms(aliases: tuple[str, ...], side: str = side, letter: str = letter) -> list[str]:
-            return [form for word in aliases for form in (side + word, word + side, letter + word, word + letter)]
+            words = (*aliases, *(f"{word}01" for word in aliases))  # the first of several bones of a limb
+            return [form for word in words for form in (side + word, word + side, letter + word, word + letter)]
 
         for joint, aliases in _SIDED.items():
             if f"{side}_{joint}" not in found:
