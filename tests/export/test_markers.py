@@ -22,12 +22,14 @@ BEATS = [0.3 + 0.5 * n for n in range(20)]
 
 @pytest.fixture
 def dance():
-    """Ten seconds with an upbeat of one beat, then bars of four, two sections and a plan of three phrases."""
+    """Ten seconds with an upbeat of one beat, then bars of four, two sections and a plan of two phrases."""
     meta = {
         "start": 7.0, "genre": "salsa", "song": "song.wav", "beat_times": BEATS, "meter": 4,
         "downbeat_times": BEATS[1::4],
         "sections": [{"begin": 0.0, "end": 4.8, "label": "A"}, {"begin": 4.8, "end": 10.0, "label": "B"}],
-        "plan": {"phrases": [{"begin": 0.8, "end": 4.8, "name": "mambo|x"}, {"begin": 4.8}, {"no": 1}, 3]},
+        "plan": {"phrases": [
+            {"phrase": "mambo|x", "from": 0.8, "to": 4.8}, {"phrase": "hold", "from": 4.8, "to": 9.8}, {"no": 1}, 3,
+        ]},
     }  # fmt: skip
     return replace(swaying(300, 30.0), meta=meta)
 
@@ -38,7 +40,7 @@ def test_beats_are_counted_in_bars_and_an_upbeat_before_them(dance):
     bars = [mark for mark in found if mark.kind == "bar"]
     assert [(mark.seconds, mark.bar) for mark in bars] == [(BEATS[1 + 4 * n], n + 1) for n in range(5)]
     assert [round(mark.length, 6) for mark in bars] == [2.0, 2.0, 2.0, 2.0, 1.2]
-    assert [mark.name for mark in found if mark.kind == "phrase"] == ["phrase mambo|x", "phrase"]
+    assert [mark.name for mark in found if mark.kind == "phrase"] == ["phrase mambo|x", "phrase hold"]
     assert [mark.kind for mark in found if mark.seconds == 4.8] == ["section", "phrase", "bar", "beat"]
     alone = markers(replace(dance, meta={"beat_times": BEATS, "plan": "none", "sections": [{"begin": "x"}]}))
     assert {(mark.kind, mark.bar) for mark in alone} == {("beat", None)}
@@ -132,7 +134,7 @@ def test_edl_marks_as_resolve_writes_them_itself(dance, tmp_path, fps, rate, bas
     found = {name: frame_of(begin, base) - 3600 * base for _, begin, *_, name, _ in events}
     assert all(event[1] == event[3] and frame_of(event[2], base) == frame_of(event[1], base) + 1 for event in events)
     assert found["0.4"] == round(0.3 * rate)
-    assert found["section B, phrase, bar 3"] == round(4.8 * rate)
+    assert found["section B, phrase hold, bar 3"] == round(4.8 * rate)
     assert next(event[7] for event in events if event[6] == "section A") == str(round(4.8 * rate))
     assert "phrase mambox, bar 1" in found
 

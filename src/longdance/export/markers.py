@@ -73,19 +73,13 @@ def meter_of(motion: Motion) -> int:
     return meter if isinstance(meter, int) and 1 <= meter <= 32 else 4
 
 
-_BEGINS, _ENDS, _NAMES = ("begin", "from", "start"), ("end", "to", "stop"), ("phrase", "name", "label", "clip")
-
-
 def phrases(motion: Motion) -> list[Marker]:
-    """The phrases of the plan in the dance's record, which begin and end at seconds of the dance."""
+    """The phrases of the plan in the dance's record, as ``choreography.phrases.plan`` writes it."""
     plan = motion.meta.get("plan")
-    rows = plan.get("phrases", ()) if isinstance(plan, dict) else plan
+    rows = plan.get("phrases") if isinstance(plan, dict) else None
     found = []
     for row in rows if isinstance(rows, list) else ():
-        if not isinstance(row, dict):
-            continue
-        begin, end, name = (next((row[key] for key in keys if key in row), None) for keys in (_BEGINS, _ENDS, _NAMES))
-        if moments.is_seconds(begin):
-            length = end - begin if moments.is_seconds(end) and end > begin else 0.0
-            found.append(Marker(float(begin), "phrase", f"phrase {name}" if name else "phrase", float(length)))
+        begin, end, name = (row.get(key) for key in ("from", "to", "phrase")) if isinstance(row, dict) else 3 * (None,)
+        if moments.is_seconds(begin) and moments.is_seconds(end) and end > begin:
+            found.append(Marker(float(begin), "phrase", f"phrase {name}", float(end - begin)))
     return found
