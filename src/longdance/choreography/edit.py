@@ -15,6 +15,7 @@ from longdance.choreography.edits.making import free_joints as free_joints
 from longdance.choreography.edits.making import nearest_beat as nearest_beat
 from longdance.choreography.edits.making import song_of as song_of
 from longdance.choreography.edits.phrase import change_phrase as change_phrase
+from longdance.choreography.edits.phrase import dance_again as dance_again
 from longdance.choreography.edits.phrase import dance_plan as dance_plan
 from longdance.choreography.edits.redo import from_here_on as from_here_on
 from longdance.choreography.edits.redo import in_between as in_between

@@ -32,6 +32,7 @@ from longdance.studio.events import followed, job_events, one_event, project_eve
 from longdance.studio.forms import BeatsForm, ProjectForm, ScoreForm, Settings, told_fault
 from longdance.studio.guard import Guard
 from longdance.studio.jobs import TooManyJobs
+from longdance.studio.plans import plan_routes
 from longdance.studio.projects import NotThere, OutOfTurn, safe_name, shown_name
 from longdance.studio.studio import Studio, require_song
 from longdance.studio.takes import character_routes, take_routes
@@ -69,6 +70,7 @@ def create_app(studio: Studio) -> FastAPI:
     _catalogue_routes(app, studio)
     _project_routes(app, studio)
     take_routes(app, studio)
+    plan_routes(app, studio)
     character_routes(app, studio)
     _job_routes(app, studio)
     return app

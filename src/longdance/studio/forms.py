@@ -94,7 +94,9 @@ class _Settings(WordsForm):
         return {name: getattr(self, name) for name in ASKED} | self.words() | {"energy": energy or None}
 
 
-ASKED = ("seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "phrases", "trm", "cleanup")
+ASKED = (
+    "seed", "steps", "seconds", "start", "music_guidance", "text_guidance", "phrases", "library", "trm", "cleanup",
+)  # fmt: skip
 """Fields of a request that a page may set."""
 
 
@@ -230,6 +232,21 @@ class EditForm(WordsForm):
             "joints": self.joints, "keep_feet": self.keep_feet, "at": self.at, "seconds": self.seconds,
             "other": self.other, "bpm": self.bpm,
         }  # fmt: skip
+
+
+class PlanForm(Model):
+    """A change of the plan of a take; phrases are numbered from 1."""
+
+    do: Literal["swap", "mirror", "repeat", "move", "again"]
+    number: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """Which phrase; none for ``again``, a new plan around the locked ones."""
+    phrase: Annotated[str, Field(max_length=200)] | None = None
+    """Name of the one to swap it for."""
+    mirrored: bool = False
+    """Whether that is danced with left and right exchanged."""
+    to: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """The place to move it to."""
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
 
 
 def told_fault(error: ValidationError) -> str:

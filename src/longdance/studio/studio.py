@@ -15,11 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from longdance.choreography.edits.catalogue import expect_complete
+from longdance.choreography.phrases.shelf import library_names
 from longdance.errors import InputError
 from longdance.models.folders import WEIGHTS, shipped
 from longdance.motion.motion import Motion
 from longdance.studio import poses
-from longdance.studio.forms import LARGEST_SEED, BeatsForm, Blocks, EditForm, GenerateForm, PoseForm, Settings
+from longdance.studio.forms import (
+    LARGEST_SEED,
+    BeatsForm,
+    Blocks,
+    EditForm,
+    GenerateForm,
+    PoseForm,
+    Settings,
+    WordsForm,
+)
 from longdance.studio.jobs import Job, Lane, State, TooManyJobs
 from longdance.studio.projects import (
     CLOSED,
@@ -156,6 +166,8 @@ class Studio:
             return project.settings
         settings = Settings.model_validate(project.settings.model_dump() | given)
         self.folder_of(settings.model)
+        if given.get("library") is not None and settings.library not in library_names():
+            raise InputError(f"expected a library among {', '.join(library_names())}, got {settings.library!r}")
         return settings
 
     def folder_of(self, model: str) -> Path:
@@ -212,21 +224,41 @@ class Studio:
                     f"expected a stretch of {take.name}, which is danced from {take.start:g} to "
                     f"{take.start + take.seconds:g} s, got {begin:g} to {end:g} s"
                 )
-            settings = (take.settings or project.settings).model_dump()
-            made_by = str(take.record.get("model"))
-            model = asked.model or (made_by if made_by in self.config.models else project.settings.model)
-            self.folder_of(model)
-            settings["model"] = model
-            settings |= asked.model_dump(include={"genre", "movements", "prompt"})
-            settings["seed"] = project.settings.seed if asked.seed is None else asked.seed
-            job = self._take_job(
-                project, what=asked.what, parent=parent, start=take.start, settings=take.settings, score=take.score
-            )
-            job.arguments |= {"what": what, "settings": settings, "asked": fields, "poses": posed}
+            words = asked.model_dump(include={"genre", "movements", "prompt"})
+            job = self._edit_job(project, take, asked.what, model=asked.model, seed=asked.seed, words=words)
+            job.arguments |= {"what": what, "asked": fields, "poses": posed}
             job.arguments |= {key: None if path is None else str(path) for key, path in files.items()}
             return [job]
 
         return self._queue(number, prepare)
+
+    def dance_plan(self, number: str, parent: str, what: str, plan: dict, *, seed: int | None) -> dict:
+        """Put a take by a changed plan (as records have it) in the queue; ``what`` is the edit that dances it."""
+
+        def prepare(project: ProjectState) -> list[Job]:
+            take = ready_take(project, parent)
+            job = self._edit_job(project, take, what, model=None, seed=seed, words=WordsForm().model_dump())
+            project.takes[job.take].record = {"plan": plan}  # seen while it is being danced
+            job.arguments |= {"what": what, "asked": EditForm(what=what).fields() | {"plan": plan}, "poses": []}
+            job.arguments |= {"parent": str(self.projects.take_file(number, parent)), "other": None}
+            return [job]
+
+        return self._queue(number, prepare)
+
+    def _edit_job(
+        self, project: ProjectState, take: TakeState, what: str, *, model: str | None, seed: int | None, words: dict
+    ) -> Job:
+        """The job that is to change a take, by the model that made it if nothing else is asked for."""
+        made_by = str(take.record.get("model"))
+        model = model or (made_by if made_by in self.config.models else project.settings.model)
+        self.folder_of(model)
+        settings = (take.settings or project.settings).model_dump() | words | {"model": model}
+        settings["seed"] = project.settings.seed if seed is None else seed
+        job = self._take_job(
+            project, what=what, parent=take.id, start=take.start, settings=take.settings, score=take.score
+        )
+        job.arguments["settings"] = settings
+        return job
 
     def _around(self, number: str, take: str, asked: EditForm) -> dict:
         """What is made anew around key poses, and the poses themselves as what is kept, in seconds of the song."""

@@ -73,13 +73,23 @@ def read(path: str | os.PathLike, *, first: int, final: bool) -> bytes:
         file.seek(4 + size + first * record.itemsize)
         content = file.read((held - first) * record.itemsize)
     records = np.frombuffer(content[: len(content) // record.itemsize * record.itemsize], record)
-    parts = (records["root"].tobytes(), records["turns"].tobytes(), records["contacts"].tobytes())
-    return _packed(header | {"frames": len(records), "from": first, "final": final}, *parts)
+    return _answer(header, records, first=first, final=final)
+
+
+def whole(motion: Motion) -> bytes:
+    """All of a dance at once, as ``read`` gives it out."""
+    records = np.frombuffer(frames_of(motion), _record(len(motion.skeleton)))
+    return _answer(header_of(motion), records, first=0, final=True)
 
 
 def nothing_yet() -> bytes:
     """What a page reads of a dance of which no frame is ready."""
     return _packed({"fps": 0.0, "joints": [], "parents": [], "offsets": [], "frames": 0, "from": 0, "final": False})
+
+
+def _answer(header: dict, records: np.ndarray, *, first: int, final: bool) -> bytes:
+    parts = (records["root"].tobytes(), records["turns"].tobytes(), records["contacts"].tobytes())
+    return _packed(header | {"frames": len(records), "from": first, "final": final}, *parts)
 
 
 def _packed(header: dict, *parts: bytes) -> bytes:

@@ -170,6 +170,7 @@ class Tasks:
         ``asked`` are fields of the edit, in seconds of the song; ``poses`` are put into the dance before.
         """
         from longdance.choreography.edit import edited, song_of
+        from longdance.choreography.phrases.plan import Plan
         from longdance.choreography.request import DanceRequest
         from longdance.motion.motion import Motion
 
@@ -181,13 +182,18 @@ class Tasks:
             "at": None if asked["at"] is None else asked["at"] - begin,
             "other": None if other is None else Motion.load(other),
         }  # fmt: skip
+        if (plan := asked.get("plan")) is not None:
+            asked["plan"] = Plan.of_record(plan)
         if EDITS.entry(what).facts.get("model", True):
             line.progress(0, 1, "loading the model")
             model = self._model(settings["model"])
             line.progress(0, 1, "listening")
             drawn = {name: value for name, value in Settings.model_validate(settings).request().items()
                      if name not in ("start", "seconds")}  # fmt: skip
-            heard = self._song(song, begin, None, _corrections(beats)) if beats else song_of(dance, song)
+            # A plan is laid on the very beats that it was made for.
+            length = None if plan is None else settings["seconds"]
+            measured = beats is not None or plan is not None
+            heard = self._song(song, begin, length, _corrections(beats)) if measured else song_of(dance, song)
             given = {"dancer": model, "request": DanceRequest(song=heard, **drawn)}
         made = edited(dance, what, **given, progress=line.progress, **asked)
         return _kept(_collected(iter([made]), Path(track), line), Path(take))

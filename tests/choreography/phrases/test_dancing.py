@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from choreography.generators.test_lodge import global_of, local_of
 from choreography.test_dancer import checkpoint_of
-from longdance.choreography.edits.phrase import change_phrase, dance_plan
+from longdance.choreography.edits.phrase import change_phrase, dance_again, dance_plan
 from longdance.choreography.generators.edmg import edmg
 from longdance.choreography.generators.lodge import lodge
 from longdance.choreography.phrases.plan import Plan
@@ -139,6 +139,27 @@ def test_a_plan_changed_block_by_block_is_danced(model, song, danced):
     softer = dance_plan(looser, model, DanceRequest(song=song, steps=2), plan=plan)
     end = round(float(plan.times(song)[0, 1]) * made.fps) - 20
     assert np.array_equal(softer.rotations[:end], looser.rotations[:end])
+
+
+def test_what_a_changed_plan_made_anew_is_noted(model, song, danced):
+    plan = Plan.of_record(danced.meta["plan"])
+    made = dance_plan(danced, model, DanceRequest(song=song), plan=plan.mirrored(3))
+    begin, end = plan.times(song)[2]
+    [*_, (first, last)] = made.meta["edits"][-1]["redo"]
+    assert last <= end + 0.6
+    assert first >= begin - 0.6
+    assert dance_plan(danced, model, DanceRequest(song=song), plan=plan).meta["edits"][-1]["redo"] == []
+
+
+def test_danced_again_with_another_seed_locked_phrases_stay(model, song, danced):
+    plan = Plan.of_record(danced.meta["plan"]).locked(2)
+    made = dance_again(danced, model, DanceRequest(song=song, seed=9), plan=plan)
+    new = Plan.of_record(made.meta["plan"])
+    assert plan.block(2) in new.blocks
+    assert [block.phrase for block in new.blocks] != [block.phrase for block in plan.blocks]
+    assert made.meta["edits"][-1]["seed"] == new.seed == 9
+    with pytest.raises(InputError, match="no phrases of breaking"):
+        dance_again(danced, model, DanceRequest(song=song, genre="breaking"), plan=plan)
 
 
 def test_lodge_takes_its_cues_from_the_plan(song, shelf):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -104,3 +105,11 @@ def test_a_dancer_turns_back_to_the_front_little_by_little():
     assert np.rad2deg(turned) == pytest.approx(70.0)
     assert start_heading(np.deg2rad(10.0), 0.0) == pytest.approx(0.0)
     assert np.rad2deg(start_heading(np.deg2rad(350.0), 0.0)) == pytest.approx(360.0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_phrase_reaches_into_a_locked_one(library, song, seed):
+    for block in plan(library, song).blocks:
+        if not block.holds:
+            kept = replace(block, locked=True)
+            assert kept in plan(library, song, seed=seed, locked=(kept,)).blocks

@@ -1,4 +1,4 @@
-"""A phrase of a dance by plan exchanged, mirrored or repeated; the rest stays, moved to where it now begins."""
+"""A dance by plan after its plan was changed; what did not change stays, moved to where it now begins."""
 
 from dataclasses import replace
 
@@ -9,11 +9,13 @@ from longdance.choreography.dancer import Dancer
 from longdance.choreography.devices import device_of
 from longdance.choreography.edits.making import Part, all_joints, expect_editor, heard, noted, words_of
 from longdance.choreography.long.stretches import Held
+from longdance.choreography.phrases.dancing import planned
 from longdance.choreography.phrases.laying import Laid, lay
 from longdance.choreography.phrases.plan import Plan
 from longdance.choreography.phrases.shelf import open_library
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
+from longdance.cleanup.beats import runs
 from longdance.errors import InputError
 from longdance.motion.directions import heading, turn_about
 from longdance.motion.motion import Motion
@@ -26,6 +28,9 @@ REGISTER = {
             "needs": ("phrase",), "takes": ("swap", "mirrored", "repeat"),
         },
         "plan": {"make": "dance_plan", "about": "dance a plan that was changed", "order": 9, "needs": ("plan",)},
+        "plan_again": {
+            "make": "dance_again", "about": "plan anew around locked phrases", "order": 10, "needs": ("plan",),
+        },
     },
 }  # fmt: skip
 SAME = 1e-6
@@ -53,8 +58,8 @@ def change_phrase(
         plan = plan.swapped(phrase, swap, counts=open_library(plan.library).phrase(swap).counts)
     else:
         plan = plan.mirrored(phrase) if mirrored else plan.repeated(phrase)
-    made = dance_plan(dance, dancer, request, plan=plan, progress=progress)
-    return noted(made, {"phrase": phrase, "swap": swap, "mirrored": mirrored, "repeat": repeat})
+    made, redone = _by_plan(dance, dancer, request, plan, progress)
+    return noted(made, {"phrase": phrase, "swap": swap, "mirrored": mirrored, "repeat": repeat, "redo": redone})
 
 
 def dance_plan(
@@ -64,20 +69,47 @@ def dance_plan(
 
     ``InputError`` for a dance without a plan and for a plan of phrases that its library does not have.
     """
+    plan = replace(plan, seed=Plan.of_record(dance.meta.get("plan")).seed)
+    made, redone = _by_plan(dance, dancer, request, plan, progress)
+    return noted(made, {"redo": redone})
+
+
+def dance_again(
+    dance: Motion, dancer: Dancer, request: DanceRequest, *, plan: Plan, progress: Progress | None = None
+) -> Motion:
+    """The dance by a new plan, which the seed of the ``request`` draws; blocks of ``plan`` that are locked stay.
+
+    It is planned for the words that the dance was made with, or those of the ``request``. ``InputError`` for a dance
+    without a plan, and where its library has no phrases for the words.
+    """
+    timeline = words_of(dance, dance.frames, dancer, request, dancer.expect_possible(request))
+    new = planned(
+        heard(dance, request), timeline, frames=dance.frames, fps=dance.fps, seed=request.seed, library=plan.library,
+        locked=[block for block in plan.blocks if block.locked],
+    )  # fmt: skip
+    if new.laid is None:
+        raise InputError("; ".join(new.notes))
+    made, redone = _by_plan(dance, dancer, request, new.laid.plan, progress)
+    return noted(made, {"seed": request.seed, "redo": redone})
+
+
+def _by_plan(
+    dance: Motion, dancer: Dancer, request: DanceRequest, plan: Plan, progress: Progress | None
+) -> tuple[Motion, list[tuple[float, float]]]:
+    """The dance by another plan, and the stretches (seconds) that were made anew."""
     old, song = Plan.of_record(dance.meta.get("plan")), heard(dance, request)
     strictness = dance.meta.get("phrases", 1.0)
     if not isinstance(strictness, int | float) or not 0 < strictness <= 1:
         raise InputError(f"expected a strictness from 0 to 1 under phrases in the dance's record, got {strictness!r}")
     library = open_library(plan.library)
-    before, after = (
-        lay(each, library, song, frames=dance.frames, fps=dance.fps) for each in (old, replace(plan, seed=old.seed))
-    )
+    before, after = (lay(each, library, song, frames=dance.frames, fps=dance.fps) for each in (old, plan))
     changed = differing(before, after)
     made = _moved(dance, before.motion, after, changed)
     if strictness < 1 and changed.any():
         made = _danced(made, dancer, request, after, changed, float(strictness), progress)
     record = {"plan": after.plan.record(song), "phrases": strictness}
-    return replace(made, meta=dance.meta | record)
+    redone = [(round(begin / dance.fps, 4), round(end / dance.fps, 4)) for begin, end in runs(changed)]
+    return replace(made, meta=dance.meta | record), redone
 
 
 def differing(before: Laid, after: Laid) -> np.ndarray:

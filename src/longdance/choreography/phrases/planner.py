@@ -215,15 +215,17 @@ class Planner:
             here = sorted(beams.pop(bar, []), key=lambda each: each.cost)[:BEAM]
             if not here:
                 continue
+            # Nothing reaches into a locked block.
+            ahead = next((other for other in range(bar + 1, stop) if float(self.bars[other].beat) in locked), stop)
             if (block := locked.get(float(self.bars[bar].beat))) is not None:
                 self._follow(here, bar, self._locked_option(block, bar, stop), beams)
             elif self.bars[bar].silent:
                 self._follow(here, bar, HELD, beams)
-            elif bar in returning and bar + returning[bar].bars <= stop:
+            elif bar in returning and bar + returning[bar].bars <= ahead:
                 option = returning[bar]
                 self._follow(here, bar, option._replace(candidate=option.candidate ^ (turn % 2)), beams)
             else:
-                self._branch(here, bar, stop, beams)
+                self._branch(here, bar, ahead, beams)
         best = min(beams[stop], key=lambda each: each.cost)
         return best, list(best.options)
 

@@ -24,6 +24,7 @@ export function listenToKeys(rows) {
   });
   const told = [...rows.map(([acts, what]) => [Object.keys(acts), what]), [["←", "→"], "on a block: move it by a beat"]];
   told.push([["Shift ←", "Shift →"], "on a block: move its end"], [["Enter", "Del"], "on a block: its words, remove it"]);
+  told.push([["← →"], "on a phrase: to its neighbours"], [["Shift ← →"], "on a phrase: move it"]);
   element("keys").replaceChildren(
     ...told.flatMap(([keys, what]) => [make("dt", {}, ...caps(keys)), make("dd", {}, what)]),
   );

@@ -10,6 +10,7 @@ import { loadMannequin } from "./dancer.js";
 import { element, exactTime, iconButton, make, setPressed } from "./dom.js";
 import { listenToKeys } from "./keys.js";
 import { Metronome } from "./metronome.js";
+import { PlanTools } from "./plan.js";
 import { Poser } from "./poses.js";
 import { loadPreviews } from "./previews.js";
 import { drawTakes } from "./takes.js";
@@ -21,7 +22,7 @@ import { Words } from "./words.js";
 const ENOUGH_TO_GO_ON = 1.5; // seconds beyond the playhead after which waiting ends
 
 class Studio {
-  constructor(mannequin, models, catalogue, defaults, lacks) {
+  constructor(mannequin, models, catalogue, defaults, lacks, libraries) {
     this.models = models;
     this.defaults = defaults;
     const edits = ["redo-stretch", "fill", "from-here", "go-on", "blend"];
@@ -69,6 +70,7 @@ class Studio {
       catalogue,
     );
     this.words.showLacks(lacks);
+    this.words.fillLibraries(libraries);
     this.metronome = new Metronome();
     const run = (action) => this.run(action);
     this.beats = new BeatTools({
@@ -83,6 +85,15 @@ class Studio {
       at: () => this.frameTime(),
       seek: (time) => this.seek(time),
       changed: () => this.drawPoses(),
+    });
+    this.plan = new PlanTools(mannequin, this.timeline, {
+      take: () => this.take,
+      takePath: () => `${this.path}/takes/${this.takeId}`,
+      run,
+      fail: (error) => this.fail(error),
+      begun: ({ take }, at) => this.begun(take, at ?? this.view.clock.at),
+      reload: () => this.reload(),
+      genre: (name) => this.genreCard(name),
     });
     this.listen();
     this.draw();
@@ -250,6 +261,7 @@ class Studio {
     if (song.state === "failed" && song !== before?.song) this.fail(new Error(api.sentence(song.error ?? "the song could not be used")));
     if (same) this.noticeTakes(before);
     this.draw();
+    this.plan.show(this.take, this.track?.end ?? Infinity);
     if (!this.takeId && same) {
       const last = [...project.takes].reverse().find((take) => take.state === "ready");
       if (last) this.quietly(() => this.openTake(last));
@@ -332,16 +344,19 @@ class Studio {
     }
   }
 
-  // A take that is being made is shown from its first seconds on.
-  async begun(take) {
-    this.takeId = take;
+  // A take that is being made is shown from its first seconds on, or from a second of the song.
+  async begun(take, at = null) {
     this.comparedId = null;
     this.autoplay = take;
     this.view.clock.pause();
-    this.showTracks();
     await this.reload();
     const made = this.project.takes.find(({ id }) => id === take);
-    if (made) this.seek(made.start, { byUser: false });
+    if (!made) return;
+    this.takeId = take;
+    this.draw();
+    this.showTracks();
+    this.seek(at ?? made.start, { byUser: false });
+    if (made.state === "ready") await this.fetchMotion(take);
   }
 
   async cancelJob(job = this.runningJob) {
@@ -432,6 +447,7 @@ class Studio {
     this.timeline.take = track ? { from: track.start, to: track.end, final: track.final, ...this.partsOf(take, track) } : null;
     this.timeline.keeps = this.keeps;
     this.timeline.draw();
+    this.plan.show(take, track?.end ?? Infinity);
     this.drawEdit();
     this.drawTransport();
     this.showCharacter();
@@ -441,16 +457,19 @@ class Studio {
   partsOf(take, track) {
     const { record = {}, start = 0 } = take ?? {};
     const moved = ({ from, to }) => ({ from: from + start, to: Math.min(to + start, track.end) });
-    const named = (genre) => {
-      const index = this.catalogue.findIndex(({ name }) => name === genre);
-      return { title: index < 0 ? "" : this.catalogue[index].title, hue: index < 0 ? "none" : index % 10 };
-    };
+    const named = (genre) => this.genreCard(genre);
     const whole = [{ from: 0, to: track.end - start, genre: record.genre ?? take?.settings?.genre }];
     const parts = (record.timeline ?? whole).map((part) => ({ ...moved(part), ...named(part.genre) }));
     const edits = Array.isArray(record.edits) ? record.edits : [];
     const redone = edits.flatMap(({ redo }) => redo ?? []).map(([from, to]) => moved({ from, to }));
     const phrases = Array.isArray(record.plan?.phrases) ? record.plan.phrases.map(moved) : [];
     return { parts, redone, phrases };
+  }
+
+  // What a genre is called and its colour; nothing and grey for an unknown one.
+  genreCard(genre) {
+    const index = this.catalogue.findIndex(({ name }) => name === genre);
+    return { title: index < 0 ? (genre ?? "") : this.catalogue[index].title, hue: index < 0 ? "none" : index % 10 };
   }
 
   async markTake(take, mark) {
@@ -499,9 +518,7 @@ class Studio {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0];
     const asked = what === "mirror" || what === "tempo" ? fields : { ...words, seed, ...fields };
     const { take } = await api.send("POST", `${this.path}/takes/${this.takeId}/edit`, { what, ...asked });
-    const at = this.view.clock.at;
-    await this.begun(take);
-    this.seek(fields.from ?? at, { byUser: false });
+    await this.begun(take, fields.from ?? this.view.clock.at);
   }
 
   redoStretch() {
@@ -990,7 +1007,7 @@ class Studio {
         "to the start, to the end",
       ],
       [{ "[": () => this.mark("from"), "]": () => this.mark("to") }, "select from here, to here"],
-      [{ Escape: () => (this.blockId ? this.chooseBlock(null) : this.select(null)) }, "select nothing"],
+      [{ Escape: () => (this.plan.chosen ? this.plan.choose(null) : this.blockId ? this.chooseBlock(null) : this.select(null)) }, "select nothing"],
       [
         { a: () => this.project && this.addBlock(this.wordsForBlock(), now(), this.selection) },
         "add a block to the score",
@@ -1044,9 +1061,9 @@ function joined(ranges) {
 
 async function begin() {
   try {
-    const asked = ["/api/models", "/api/catalogue", "/api/settings", "/api/able"].map((path) => api.get(path));
-    const [mannequin, models, catalogue, defaults, lacks] = await Promise.all([loadMannequin(), ...asked, loadPreviews()]);
-    const studio = new Studio(mannequin, models, catalogue, defaults, lacks);
+    const asked = ["models", "catalogue", "settings", "able", "libraries"].map((name) => api.get(`/api/${name}`));
+    const [mannequin, models, catalogue, defaults, lacks, libraries] = await Promise.all([loadMannequin(), ...asked, loadPreviews()]);
+    const studio = new Studio(mannequin, models, catalogue, defaults, lacks, libraries);
     // What scripts may look at and drive.
     window.studio = { app: studio, view: studio.view, skew: () => studio.view.skew };
     const id = location.hash.slice(1);

@@ -12,6 +12,8 @@ const MADE_BY = {
   mirror: "mirrored",
   tempo: "another tempo",
   pose: "danced through a pose",
+  plan: "its plan changed",
+  plan_again: "another plan",
 };
 
 // `state` has takes, shown and compared (ids), jobs (by id), title(genre); `on` has open, compare, rename, mark, remove.

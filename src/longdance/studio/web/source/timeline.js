@@ -38,6 +38,7 @@ export class Timeline {
     this.to = 1;
     this.time = 0;
     this.dragging = false;
+    this.lanes = []; // functions that put what lies below at its place
     this.elements = new Map();
     this.canvas.addEventListener("pointerdown", (event) => this.press(event));
     this.layer.addEventListener("pointerdown", (event) => this.pressScore(event));
@@ -399,6 +400,7 @@ export class Timeline {
     pen.fillStyle = "#2a3140";
     for (const { top } of [SECTIONS, WAVE, SCORE, TAKE]) pen.fillRect(0, top, width, 1);
     this.drawBlocks();
+    for (const place of this.lanes) place();
     this.setTime(this.time, false);
   }
 

@@ -50,6 +50,12 @@ export class Words {
     element("genre").value = this.shown.genre ?? "";
   }
 
+  // Whose phrases there are: the shipped ones first, which need no name.
+  fillLibraries(libraries) {
+    const options = libraries.map(({ name, shipped }) => make("option", { value: shipped ? "" : name, textContent: shipped ? `${name} (shipped)` : name }));
+    element("library").replaceChildren(...options);
+  }
+
   // What this computer lacks: said where it is missed.
   showLacks({ prompt, formats }) {
     element("prompt").disabled = Boolean(prompt);
@@ -91,6 +97,7 @@ export class Words {
         this.on.settings({ [name]: target.value === "" ? null : Number(target.value) });
       };
     }
+    element("library").onchange = ({ target }) => this.on.settings({ library: target.value || null });
     for (const name of SLIDERS) {
       element(name).onchange = ({ target }) => this.on.settings({ [name]: Number(target.value) });
       element(name).ondblclick = () => this.on.settings({ [name]: null });
@@ -151,6 +158,16 @@ export class Words {
       if (document.activeElement !== slider) slider.value = settings[name] ?? USUAL;
     }
     for (const name of SWITCHES) element(name).checked = settings[name];
+    this.showLibrary(settings);
+  }
+
+  showLibrary({ library, phrases }) {
+    const select = element("library");
+    const gone = library && ![...select.options].some(({ value }) => value === library);
+    if (gone) select.append(make("option", { value: library, textContent: `${library} (gone)` }));
+    select.value = library ?? "";
+    select.disabled = !phrases;
+    select.title = phrases ? "" : "Only for dances by recorded phrases: move the slider above to the right";
   }
 
   draw() {
