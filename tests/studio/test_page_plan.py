@@ -182,7 +182,7 @@ def test_a_take_without_a_plan_has_no_such_lane(running, browser, danced):
 
 
 def test_a_library_of_ones_own_is_chosen_in_the_form(running, browser, song, tmp_path, monkeypatch):
-    studio, client = running
+    _, client = running
     clips = {take.clip for take in open_library().takes if take.genre != "salsa"}
     open_library().without(clips).save(tmp_path / "mine.npz")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))

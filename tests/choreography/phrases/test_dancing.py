@@ -158,6 +158,10 @@ def test_danced_again_with_another_seed_locked_phrases_stay(model, song, danced)
     assert plan.block(2) in new.blocks
     assert [block.phrase for block in new.blocks] != [block.phrase for block in plan.blocks]
     assert made.meta["edits"][-1]["seed"] == new.seed == 9
+    # The seed that it was danced with draws the same plan; then the next one is taken.
+    other = Plan.of_record(dance_again(danced, model, DanceRequest(song=song), plan=plan).meta["plan"])
+    assert other.blocks != plan.blocks
+    assert other.seed > 0
     with pytest.raises(InputError, match="no phrases of breaking"):
         dance_again(danced, model, DanceRequest(song=song, genre="breaking"), plan=plan)
 

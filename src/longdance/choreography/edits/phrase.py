@@ -33,6 +33,8 @@ REGISTER = {
         },
     },
 }  # fmt: skip
+TRIES = 8
+"""Seeds that are tried for a plan that is another one."""
 SAME = 1e-6
 """Largest difference of a rotation's entries between frames that are the same."""
 
@@ -79,18 +81,24 @@ def dance_again(
 ) -> Motion:
     """The dance by a new plan, which the seed of the ``request`` draws; blocks of ``plan`` that are locked stay.
 
-    It is planned for the words that the dance was made with, or those of the ``request``. ``InputError`` for a dance
-    without a plan, and where its library has no phrases for the words.
+    If that seed draws ``plan`` once more, the next ones are tried. It is planned for the words that the dance was made
+    with, or those of the ``request``. ``InputError`` for a dance without a plan, and where its library has no phrases
+    for the words.
     """
     timeline = words_of(dance, dance.frames, dancer, request, dancer.expect_possible(request))
-    new = planned(
-        heard(dance, request), timeline, frames=dance.frames, fps=dance.fps, seed=request.seed, library=plan.library,
-        locked=[block for block in plan.blocks if block.locked],
-    )  # fmt: skip
-    if new.laid is None:
-        raise InputError("; ".join(new.notes))
-    made, redone = _by_plan(dance, dancer, request, new.laid.plan, progress)
-    return noted(made, {"seed": request.seed, "redo": redone})
+    song, new = heard(dance, request), plan
+    for seed in range(request.seed, request.seed + TRIES):
+        laid, notes = planned(
+            song, timeline, frames=dance.frames, fps=dance.fps, seed=seed, library=plan.library,
+            locked=[block for block in plan.blocks if block.locked],
+        )  # fmt: skip
+        if laid is None:
+            raise InputError("; ".join(notes))
+        new = laid.plan
+        if new.blocks != plan.blocks:
+            break
+    made, redone = _by_plan(dance, dancer, request, new, progress)
+    return noted(made, {"seed": new.seed, "redo": redone})
 
 
 def _by_plan(
