@@ -69,7 +69,7 @@ def test_the_whole_path_from_song_to_file(running, browser, song, tmp_path):
         # A stretch is selected by dragging and made anew: another take, the first one stays.
         drag(tab, "#lanes-picture", beats[2], beats[5], 0.4)
         assert app(tab, "[app.selection.from, app.selection.to]") == pytest.approx([beats[2], beats[5]], abs=1e-3)
-        first = app(tab, "app.takeId")
+        first = app(tab, "app.shown.takeId")
         tab.click("#redo-stretch")
         until(lambda: ready_takes(tab) == 2)
         assert app(tab, "app.take.parent") == first
@@ -102,10 +102,10 @@ def test_a_job_is_followed_across_a_reload_and_cancelled(running, browser, song)
     with page_of(browser, client, project["id"]) as tab:
         until(lambda: app(tab, "app.project !== null"))
         tab.keyboard.press("g")
-        until(lambda: app(tab, "app.runningJob?.state") == "running")
+        until(lambda: app(tab, "app.jobs.running?.state") == "running")
         tab.reload()
-        until(lambda: tab.evaluate("Boolean(window.studio?.app.runningJob)"))
-        until(lambda: app(tab, "app.runningJob.state") == "running")
+        until(lambda: tab.evaluate("Boolean(window.studio?.app.jobs.running)"))
+        until(lambda: app(tab, "app.jobs.running.state") == "running")
         assert tab.locator("#job").is_visible()
         tab.click("#cancel")
         until(lambda: app(tab, "app.project.takes[0].state") == "cancelled")
@@ -119,7 +119,7 @@ def test_a_studio_that_was_closed_shows_its_projects_again(running, browser, dan
         tab.locator("#project-list .open", has_text=danced["name"]).last.wait_for()
         tab.goto(f"{client.base_url}/#{danced['id']}")
         until(lambda: app(tab, "app.track?.final"))
-        assert app(tab, "app.takeId") == danced["takes"][0]["id"]
+        assert app(tab, "app.shown.takeId") == danced["takes"][0]["id"]
         assert app(tab, "app.track.frames") == danced["takes"][0]["frames"]
 
 

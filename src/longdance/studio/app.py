@@ -35,7 +35,7 @@ from longdance.studio.jobs import TooManyJobs
 from longdance.studio.plans import plan_routes
 from longdance.studio.projects import NotThere, OutOfTurn, safe_name, shown_name
 from longdance.studio.studio import Studio, require_song
-from longdance.studio.takes import character_routes, take_routes
+from longdance.studio.takes import character_routes, download_route, take_routes
 from longdance.studio.worker import BROKEN_INSIDE, DISK_FULL
 
 ROOM_TO_KEEP = 100_000_000
@@ -69,7 +69,9 @@ def create_app(studio: Studio) -> FastAPI:
     _page_routes(app)
     _catalogue_routes(app, studio)
     _project_routes(app, studio)
+    _song_routes(app, studio)
     take_routes(app, studio)
+    download_route(app, studio)
     plan_routes(app, studio)
     character_routes(app, studio)
     _job_routes(app, studio)
@@ -231,6 +233,11 @@ def _project_routes(app: FastAPI, studio: Studio) -> None:
     def events(project: str) -> StreamingResponse:
         projects.get(project)
         return streamed(project_events(studio, project))
+
+
+def _song_routes(app: FastAPI, studio: Studio) -> None:
+    """The song of a project, its beats, and the score that is laid on them."""
+    projects = studio.projects
 
     @app.post("/api/projects/{project}/beats")
     async def lay(request: Request, project: str, asked: BeatsForm) -> dict:

@@ -69,6 +69,11 @@ def take_routes(app: FastAPI, studio: Studio) -> None:
             raise OutOfTurn(f"{state.name} was not finished; make another one")
         return Response(_track(projects, state, project, first), media_type="application/octet-stream")
 
+
+def download_route(app: FastAPI, studio: Studio) -> None:
+    """Takes as files of any format."""
+    projects = studio.projects
+
     @app.get("/api/projects/{project}/takes/{take}/download")
     async def download(
         request: Request,

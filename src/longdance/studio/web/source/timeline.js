@@ -1,23 +1,14 @@
-// The timeline: bars, sections, waveform, the score's blocks and the take on one scale, with zoom, selection and snapping.
+// The timeline: one scale for all lanes, with zoom, selection and snapping, and the blocks of the score.
 
 import { lastBefore } from "../../../export/viewer/stage.js";
 import { element, exactTime, make } from "./dom.js";
+import { Picture, SECTIONS, WAVE } from "./timeline_picture.js";
 
-const RULER = { top: 0, height: 22 };
-const SECTIONS = { top: 22, height: 22 };
-const WAVE = { top: 44, height: 64 };
-const SCORE = { top: 108, height: 50 };
-const TAKE = { top: 158, height: 26 };
 const EDGE = 8; // pixels at the end of a block by which it is made longer or shorter
 const CLICK = 4; // pixels that a click may move
 const SHORTEST = 0.1; // seconds of a block
 const SHORTEST_VIEW = 2; // seconds
 const DROPPED_BEATS = 8;
-const HUES = {
-  0: "#7a3f1c", 1: "#274f7d", 2: "#2b5f42", 3: "#5d3a7c", 4: "#7a2f4c", 5: "#1f5d66", 6: "#665417", 7: "#4c5320",
-  8: "#3b4390", 9: "#6b3a34", none: "#3c4454",
-}; // as the blocks of the score in studio.css
-const SECTION_COLOURS = ["#2c3a52", "#3d3350", "#2c4a44", "#4d3b2e", "#45303a", "#3a4428"];
 
 export class Timeline {
   // `on` has seek(time), select(range or null), choose(block id or null), change(blocks), words() for new blocks,
@@ -26,6 +17,7 @@ export class Timeline {
     this.on = on;
     this.canvas = element("lanes-picture");
     this.layer = element("score");
+    this.picture = new Picture(this);
     this.song = null;
     this.blocks = [];
     this.chosen = null;
@@ -378,174 +370,10 @@ export class Timeline {
   }
 
   draw() {
-    const { width } = this;
-    const height = this.canvas.clientHeight;
-    const ratio = devicePixelRatio;
-    this.canvas.width = width * ratio;
-    this.canvas.height = height * ratio;
-    const pen = this.canvas.getContext("2d");
-    pen.scale(ratio, ratio);
-    pen.fillStyle = "#0c0f14";
-    pen.fillRect(0, 0, width, height);
-    pen.fillStyle = "#12161d";
-    pen.fillRect(0, SCORE.top, width, SCORE.height);
     this.canvas.setAttribute("aria-valuemax", this.seconds.toFixed(1));
-    if (this.song?.seconds) {
-      this.drawSections(pen);
-      this.drawGrid(pen);
-      this.drawWave(pen);
-      this.drawTake(pen);
-      this.drawSelection(pen);
-    }
-    pen.fillStyle = "#2a3140";
-    for (const { top } of [SECTIONS, WAVE, SCORE, TAKE]) pen.fillRect(0, top, width, 1);
+    this.picture.draw();
     this.drawBlocks();
     for (const place of this.lanes) place();
     this.setTime(this.time, false);
-  }
-
-  drawSections(pen) {
-    const labels = [...new Set(this.song.sections.map((section) => section.label))];
-    pen.font = "12px system-ui, sans-serif";
-    pen.textBaseline = "middle";
-    for (const { from, to, label } of this.song.sections) {
-      const [left, right] = [this.x(from), this.x(to)];
-      if (right < 0 || left > this.width) continue;
-      pen.fillStyle = SECTION_COLOURS[labels.indexOf(label) % SECTION_COLOURS.length];
-      pen.fillRect(left + 1, SECTIONS.top + 3, right - left - 2, SECTIONS.height - 5);
-      pen.save();
-      pen.beginPath();
-      pen.rect(left, SECTIONS.top, right - left - 4, SECTIONS.height);
-      pen.clip();
-      pen.fillStyle = "#e3e9f3";
-      pen.fillText(label, Math.max(left, 0) + 8, SECTIONS.top + SECTIONS.height / 2 + 1);
-      pen.restore();
-    }
-  }
-
-  drawGrid(pen) {
-    const { beats, downbeats } = this.song;
-    const perBeat = this.width / Math.max(1, ((this.to - this.from) * beats.length) / this.seconds);
-    pen.fillStyle = "#252c39";
-    if (perBeat >= 5) {
-      for (const beat of beats) pen.fillRect(Math.round(this.x(beat)), WAVE.top, 1, TAKE.top - WAVE.top);
-    }
-    const perBar = this.width / Math.max(1, ((this.to - this.from) * downbeats.length) / this.seconds);
-    const every = 2 ** Math.max(0, Math.ceil(Math.log2(34 / perBar)));
-    pen.font = "11px system-ui, sans-serif";
-    pen.textBaseline = "middle";
-    downbeats.forEach((time, bar) => {
-      const x = Math.round(this.x(time));
-      if (x < -40 || x > this.width || (perBar < 5 && bar % every)) return;
-      pen.fillStyle = "#465168";
-      pen.fillRect(x, WAVE.top, 1, TAKE.top - WAVE.top);
-      if (bar % every) return;
-      pen.fillRect(x, 4, 1, RULER.height - 4);
-      pen.fillStyle = "#b9c3d5";
-      pen.fillText(String(bar + 1), x + 4, RULER.height / 2 + 1);
-    });
-    if (!downbeats.length) this.drawSeconds(pen);
-  }
-
-  drawSeconds(pen) {
-    const every = [1, 2, 5, 10, 30, 60, 300].find((step) => (step / (this.to - this.from)) * this.width > 50) ?? 600;
-    pen.fillStyle = "#b9c3d5";
-    for (let time = 0; time < this.seconds; time += every) pen.fillText(exactTime(time), this.x(time) + 3, 12);
-  }
-
-  drawWave(pen) {
-    const { peaks } = this.song;
-    const middle = WAVE.top + WAVE.height / 2;
-    const reach = WAVE.height / 2 - 5;
-    const loudest = Math.max(0.05, ...peaks.map(([low, high]) => Math.max(-low, high)));
-    for (let x = 0; x < this.width; x++) {
-      const from = this.from + (x / this.width) * (this.to - this.from);
-      const to = this.from + ((x + 1) / this.width) * (this.to - this.from);
-      const first = Math.floor((from / this.seconds) * peaks.length);
-      const last = Math.max(first + 1, Math.ceil((to / this.seconds) * peaks.length));
-      let [low, high] = [0, 0];
-      for (const peak of peaks.slice(first, last)) {
-        low = Math.min(low, peak[0]);
-        high = Math.max(high, peak[1]);
-      }
-      const danced = this.take && from >= this.take.from && from < this.take.to;
-      pen.fillStyle = danced ? "#8fb4dc" : "#5d708c";
-      pen.fillRect(x, middle - (high / loudest) * reach, 1, Math.max(1, ((high - low) / loudest) * reach));
-    }
-  }
-
-  drawTake(pen) {
-    if (this.take && this.take.to > this.take.from) {
-      const [left, right] = [this.x(this.take.from), this.x(this.take.to)];
-      pen.fillStyle = this.take.final ? "#3f7d5c" : "#8a6426";
-      pen.fillRect(left, TAKE.top + 5, right - left, 16);
-      for (const part of this.take.parts ?? []) this.drawPart(pen, part);
-      for (const { from, to } of this.take.phrases ?? []) {
-        pen.fillStyle = "#ffffffb0";
-        pen.fillRect(this.x(from), TAKE.top + 3, Math.max(this.x(to) - this.x(from) - 2, 1), 2);
-      }
-      for (const { from, to } of this.take.redone ?? []) this.drawRedone(pen, this.x(from), this.x(to));
-    }
-    pen.fillStyle = "#fff";
-    for (const time of this.poses) {
-      const [x, y] = [this.x(time), TAKE.top + 13];
-      pen.beginPath();
-      pen.moveTo(x, y - 6);
-      pen.lineTo(x + 5, y);
-      pen.lineTo(x, y + 6);
-      pen.lineTo(x - 5, y);
-      pen.fill();
-    }
-    pen.fillStyle = "#6cb6ff";
-    for (const [from, to] of this.keeps) {
-      const [left, right] = [this.x(from), this.x(to)];
-      pen.fillRect(left, TAKE.top + 5, Math.max(2, right - left), 3);
-      pen.fillRect(left, TAKE.top + 18, Math.max(2, right - left), 3);
-    }
-  }
-
-  // A stretch of the take that was danced to one genre, in the colour of that genre's blocks.
-  drawPart(pen, { from, to, title, hue }) {
-    const [left, right] = [this.x(from), this.x(to)];
-    pen.fillStyle = HUES[hue] ?? HUES.none;
-    pen.fillRect(left + 0.5, TAKE.top + 5, Math.max(right - left - 1, 1), 16);
-    pen.save();
-    pen.beginPath();
-    pen.rect(left, TAKE.top, right - left - 4, TAKE.height);
-    pen.clip();
-    pen.fillStyle = "#fff";
-    pen.font = "11px system-ui, sans-serif";
-    pen.textBaseline = "middle";
-    pen.fillText(title, Math.max(left, 0) + 6, TAKE.top + 13.5);
-    pen.restore();
-  }
-
-  // Stripes along the lower edge of what was made anew.
-  drawRedone(pen, left, right) {
-    pen.save();
-    pen.beginPath();
-    pen.rect(left, TAKE.top + 17, Math.max(right - left, 2), 6);
-    pen.clip();
-    pen.strokeStyle = "#ffd27a";
-    pen.lineWidth = 2;
-    for (let x = Math.floor(left / 6) * 6 - 6; x < right + 6; x += 6) {
-      pen.beginPath();
-      pen.moveTo(x, TAKE.top + 23);
-      pen.lineTo(x + 6, TAKE.top + 17);
-      pen.stroke();
-    }
-    pen.restore();
-  }
-
-  drawSelection(pen) {
-    if (!this.selection) return;
-    const [left, right] = [this.x(this.selection.from), this.x(this.selection.to)];
-    pen.fillStyle = "#6cb6ff33";
-    pen.fillRect(left, WAVE.top, right - left, WAVE.height);
-    pen.fillRect(left, TAKE.top, right - left, TAKE.height);
-    pen.fillStyle = "#6cb6ff";
-    pen.fillRect(left, 0, 1, SCORE.top);
-    pen.fillRect(right - 1, 0, 1, SCORE.top);
-    pen.fillRect(left, RULER.height - 3, right - left, 3);
   }
 }
