@@ -103,7 +103,7 @@ class Studio:
             self.media.cancel(job)
             self.projects.delete(project.id)
             raise
-        return self.projects.get(project.id)
+        return changed  # a file that is no song may have taken its project with it by now
 
     def begin_demo(self) -> ProjectState:
         """A project of the song that comes with the package."""
