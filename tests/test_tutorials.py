@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.conftest import swaying
+from tests.official_formats import write_aistpp
 from typer.testing import CliRunner
 
 import longdance
 from longdance.cli import app
 from longdance.motion.bvh import save_bvh
-from tests.conftest import swaying
-from tests.official_formats import write_aistpp
 
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 SHORTER = (
@@ -60,7 +60,7 @@ def place(tmp_path_factory):
 
 def captures(folder: Path) -> None:
     """Folders of made-up captures: enough of one genre for some to be held out."""
-    for genre, count in (("modern", 10), ("breaking/six-step", 1)):
+    for genre, count in (("modern", 5), ("breaking/six-step", 1)):
         (folder / "mydances" / genre).mkdir(parents=True)
         for number in range(count):
             path = folder / "mydances" / genre / f"take{number}.bvh"
