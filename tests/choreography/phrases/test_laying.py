@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from longdance.choreography.phrases.laying import LONGEST_JOIN, lay
+from longdance.choreography.phrases.library import Cut, Library, TakeFacts
 from longdance.choreography.phrases.plan import HOLD, Block, Plan
 from longdance.choreography.phrases.preview import preview
 from longdance.choreography.phrases.rests import rests_of
+from longdance.choreography.phrases.shelf import open_library
+from made_up_phrases import clicking, stepping
 
 FPS = 30.0
 
@@ -82,6 +85,31 @@ def test_a_hold_comes_to_rest_and_goes_on(library, song):
     begin, end = (round(float(song.beat_times[beat]) * FPS) for beat in (10, 12))
     assert speed[begin : end - 12].max() < 0.3 * speed[:200].mean()
     assert speed[end + 10 : end + 100].mean() > 0.5 * speed[:200].mean()
+
+
+def test_nobody_hangs_in_the_air_while_a_pose_is_held(library, song):
+    """A take that leaps half a second after its last count is held before or after the leap, not in it."""
+    take = stepping(100.0)
+    at = 0.6 * 8 + 0.45  # the ninth rest of the take, and as long as a dancer takes to settle
+    moments = np.arange(take.frames) / FPS
+    take.root_position[:, 1] += 0.3 * np.clip(1 - np.abs(moments - at) / 0.2, 0, None)
+    facts = TakeFacts(clip="leap", genre="salsa", movements=())
+    phrase = Cut(facts, take, [tuple(18.0 * np.arange(9))], ["leap:0"])
+    leaping = Library.of("leaping", [phrase], licence="made up")
+    blocks = (Block(beat=0, beats=8, phrase="leap:0", counts=8), Block(beat=8, beats=8, phrase=HOLD))
+    made = lay(Plan(library="leaping", blocks=blocks), leaping, song, frames=300, fps=FPS)
+    assert made.motion.joints()[-1, :, 1].min() < 0.05
+
+
+def test_marks_move_only_to_where_beats_are_met_better():
+    """Fast takes have rests between their counts that pulling at every mark wipes out."""
+    shipped = open_library()
+    names = [phrase.name for phrase in shipped.phrases if phrase.name.startswith("85_03") and phrase.counts == 8]
+    beats = clicking(30.0, bpm=128.0)
+    made = lay(plan_of(shipped, *names[4:9:2]), shipped, beats, frames=400, fps=FPS)
+    rests = rests_of(made.motion.joints(), FPS) / FPS
+    nearest = np.abs(beats.beat_times[:25, None] - rests[None]).min(1)
+    assert (nearest < 0.05).mean() > 0.5
 
 
 def test_a_mirrored_phrase_is_the_mirror_image(library, song):

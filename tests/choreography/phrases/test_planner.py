@@ -43,6 +43,11 @@ def test_words_choose_the_phrases_that_show_them(library, song):
         assert {block.phrase.split(":")[0] for block in made.blocks if block.beats == 8} == {name}
 
 
+def test_words_that_the_library_has_not_are_danced_as_the_nearest_that_it_has(library, song):
+    for asked in (Words("salsa", ("grand two step",), None), Words("salsa", (), "take two of them")):
+        assert {block.phrase.split(":")[0] for block in plan(library, song, words=asked).blocks[:-1]} == {"two"}
+
+
 def test_another_genre_is_not_danced_where_one_is_asked_for(library, song):
     bars = bars_of(song)
     wanted = [Wanted("disco" if number < 8 else "salsa", Words()) for number in range(len(bars))]

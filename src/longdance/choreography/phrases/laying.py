@@ -20,7 +20,7 @@ from longdance.choreography.phrases.planner import start_heading
 from longdance.choreography.phrases.rests import nearest_rests, rests_of
 from longdance.motion import filters
 from longdance.motion import rotations as rot
-from longdance.motion.contacts import REST_HEIGHTS, foot_contacts
+from longdance.motion.contacts import REST_HEIGHTS, clearance, foot_contacts
 from longdance.motion.directions import heading
 from longdance.motion.limbs import FULL_EXTENSION, legs, pelvis_shift, reach_ankles
 from longdance.motion.motion import Motion
@@ -33,6 +33,8 @@ FAR = 0.12
 """Metres between joints, on average, from which on a join takes its longest."""
 SETTLING = 0.45
 """Seconds in which a dancer comes to rest in a hold, and begins to move out of one."""
+SETTLINGS = np.linspace(0.15, 1.0, 18)
+"""Seconds among which one is chosen where the body does not stand after ``SETTLING``."""
 PELVIS_WEIGHT = 0.15
 """How much the pelvis counts beside a standing foot where a phrase is placed."""
 ONWARD = 2.0
@@ -42,6 +44,9 @@ REFINED, NEAR, LEAST_BEAT = 3, 0.12, 2.0
 take that are left between them."""
 LARGEST_SHIFT, MET = 0.06, 0.05
 """Seconds by which a run is moved as a whole at most, and the distance of a rest from a beat that still counts."""
+OFF_FLOOR, HANGING, RAISED = 0.015, 50.0, 3.0
+"""Metres above which a body hangs in the air, and what each metre of that, and of a raised foot, counts beside a second
+of settling longer or shorter where a hold's pose is chosen."""
 FLAT = np.array([1.0, 0.0, 1.0])
 STEP_FROM, STEP_HEIGHT, STEP_SLOPE = 0.03, 0.09, 1.0
 """Metres from which on a foot steps in a join, how high it rises at most, and how high for each metre it goes."""
@@ -63,6 +68,8 @@ class Run:
     """Whether it begins out of a hold."""
     rests: bool = False
     """Whether it ends in one."""
+    settling: tuple[float, float] = (SETTLING, SETTLING)
+    """Seconds of its pace that it goes on into a hold at its beginning and end, backwards at the former."""
 
     def first_frame(self, fps: float) -> int:
         """The frame of the dance at which it begins."""
@@ -76,8 +83,8 @@ class Run:
         inside = PchipInterpolator(self.times, self.marks)
         found = inside(np.clip(times, self.times[0], self.times[-1]))
         for edge, sign, still in ((0, -1.0, self.rises), (-1, 1.0, self.rests)):
-            beyond = np.maximum(sign * (times - self.times[edge]), 0.0)
-            gone = SETTLING * (1 - np.exp(-beyond / SETTLING)) if still else beyond
+            beyond, most = np.maximum(sign * (times - self.times[edge]), 0.0), self.settling[edge]
+            gone = most * (1 - np.exp(-beyond / most)) if still else beyond
             found = found + sign * float(inside.derivative()(self.times[edge])) * gone
         return np.clip(found, 0, last)
 
@@ -206,7 +213,7 @@ def runs_of(blocks: Sequence[Block], library: Library, song: Beats, *, parted: C
 def _retimed(library: Library, run: Run, times: np.ndarray, fps: float) -> Motion:
     """The run's take at some seconds of the dance."""
     take = library.motion(run.take)
-    run = _on_beats(run, take, fps)
+    run = _standing_holds(_on_beats(run, take, fps), take)
     take = take.mirror() if run.mirrored else take
     at = run.frames_at(times, take.frames - 1)
     low, high = max(0, int(at.min()) - 4), min(take.frames, int(at.max()) + 6)
@@ -218,27 +225,64 @@ def _retimed(library: Library, run: Run, times: np.ndarray, fps: float) -> Motio
 def _on_beats(run: Run, take: Motion, fps: float) -> Run:
     """The run with its marks moved by little to where its rests are at its new pace: a change of pace moves them.
 
-    At last all of it is moved by what brings its rests nearest to the beats together.
+    Of several turns of that the one is taken whose rests meet the beats best, which may be none at all: pulling at many
+    marks can wipe out the rests between them. Then all of it is moved by what brings rests and beats nearest together.
     """
-    for turn in range(REFINED + 1):
-        times = np.arange(np.floor(run.times[0] * fps) - 15, np.ceil(run.times[-1] * fps) + 16) / fps
-        at = run.frames_at(times, take.frames - 1)
+    times = np.arange(np.floor(run.times[0] * fps) - 15, np.ceil(run.times[-1] * fps) + 16) / fps
+    seen = (run.times - times[0]) * fps
+
+    def rests_in(own: Run) -> tuple[np.ndarray, np.ndarray]:
+        """Frames of the take at each of ``times``, and the rests as seen there."""
+        at = own.frames_at(times, take.frames - 1)
         low, high = int(at.min()), min(take.frames, int(at.max()) + 2)
         joints = filters.interpolate(take.slice(low, high).joints(), np.clip(at - low, 0, high - low - 1))
-        rests, seen = rests_of(joints, fps), (run.times - times[0]) * fps
+        return at, rests_of(joints, fps)
+
+    def moved(own: Run, at: np.ndarray, frames: np.ndarray) -> Run | None:
+        """The run with its marks where others of ``times`` are; None if they come too near each other."""
+        marks = np.interp(frames, np.arange(len(at)), at)
+        return None if (np.diff(marks) < LEAST_BEAT).any() else replace(own, marks=marks)
+
+    best, most, next_one = run, -1.0, run
+    for _ in range(REFINED + 1):
+        at, rests = rests_in(next_one)
         if not len(rests):
+            return best
+        if (met := float(_met(seen, rests, fps))) > most:
+            best, most = next_one, met
+        pulled = moved(next_one, at, nearest_rests(seen, rests, NEAR * fps))
+        if pulled is None:
             break
-        if turn < REFINED:
-            moved = nearest_rests(seen, rests, NEAR * fps)
-        else:
-            shifts = np.linspace(-LARGEST_SHIFT, LARGEST_SHIFT, 33) * fps
-            apart = np.abs(seen[None, :, None] + shifts[:, None, None] - rests).min(-1)
-            moved = seen + shifts[np.exp(-0.5 * (apart / (MET * fps)) ** 2).sum(1).argmax()]
-        marks = np.interp(moved, np.arange(len(at)), at)
-        if (np.diff(marks) < LEAST_BEAT).any():
-            break
-        run = replace(run, marks=marks)
-    return run
+        next_one = pulled
+    at, rests = rests_in(best)
+    shifts = np.linspace(-LARGEST_SHIFT, LARGEST_SHIFT, 33) * fps
+    shift = shifts[_met(seen + shifts[:, None], rests, fps).argmax()]
+    return moved(best, at, seen + shift) or best
+
+
+def _standing_holds(run: Run, take: Motion) -> Run:
+    """The run with holds in poses that stand: nobody hangs in the air, and best on both feet."""
+    if not (run.rises or run.rests):
+        return run
+    pace = PchipInterpolator(run.times, run.marks).derivative()
+    found = list(run.settling)
+    for edge, sign, still in ((0, -1.0, run.rises), (-1, 1.0, run.rests)):
+        if not still:
+            continue
+        frames = run.marks[edge] + sign * SETTLINGS * float(pace(run.times[edge]))
+        at = np.clip(np.round(frames), 0, take.frames - 1).astype(int)
+        joints = take.joints()[at]
+        ankles = joints[:, [leg.ankle for leg in legs(take.skeleton)], 1].max(1) - REST_HEIGHTS["left_ankle"]
+        low = clearance(torch.from_numpy(joints), take.skeleton).numpy()
+        cost = HANGING * np.maximum(low - OFF_FLOOR, 0) + RAISED * np.maximum(ankles, 0)
+        found[edge] = float(SETTLINGS[(cost + np.abs(SETTLINGS - SETTLING)).argmin()])
+    return replace(run, settling=(found[0], found[-1]))
+
+
+def _met(beats: np.ndarray, rests: np.ndarray, fps: float) -> np.ndarray:
+    """How well rests (rests,) meet beats (..., beats), in frames: from 0, none near one, to 1."""
+    apart = np.abs(beats[..., None] - rests).min(-1)
+    return np.asarray(np.exp(-0.5 * (apart / (MET * fps)) ** 2).mean(-1))
 
 
 def _after(before: Placed, own: Placed, frame: int) -> tuple[Placed, float]:

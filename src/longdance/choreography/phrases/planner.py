@@ -58,8 +58,9 @@ class Costs:
     """A phrase that moves where the music rests and rests where it plays."""
     unmarked: float = 3.0
     """A phrase that comes to rest on none of its beats."""
-    words: float = 12.0
-    """A phrase that shows none of the movements asked for."""
+    words: float = 100.0
+    """A phrase that shows none of the movements asked for: more than any join costs, so that they are danced again and
+    again where there are few."""
     genre: float = 30.0
     """A phrase of another genre than the one asked for."""
     again: float = 2.5
@@ -364,17 +365,22 @@ class Planner:
         return self._known[beats]
 
     def _unlike(self, words: Words) -> np.ndarray | None:
-        """(candidates,) 0 where a phrase shows what the words ask for, 1 where not; None where they ask for nothing."""
+        """(candidates,) how little phrases show what the words ask for, 0 to 1; None where they ask for nothing.
+
+        The movement itself is 0. Else it counts how much of a phrase's own label is among the words, so that a jete is
+        danced where a grand jete was asked for and the library has none.
+        """
         movements = {name.lower() for name in words.movements}
-        free = set((words.text or "").lower().split())
-        if not movements and not free:
+        said = {part for name in (*movements, (words.text or "").lower()) for part in name.split()}
+        if not said:
             return None
-        return np.array(
-            [
-                0.0 if movements & shown or (free and free & {part for name in shown for part in name.split()}) else 1.0
-                for shown in self.candidates.words
-            ]
-        )
+
+        def likeness(label: str) -> float:
+            parts = set(label.split())
+            return 1.0 if label in movements else len(parts & said) / len(parts)
+
+        labels = {label: likeness(label) for shown in self.candidates.words for label in shown}
+        return np.array([1.0 - max((labels[label] for label in shown), default=0.0) for shown in self.candidates.words])
 
     def _locked_option(self, block: Block, bar: int, stop: int) -> Option:
         beats, bars = 0, 0
