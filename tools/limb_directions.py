@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     options = parser.parse_args()
     rows: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
-    dances = {fps: lock_feet(wandering(np.random.default_rng(8), frames=40, fps=fps)) for fps in (24.0, 30.0, 60.0)}
+    rates = (24.0, 30.0, 60.0)
+    dances = {fps: lock_feet(wandering(np.random.default_rng(11), frames=round(1.5 * fps), fps=fps)) for fps in rates}
     with tempfile.TemporaryDirectory() as temporary:
         for number in range(options.count):
             form = ("glb", "fbx")[number % 2]

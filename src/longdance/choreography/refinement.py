@@ -44,9 +44,7 @@ def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -
     for begin in range(0, motion.frames, STRETCH):
         end = min(begin + STRETCH, motion.frames)
         low, high = max(0, begin - MARGIN), min(end + MARGIN, motion.frames)
-        solved = solve_ik(
-            targets[low:high], motion.skeleton, fps=motion.fps, initial=motion.slice(low, high), iterations=5
-        )
+        solved = solve_ik(targets[low:high], motion.slice(low, high), iterations=5)
         kept = slice(begin - low, end - low)
         root[begin:end], rotations[begin:end] = solved.root_position[kept], solved.rotations[kept]
     return lifted(replace(motion, root_position=root, rotations=rotations), motion)

@@ -11,11 +11,11 @@ from torch import Tensor
 from longdance.motion import filters
 from longdance.motion import rotations as rot
 from longdance.motion.contacts import speeds
-from longdance.motion.directions import frame, limb_rotations, turn_about, turn_between, unit
-from longdance.motion.kinematics import forward_kinematics, local_rotations
+from longdance.motion.directions import turn_about, unit
+from longdance.motion.kinematics import forward_kinematics
 from longdance.motion.limbs import FULL_EXTENSION, legs, pelvis_shift, reach_ankles
 from longdance.motion.motion import Motion
-from longdance.motion.skeleton import BALL_HEIGHT, SMPL24, Skeleton
+from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
 # --- feet that stand still ----------------------------------------------------------------------------------
 
@@ -243,22 +243,18 @@ LIMB = 0.1
 
 def solve_ik(
     target_positions: np.ndarray,
-    skeleton: Skeleton = SMPL24,
+    initial: Motion,
     *,
-    fps: float,
-    initial: Motion | None = None,
     weights: np.ndarray | None = None,
     smoothness: float = 0.005,
     iterations: int = 10,
-    contacts: np.ndarray | None = None,
 ) -> Motion:
     """The motion whose joints come as near as the bones allow to (frames, joints, 3) positions in metres.
 
     ``weights`` (joints,) or (frames, joints) say how much each target counts; 0 leaves a joint free.
     ``initial`` is where the search starts, and decides what positions leave open, such as the twist of
-    straight limbs; without it the start is ``pose_from_positions``. ``smoothness`` is a time in seconds: an
-    acceleration (m/s^2 of the root, rad/s^2 times LIMB of a joint) costs as much as an error of it times that
-    time squared. ``contacts`` (frames, 4) are then held by ``lock_feet``.
+    straight limbs. ``smoothness`` is a time in seconds: an acceleration (m/s^2 of the root, rad/s^2 times LIMB of a
+    joint) costs as much as an error of it times that time squared. ``ValueError`` for targets of another shape.
 
     Gauss-Newton with Levenberg's damping over all frames at once. Each step solves one sparse system: dense
     within a frame, coupled between frames by the smoothness, by conjugate gradients preconditioned with
@@ -266,10 +262,9 @@ def solve_ik(
     """
     target = torch.from_numpy(np.ascontiguousarray(target_positions, dtype=np.float64))
     frames, joints = target.shape[:2]
-    if target.shape != (frames, len(skeleton), 3) or not frames:
-        raise ValueError(f"expected targets (frames, {len(skeleton)}, 3), got {tuple(target.shape)}")
-    if initial is None:
-        initial = pose_from_positions(target_positions, skeleton, fps=fps)
+    skeleton, fps = initial.skeleton, initial.fps
+    if target.shape != (initial.frames, len(skeleton), 3):
+        raise ValueError(f"expected targets ({initial.frames}, {len(skeleton)}, 3), got {tuple(target.shape)}")
     share = np.ones(joints) if weights is None else np.asarray(weights, dtype=np.float64)
     share = torch.from_numpy(np.broadcast_to(share, (frames, joints)).copy())
     root = torch.from_numpy(initial.root_position.copy())
@@ -298,8 +293,7 @@ def solve_ik(
                 break
         else:
             damping *= 20
-    motion = replace(initial, root_position=root.numpy(), rotations=rotations.numpy(), skeleton=skeleton)
-    return motion if contacts is None else lock_feet(motion, contacts)
+    return replace(initial, root_position=root.numpy(), rotations=rotations.numpy())
 
 
 def _turns(rotations: Tensor) -> Tensor:
@@ -405,60 +399,3 @@ def _conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, inv
         former, size = size, (residual * scaled).sum()
         direction = scaled + size / former * direction
     return solution
-
-
-def pose_from_positions(positions: np.ndarray, skeleton: Skeleton = SMPL24, *, fps: float) -> Motion:
-    """A motion whose bones point as those between (frames, joints, 3) positions, whatever their lengths.
-
-    Limbs bend about natural axes and keep their twist through straight poses; hands and head continue the
-    forearm and the neck.
-    """
-    points = {name: np.asarray(positions[:, i], dtype=np.float64) for i, name in enumerate(skeleton.names)}
-    index, offsets = skeleton.index, skeleton.offsets
-    turns = np.tile(np.eye(3), (len(positions), len(skeleton), 1, 1))
-
-    def between(first: str, second: str) -> np.ndarray:
-        return points[second] - points[first]
-
-    across = between("right_hip", "left_hip")
-    turns[:, 0] = frame("x", across, "y", between("pelvis", "spine1"))
-    chest = frame("x", between("right_shoulder", "left_shoulder"), "y", between("spine2", "neck"))
-    turns[:, index("spine3")] = chest
-    for name, below, child in (("spine1", "pelvis", "spine2"), ("spine2", "spine1", "spine3")):
-        turns[:, index(name)] = _swung(turns[:, index(below)], offsets[index(child)], between(name, child))
-    turns[:, index("neck")] = _swung(chest, offsets[index("head")], between("neck", "head"))
-    turns[:, index("head")] = turns[:, index("neck")]
-    for side in ("left", "right"):
-        bone = offsets[index(f"{side}_shoulder")]
-        collar = _swung(chest, bone, between(f"{side}_collar", f"{side}_shoulder"))
-        turns[:, index(f"{side}_collar")] = collar
-        outward = np.sign(offsets[index(f"{side}_elbow")][0])
-        limbs = (
-            ("shoulder", "elbow", "wrist", collar, (0.0, -outward, 0.0)),
-            ("hip", "knee", "ankle", turns[:, 0], (1.0, 0.0, 0.0)),
-        )
-        for top, middle, end, parent, hinge in limbs:
-            pair = limb_rotations(
-                unit(between(f"{side}_{top}", f"{side}_{middle}")),
-                unit(between(f"{side}_{middle}", f"{side}_{end}")),
-                rest_upper=offsets[index(f"{side}_{middle}")],
-                rest_lower=offsets[index(f"{side}_{end}")],
-                rest_hinge=np.array(hinge),
-                parent=parent,
-                fps=fps,
-            )
-            turns[:, index(f"{side}_{top}")], turns[:, index(f"{side}_{middle}")] = pair
-        for joint, child, last in (("wrist", "hand", "elbow"), ("ankle", "foot", "knee")):
-            if f"{side}_{child}" not in points:
-                turns[:, index(f"{side}_{joint}")] = turns[:, index(f"{side}_{last}")]
-                continue
-            aim = between(f"{side}_{joint}", f"{side}_{child}")
-            turn = _swung(turns[:, index(f"{side}_{last}")], offsets[index(f"{side}_{child}")], aim)
-            turns[:, index(f"{side}_{joint}")] = turns[:, index(f"{side}_{child}")] = turn
-    rotations = local_rotations(torch.from_numpy(turns), skeleton).numpy()
-    return Motion(points["pelvis"], rotations, fps=fps, skeleton=skeleton)
-
-
-def _swung(parent: np.ndarray, rest: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """The parent's world rotation, swung the shortest way to point a bone at ``rest`` along ``direction``."""
-    return turn_between(parent @ rest, direction) @ parent
