@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from longdance.errors import InputError
 from longdance.export.rig import dance_on_rig
 from longdance.export.rig_path import LARGEST_TURN, Placed, bent_toes, ours, path
 from longdance.export.rig_rest import Rig, anatomy
@@ -259,6 +260,16 @@ def test_bones_between_those_that_dance_are_as_bound_not_as_saved(own_rng):
     np.testing.assert_allclose(at_rest.turn, np.eye(3), atol=1e-9)
     made = dance_on_rig(standing(5, fps=30.0), rig, hands=False)
     assert slots[count] in made.rotations  # written as bound
+
+
+@pytest.mark.parametrize("joint", ["left_ankle", "right_knee", "left_wrist"])
+def test_limbs_beside_the_body_are_refused(own_rng, joint):
+    """Some exporters flatten skeletons: such a foot would stay where it is."""
+    rig = rig_of(character("mixamo", own_rng))
+    parents = list(rig.parents)
+    parents[rig.found[joint]] = -1
+    with pytest.raises(InputError, match=rig.names[rig.found[joint]]):
+        dance_on_rig(standing(4, fps=30.0), replace(rig, parents=tuple(parents)))
 
 
 def test_every_toe_bends_where_each_has_a_bone(own_rng):

@@ -12,7 +12,7 @@ from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
 from longdance.motion.motion import Motion
 from longdance.motion.still_ends import without_still_ends
-from longdance.prepare.open import OpenSettings, prepare_open
+from longdance.prepare.open import OPEN, OpenSettings
 from processes import KILLED, kill_at_rename, run_all
 
 SETTINGS = OpenSettings(variants=2)
@@ -39,7 +39,7 @@ def write_source(folder):
 
 
 def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
-    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=2)
+    outcome = OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=2)
     assert outcome.clips == 2
     assert not outcome.failed
     store = Store.open(tmp_path / "store")
@@ -53,9 +53,9 @@ def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
     marked = np.flatnonzero(store.music_of(take)[:, 2]) / store.fps
     assert all(np.abs(marked - beat).min() < 1 / store.fps for beat in take.beat_times if beat < 3.9)
 
-    again = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    again = OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=1)
     assert again.unchanged
-    changed = prepare_open(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
+    changed = OPEN.prepare(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
     assert not changed.unchanged
     assert len(Store.open(tmp_path / "store").takes) == 3
 
@@ -63,7 +63,7 @@ def test_clips_become_takes_with_copies_for_training_only(source, tmp_path):
 def test_labels_that_the_catalogue_does_not_know_are_kept_and_told_in_one_line(source, tmp_path):
     table = source / "labels.csv"
     table.write_text(table.read_text().replace("salsa dance", "moon hop").replace("disco,disco", "polka,half step"))
-    outcome = prepare_open(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
+    outcome = OPEN.prepare(source, tmp_path / "store", settings=OpenSettings(variants=1), workers=1)
     assert not outcome.failed
     (note,) = outcome.notes
     assert all(word in note for word in ("3 labels", "'moon hop'", "'polka'", "'half step'"))
@@ -74,25 +74,25 @@ def test_labels_that_the_catalogue_does_not_know_are_kept_and_told_in_one_line(s
 def test_a_broken_clip_is_left_out_and_named_and_taken_in_once_mended(source, tmp_path):
     good = (source / "cmu" / "two.bvh").read_text()
     (source / "cmu" / "two.bvh").write_text("HIERARCHY nonsense")
-    outcome = prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+    outcome = OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=1)
     assert outcome.clips == 1
     assert len(outcome.failed) == 1
     assert "two.bvh" in outcome.failed[0]
     (source / "cmu" / "two.bvh").write_text(good)
-    assert prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1).clips == 2
+    assert OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=1).clips == 2
 
 
 def test_nothing_readable_for_training_is_an_error(source, tmp_path):
     (source / "cmu" / "one.bvh").unlink()
     with pytest.raises(InputError, match="at least one readable training clip"):
-        prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1)
+        OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=1)
     assert not (tmp_path / "store" / "store.json").exists()
 
 
 def test_settings_that_do_not_exist_are_named(source, tmp_path):
     for field, value in (("layout", "smpl99"), ("music_encoder", "ears")):
         with pytest.raises(InputError, match=value):
-            prepare_open(source, tmp_path / "store", settings=OpenSettings(**{field: value}))
+            OPEN.prepare(source, tmp_path / "store", settings=OpenSettings(**{field: value}))
 
 
 def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
@@ -103,11 +103,11 @@ def test_a_run_cut_short_goes_on_with_the_clips_it_lacks(source, tmp_path):
         raise Stop
 
     with pytest.raises(Stop):
-        prepare_open(source, tmp_path / "store", settings=SETTINGS, workers=1, progress=stop)
+        OPEN.prepare(source, tmp_path / "store", settings=SETTINGS, workers=1, progress=stop)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "parts").glob("*.npz")}
     assert kept
     seen = []
-    prepare_open(
+    OPEN.prepare(
         source, tmp_path / "store", settings=SETTINGS, workers=1, progress=lambda _done, _total, what: seen.append(what)
     )
     assert len(seen) == 2 - len(kept)
@@ -119,7 +119,7 @@ def prepare_until_rename(source, store, rename) -> None:
     torch.set_num_threads(1)
     if rename is not None:
         kill_at_rename(rename)
-    prepare_open(source, store, settings=SETTINGS, workers=1)
+    OPEN.prepare(source, store, settings=SETTINGS, workers=1)
 
 
 # The list of parts, two parts, then the store's three files: killed with one part, with both, and with half a store.
@@ -145,11 +145,11 @@ def test_parts_of_a_run_with_other_settings_go_and_files_of_others_stay(source, 
     (store / "parts").mkdir(parents=True)
     (store / "parts" / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="files of another kind"):
-        prepare_open(source, store, settings=SETTINGS, workers=1)
+        OPEN.prepare(source, store, settings=SETTINGS, workers=1)
     (store / "parts" / "notes.txt").rename(store / "notes.txt")
     assert run_all(prepare_until_rename, [(source, store, 3)]) == [KILLED]
     (store / "notes.txt").rename(store / "parts" / "notes.txt")
-    assert prepare_open(source, store, settings=OpenSettings(variants=1), workers=1).clips == 2
+    assert OPEN.prepare(source, store, settings=OpenSettings(variants=1), workers=1).clips == 2
     assert [path.name for path in (store / "parts").iterdir()] == ["notes.txt"]
     assert (store / "store.json").is_file()
 

@@ -13,9 +13,9 @@ from longdance.data.aistpp import GENRES
 from longdance.data.store import Store
 from longdance.errors import InputError
 from longdance.motion.bvh import save_bvh
-from longdance.prepare.aistpp import AISTPPSettings, prepare_aistpp, takes_of_windows
-from longdance.prepare.bvh import BVHSettings, prepare_bvh
-from longdance.prepare.finedance import FineDanceSettings, prepare_finedance
+from longdance.prepare.aistpp import AISTPP, AISTPPSettings, takes_of_windows
+from longdance.prepare.bvh import BVH, BVHSettings
+from longdance.prepare.finedance import FINEDANCE, FineDanceSettings
 from longdance.prepare.paired import repeat_motion
 
 SEQUENCES = {
@@ -33,7 +33,7 @@ def aist(tmp_path_factory):
 
 def test_short_dances_are_repeated_and_long_ones_cut(aist, tmp_path):
     settings = AISTPPSettings(window_seconds=2.0, music_encoder="light35")  # whose beats are the song's own
-    outcome = prepare_aistpp(aist, tmp_path / "store", settings=settings, workers=1)
+    outcome = AISTPP.prepare(aist, tmp_path / "store", settings=settings, workers=1)
     assert (outcome.clips, outcome.failed) == (4, [])
     store = Store.open(tmp_path / "store")
     assert store.fps == 60.0
@@ -60,7 +60,7 @@ def test_short_dances_are_repeated_and_long_ones_cut(aist, tmp_path):
         marked = np.flatnonzero(store.music_of(take)[1:-1, 34]) + 1  # a beat on a seam may fall to either side
         assert len(marked) >= 2
         assert all(np.abs(np.array(take.beat_times) * store.fps - mark).min() <= 1.5 for mark in marked)
-    assert prepare_aistpp(aist, tmp_path / "store", settings=settings, workers=1).unchanged
+    assert AISTPP.prepare(aist, tmp_path / "store", settings=settings, workers=1).unchanged
 
 
 def test_a_repeated_dance_goes_on_from_where_it_stopped():
@@ -122,12 +122,12 @@ def test_a_run_cut_short_leaves_no_store_and_goes_on(aist, tmp_path):
 
     settings = AISTPPSettings(window_seconds=2.0)
     with pytest.raises(Stop):
-        prepare_aistpp(aist, tmp_path / "store", settings=settings, workers=1, progress=stop)
+        AISTPP.prepare(aist, tmp_path / "store", settings=settings, workers=1, progress=stop)
     assert not (tmp_path / "store" / "store.json").exists()
     kept = len(list((tmp_path / "store" / "parts").glob("*.npz")))
     assert kept
     seen = []
-    prepare_aistpp(
+    AISTPP.prepare(
         aist, tmp_path / "store", settings=settings, workers=1, progress=lambda done, total, what: seen.append(what)
     )
     assert len(seen) == 3 - kept
@@ -139,7 +139,7 @@ def test_finedance_becomes_whole_dances_at_30_fps(tmp_path):
         tmp_path / "fine", {"001": ("Breaking", 3.0), "010": ("Breaking", 3.0), "012": ("Breaking", 2.0)}
     )
     np.save(folder / "motion" / "002.npy", np.zeros((30, 300)))
-    outcome = prepare_finedance(
+    outcome = FINEDANCE.prepare(
         folder, tmp_path / "store", settings=FineDanceSettings(mirrored=True), workers=1
     )
     assert outcome.clips == 3
@@ -155,7 +155,7 @@ def test_finedance_becomes_whole_dances_at_30_fps(tmp_path):
         ("012", False): ("test", 60),
     }
     assert {take.music_start for take in store.takes if take.clip == "001"} == {0}
-    smaller = prepare_finedance(
+    smaller = FINEDANCE.prepare(
         folder, tmp_path / "store22", settings=FineDanceSettings(layout="smpl22"), workers=1
     )
     assert smaller.clips == 3
@@ -169,7 +169,7 @@ def test_a_folder_of_bvh_with_and_without_songs(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         save_bvh(swaying(100, 30.0, tempo_hz=1.5), path)
     write_clicks(folder / "salsa" / "with song.wav", seconds=2.0)
-    outcome = prepare_bvh(folder, tmp_path / "store", settings=BVHSettings(variants=2), workers=1)
+    outcome = BVH.prepare(folder, tmp_path / "store", settings=BVHSettings(variants=2), workers=1)
     assert outcome.clips == 3
     assert len(outcome.failed) == 2
     assert any("polka" in reason for reason in outcome.failed)

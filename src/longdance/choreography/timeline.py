@@ -21,6 +21,7 @@ from longdance.features.text import TextPrompt
 from longdance.models.conditions import Conditions
 from longdance.models.strengths import OFF, Strengths
 from longdance.motion import rotations as rot
+from longdance.motion.filters import smoothstep
 from longdance.motion.layout import Layout, Normaliser
 
 
@@ -154,8 +155,7 @@ class Timeline:
         return max(self.texts_over(frames), key=lambda item: float(item[1].sum()))[0]
 
     def _begun(self, at: np.ndarray, change: int) -> np.ndarray:
-        ramp = np.clip((at - change) / self.fade + 0.5, 0.0, 1.0)
-        return ramp * ramp * (3 - 2 * ramp)
+        return smoothstep((at - change) / self.fade + 0.5)
 
 
 def follow(

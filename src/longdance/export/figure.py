@@ -17,6 +17,7 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.export.figure_body import REFERENCE_HEAD, body
 from longdance.export.figure_solids import Solid
+from longdance.motion.filters import smoothstep
 from longdance.motion.skeleton import Skeleton
 
 SKIN, SUIT, ACCENT = 0, 1, 2
@@ -197,12 +198,6 @@ def _surface_nets(
     return vertices, np.concatenate(faces).astype(np.int32)
 
 
-def _ramp(distance: np.ndarray, half_width: float) -> np.ndarray:
-    """0 below ``-half_width``, 1 above ``half_width``, smooth between."""
-    t = np.clip(0.5 + 0.5 * distance / half_width, 0.0, 1.0)
-    return t * t * (3 - 2 * t)
-
-
 def _bind(vertices: np.ndarray, skeleton: Skeleton, size: float) -> tuple[np.ndarray, np.ndarray]:
     """Joints (v, 4) and weights (v, 4) for every vertex.
 
@@ -228,7 +223,8 @@ def _bind(vertices: np.ndarray, skeleton: Skeleton, size: float) -> tuple[np.nda
         "wrist": ((1, 0, 0), 0.025),
         "hand": ((1, 0, 0), 0.02),
     }
-    upper_body = _ramp(vertices[:, 1] - rest[skeleton.index("spine3"), 1] - 0.03 * size, 0.05 * size)
+    above = vertices[:, 1] - rest[skeleton.index("spine3"), 1]
+    upper_body = smoothstep(above, -0.02 * size, 0.08 * size)
     held = np.zeros((len(skeleton), len(vertices)))
     held[0] = 1.0
     shares = np.zeros_like(held)
@@ -238,16 +234,16 @@ def _bind(vertices: np.ndarray, skeleton: Skeleton, size: float) -> tuple[np.nda
         direction = np.array(direction, float) / np.linalg.norm(direction)
         mirrored = rest[joint] * (-1.0 if name.startswith("right_") else 1.0, 1.0, 1.0)
         beyond = (np.column_stack((folded, vertices[:, 1:])) - mirrored) @ direction
-        shares[joint] = _ramp(beyond, passage * size)
+        shares[joint] = smoothstep(beyond, -passage * size, passage * size)
         if part != name:
             # The surface on the midline belongs to the trunk, to nobody's leg or collar.
-            shares[joint] *= _ramp(folded - 0.012 * size, 0.012 * size) * (
+            shares[joint] *= smoothstep(folded, 0.0, 0.024 * size) * (
                 side == (1 if name.startswith("left_") else -1)
             )
         if part == "collar":
             shares[joint] *= upper_body * (1 - shares[skeleton.index("neck")])
         if part == "neck":
-            shares[joint] *= 1 - _ramp(folded - 0.115 * size, 0.025 * size)
+            shares[joint] *= 1 - smoothstep(folded, 0.09 * size, 0.14 * size)
     for joint, children in enumerate(skeleton.children):
         if children:
             taken = shares[list(children)].sum(0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from longdance.motion.contacts import speeds
 from longdance.motion.directions import turn_about, unit
+from longdance.motion.filters import smoothstep
 from longdance.motion.motion import Motion
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
@@ -132,18 +133,12 @@ def _wishes(motion: Motion) -> np.ndarray:
         shoulder, elbow, wrist = (joints[:, index(f"{side}_{name}")] for name in ("shoulder", "elbow", "wrist"))
         arm = np.linalg.norm(elbow - shoulder, axis=-1) + np.linalg.norm(wrist - elbow, axis=-1)
         arm = np.maximum(arm, 1e-9)  # files may hold bones without length
-        fast = _step(speeds(wrist - joints[:, 0], motion.fps), SLOW_FAST)
-        far = _step(np.linalg.norm(wrist - shoulder, axis=-1) / arm, BENT_STRAIGHT)
+        fast = smoothstep(speeds(wrist - joints[:, 0], motion.fps), *SLOW_FAST)
+        far = smoothstep(np.linalg.norm(wrist - shoulder, axis=-1) / arm, *BENT_STRAIGHT)
         # An arm that hangs is straight too.
-        far = far * _step((wrist - shoulder)[:, 1] / arm, (-0.7, -0.2))
+        far = far * smoothstep((wrist - shoulder)[:, 1] / arm, -0.7, -0.2)
         wishes[:, number] = np.stack(((1 - far) * (1 - fast), (1 - far) * fast, far), -1)
     return wishes
-
-
-def _step(values: np.ndarray, edges: tuple[float, float]) -> np.ndarray:
-    """0 below the edges, 1 above, smooth between them."""
-    share = np.clip((values - edges[0]) / (edges[1] - edges[0]), 0, 1)
-    return share * share * (3 - 2 * share)
 
 
 def _angles(pose: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from longdance.errors import InputError
 from longdance.motion import moments
 from longdance.motion import rotations as rot
 from longdance.motion.directions import turn_about
+from longdance.motion.filters import smoothstep
 from longdance.motion.ik import lock_feet
 from longdance.motion.motion import Motion
 
@@ -46,8 +47,7 @@ def looped(motion: Motion, *, crossfade: float | int = CROSSFADE) -> Motion:
     drift = (ground[cycle] - ground[0]) * [1.0, 0.0, 1.0]
     root = ground - share[:, None] * drift + root[0] * [1.0, 0.0, 1.0]
     # 2. Fade what comes after the cycle into its beginning; smoothly, so that speeds meet as well.
-    weight = np.arange(fade) / fade
-    weight = weight * weight * (3 - 2 * weight)
+    weight = smoothstep(np.arange(fade) / fade)
     root[:fade] = (1 - weight)[:, None] * root[cycle : cycle + fade] + weight[:, None] * root[:fade]
     fraction = torch.from_numpy(np.repeat(weight[:, None], rotations.shape[1], 1))
     after, before = (torch.from_numpy(part.copy()) for part in (rotations[cycle : cycle + fade], rotations[:fade]))

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from longdance.export import scene
 from longdance.export.figure import ACCENT, SKIN, SUIT, Mannequin
 from longdance.export.scene import Camera
+from longdance.motion.filters import smoothstep
 
 DRAWING_CELL = 0.022
 """Finest edge in metres of the mesh for this painter."""
@@ -59,8 +60,7 @@ class DrawingPainter:
         horizontal, vertical = camera.slopes
         rays = x[None, :, None] * horizontal * right + y[:, None, None] * vertical * up - back
         rise = rays[..., 1]
-        slope = np.clip(rise * 2.1, 0, 1)[..., None]
-        slope = slope * slope * (3 - 2 * slope)
+        slope = smoothstep(rise * 2.1)[..., None]
         backdrop = np.array(scene.BACKDROP_HORIZON) * (1 - slope) + np.array(scene.BACKDROP_TOP) * slope
         reach = camera.eye[1] / np.maximum(-rise, 5e-4)
         ground = camera.eye[[0, 2]] + reach[..., None] * rays[..., [0, 2]]

@@ -13,6 +13,7 @@ import numpy as np
 from longdance.errors import InputError
 from longdance.motion.directions import CUBE_ROTATIONS, turn_about, turn_angle, turn_between, unit
 from longdance.motion.filters import nearest_rotation
+from longdance.motion.joint_names import REQUIRED
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
 ANKLE_HEIGHTS = (0.01, 0.25)
@@ -105,7 +106,7 @@ def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) 
 
 
 def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
-    """The rig at rest. ``InputError`` for bones that coincide or have no common parent."""
+    """The rig at rest. ``InputError`` for bones that coincide, or limbs that do not hang on the pelvis."""
     if not np.isfinite(rig.nodes).all():
         raise InputError("expected finite places of bones in the rig, got others")
     found = rig.found
@@ -118,6 +119,12 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     limbs = [
         found[f"{side}_{joint}"] for side in ("left", "right") for joint in LIMB_JOINTS if f"{side}_{joint}" in found
     ]
+    for name in REQUIRED:
+        if pelvis not in upwards(rig.parents, found[name]):
+            raise InputError(
+                f"expected legs and arms that hang on {rig.names[pelvis]!r}, got {rig.names[found[name]]!r} beside it; "
+                "try a skeleton whose bones follow one another from the hips"
+            )
     own_turns = _turns_in_parents(rig, rig.nodes)
     bind = _whole_bind(rig, pelvis)
     danced = {pelvis, *spine, *neck, *limbs}

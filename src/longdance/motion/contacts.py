@@ -25,6 +25,8 @@ REST_HEIGHTS = {
     },
 }
 """Metres of joints above the floor that the body rests on with them: half the body's thickness there."""
+HEEL_LIMIT = 0.045
+"""Metres above the floor below which no ankle can be, however the foot lies."""
 CONTACT_MARGIN = 0.04
 """Metres above its rest height below which a joint can stand."""
 STANDING_SPEED = 0.25

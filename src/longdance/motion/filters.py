@@ -1,4 +1,4 @@
-"""Resampling and zero-phase smoothing along time, for positions and for rotations."""
+"""Resampling, fading and zero-phase smoothing along time, for positions and for rotations."""
 
 import numpy as np
 import torch
@@ -28,6 +28,12 @@ def low_pass_rotations(rotations: np.ndarray, fps: float, *, cutoff: float) -> n
     """
     smoothed = low_pass(rotations, fps, cutoff=cutoff)
     return nearest_rotation(smoothed) if smoothed is not rotations else rotations
+
+
+def smoothstep(values: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Values (frames, ...) to 0 below ``low``, 1 above ``high``, and a cubic between that begins and ends level."""
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return share * share * (3 - 2 * share)
 
 
 def nearest_rotation(matrices: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from longdance.motion import filters
 from longdance.motion import rotations as rot
-from longdance.motion.contacts import speeds
+from longdance.motion.contacts import HEEL_LIMIT, speeds
 from longdance.motion.directions import turn_about, unit
 from longdance.motion.kinematics import forward_kinematics
 from longdance.motion.limbs import FULL_EXTENSION, legs, pelvis_shift, reach_ankles
@@ -27,8 +27,6 @@ NEAR = 0.05
 """Metres above its standing height up to which a foot joint can stand, when contacts are detected here."""
 SLOW = (0.35, 0.6)
 """Metres per second below which it then stands: the median speed of low feet, kept between these bounds."""
-HEEL_LIMIT = 0.045
-"""Metres above the floor below which no ankle can be, however the foot lies."""
 PELVIS_FADE = 0.4
 """Seconds in which a pelvis that was moved otherwise before comes to where it should be now."""
 FIRM = 1e4

@@ -6,19 +6,19 @@ Works on landmarks (``longdance.motion.landmarks``) scaled to our skeleton's siz
 import numpy as np
 from scipy import ndimage
 
-from longdance.motion.contacts import speeds
+from longdance.motion.contacts import HEEL_LIMIT, REST_HEIGHTS, speeds
 from longdance.motion.directions import align, apply, calibrated, frame, smooth_track, unit
-from longdance.motion.filters import low_pass
+from longdance.motion.filters import low_pass, smoothstep
 from longdance.motion.landmarks import FLAT, Landmarks
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import BALL_HEIGHT, Skeleton
 
 SIDES = ("left", "right")
-CLEARANCE = {
-    "head": 0.10, "neck": 0.07, "chest": 0.10, "shoulder": 0.07, "elbow": 0.04, "wrist": 0.03, "hand": 0.02,
-    "pelvis": 0.10, "spine_base": 0.10, "hip": 0.09, "knee": 0.05, "ankle": 0.045, "foot": BALL_HEIGHT,
+CLEARANCE = {name.removeprefix("left_"): height for name, height in REST_HEIGHTS.items() if "right" not in name} | {
+    "neck": 0.07, "shoulder": 0.07, "hip": 0.09, "ankle": HEEL_LIMIT,
+    "chest": REST_HEIGHTS["spine3"], "spine_base": REST_HEIGHTS["pelvis"],
 }  # fmt: skip
-"""Metres at least between a joint and the floor that its part of the body lies on."""
+"""Metres at least between a landmark and the floor that its part of the body lies on, however feet lie."""
 UPRIGHT_SHIN = 0.3
 """Cosine between a shin and the vertical from which on the foot under it may stand."""
 STOOD = 0.2
@@ -225,8 +225,7 @@ def wrist_targets(points: dict[str, np.ndarray], motion: Motion) -> np.ndarray:
     for side in SIDES:
         at = skeleton.index(f"{side}_wrist")
         own, theirs = joints[:, at], points[f"{side}_wrist"]
-        near = np.clip((REACH[1] - theirs[:, 1]) / (REACH[1] - REACH[0]), 0, 1)
-        near = near * near * (3 - 2 * near)
+        near = smoothstep(theirs[:, 1], REACH[1], REACH[0])
         target = own.copy()
         target[:, 1] += near * (theirs - own)[:, 1]
         grip = near / (1 + (speeds(theirs, fps) / 0.3) ** 2)

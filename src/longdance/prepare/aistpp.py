@@ -1,17 +1,16 @@
 """AIST++ as published, cut into takes as EDMG does. Source: EDMG section 4.1 and table 1."""
 
-import os
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from longdance.data import aistpp
-from longdance.prepare.paired import PairedSettings, prepare_paired
+from longdance.prepare.paired import PairedSettings, plan_paired
 from longdance.prepare.parts import Part
-from longdance.prepare.stores import Dataset, Outcome, check
-from longdance.progress import Progress
+from longdance.prepare.stores import Dataset, Plan
 
 REGISTER = {"dataset": {"aistpp": {"make": "AISTPP", "about": "AIST++ as published", "order": 2}}}
 
@@ -30,35 +29,19 @@ class AISTPPSettings(PairedSettings):
     the other."""
 
 
-def prepare_aistpp(
-    source: str | os.PathLike,
-    folder: str | os.PathLike,
-    *,
-    settings: AISTPPSettings | None = None,
-    workers: int | None = None,
-    ray: str | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Read AIST++ (see ``longdance.data.aistpp`` for the folder) into a store of takes of ten seconds.
+def plan(source: Path, settings: AISTPPSettings) -> Plan:
+    """AIST++ (see ``longdance.data.aistpp`` for the folder) as takes of ten seconds.
 
-    As with ``prepare_open`` a second run does nothing, a run cut short goes on, broken files are left out and named.
-    Where the whole data set is there, ``notes`` put the number of takes of each genre beside EDMG's table 1.
+    Where the whole data set is there, notes put the number of takes of each genre beside EDMG's table 1.
     """
-    settings = settings or AISTPPSettings()
-    check(settings)
     frames = round(settings.window_seconds * settings.fps)
-    return prepare_paired(
+    return plan_paired(
         aistpp.list_clips(source),
         aistpp.read_motion,
-        folder,
-        source=source,
-        settings=settings,
-        licence=aistpp.LICENCE,
+        settings,
+        aistpp.LICENCE,
         least_frames=frames,
         cut=lambda parts: takes_of_windows(parts, frames, settings),
-        workers=workers,
-        ray=ray,
-        progress=progress,
     )
 
 
@@ -104,4 +87,4 @@ def _cut(record: dict, begin: int, frames: int, fps: float) -> dict:
     }
 
 
-AISTPP = Dataset(AISTPPSettings, prepare_aistpp)
+AISTPP = Dataset(AISTPPSettings, plan)

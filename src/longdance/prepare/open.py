@@ -1,6 +1,5 @@
 """The open data: CMU motion capture and G1 Moves, without music."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,8 +10,7 @@ from longdance.errors import InputError
 from longdance.features.music import PLAN
 from longdance.prepare.parts import Part
 from longdance.prepare.silent import SilentSettings, silent_takes, with_standardised_curves
-from longdance.prepare.stores import Dataset, Job, Outcome, check, prepare_jobs
-from longdance.progress import Progress
+from longdance.prepare.stores import Dataset, Job, Plan
 
 REGISTER = {
     "dataset": {"open": {"make": "OPEN", "about": "CMU motion capture and G1 Moves, openly licensed", "order": 1}},
@@ -28,42 +26,20 @@ class OpenSettings(SilentSettings):
     """What a store of the open data holds."""
 
 
-def prepare_open(
-    source: str | os.PathLike,
-    folder: str | os.PathLike,
-    *,
-    settings: OpenSettings | None = None,
-    workers: int | None = None,
-    ray: str | None = None,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Read the open data (``labels.csv``, BVH, keypoints) into a store.
-
-    Nothing is done if the store was made from the same files with the same settings. A run that was cut short goes on
-    where it stopped. Broken clips are left out and named. ``workers`` processes share the work (None: one per core), or
-    actors on the Ray whose address ``ray`` is (see ``longdance.workers``).
-    """
-    settings = settings or OpenSettings()
-    source = Path(source)
-    check(settings)
+def plan(source: Path, settings: OpenSettings) -> Plan:
+    """The open data (``labels.csv``, BVH, keypoints)."""
     if settings.music_encoder != PLAN:
         raise InputError(
             f"expected the music encoder {PLAN}, since these dances have no music, got {settings.music_encoder!r}"
         )
     labels = open_data.read_labels(source)
     labels = [label for label in labels if label.clip not in open_data.OFF_THE_FLOOR]
-    return prepare_jobs(
+    return Plan(
         [Job(label.clip, (label.clip,), _open_clip, (label, settings)) for label in labels],
-        folder,
-        source=source,
-        settings=settings,
-        licence=LICENCE,
-        files=[source / "labels.csv", *(label.path for label in labels)],
+        LICENCE,
+        [source / "labels.csv", *(label.path for label in labels)],
         notes=_unknown_labels(labels),
         cut=with_standardised_curves,
-        workers=workers,
-        ray=ray,
-        progress=progress,
     )
 
 
@@ -82,4 +58,4 @@ def _open_clip(label: open_data.ClipLabel, settings: OpenSettings) -> tuple[Part
     return silent_takes(label.clip, label.split, label.genre, movements, open_data.read_clip(label), settings), {}
 
 
-OPEN = Dataset(OpenSettings, prepare_open)
+OPEN = Dataset(OpenSettings, plan)

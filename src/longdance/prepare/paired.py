@@ -1,7 +1,6 @@
 """Dances with music, heard once per song, and those among them that came without."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,7 @@ from longdance.motion.layout import LAYOUTS
 from longdance.motion.motion import Motion
 from longdance.prepare.parts import Part
 from longdance.prepare.silent import SilentSettings, silent_takes
-from longdance.prepare.stores import Job, Outcome, StoreSettings, prepare_jobs
-from longdance.progress import Progress
+from longdance.prepare.stores import Job, Plan, StoreSettings
 
 
 class PairedSettings(StoreSettings):
@@ -30,20 +28,15 @@ class PairedSettings(StoreSettings):
     """Whether every training take also appears with left and right swapped."""
 
 
-def prepare_paired(
+def plan_paired(
     listing: Listing,
     read: Callable[[Path], Motion],
-    folder: str | os.PathLike,
-    *,
-    source: str | os.PathLike,
     settings: PairedSettings | SilentSettings,
     licence: str,
+    *,
     least_frames: int = 1,
     cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
-    workers: int | None,
-    ray: str | None,
-    progress: Progress | None,
-) -> Outcome:
+) -> Plan:
     """Listed clips into a store: one job per song, so that each is listened to once; one per clip without a song."""
     groups: dict[str, list[PairedClip]] = {}
     for clip in listing.clips:
@@ -61,20 +54,14 @@ def prepare_paired(
             jobs.append(Job(part, names, _lone_clip, (clips[0], read, settings)))
         else:
             jobs.append(Job(part, names, _clips_of_song, (clips, read, settings, least_frames)))
-    return prepare_jobs(
+    return Plan(
         jobs,
-        folder,
-        source=source,
-        settings=settings,
-        licence=licence,
-        files=[path for clip in listing.clips for path in (clip.path, clip.song) if path is not None],
+        licence,
+        [path for clip in listing.clips for path in (clip.path, clip.song) if path is not None],
         labels=[(c.clip, c.split, c.genre, c.movements, c.start) for c in listing.clips],
         failed=listing.failed,
         notes=listing.notes,
         cut=cut,
-        workers=workers,
-        ray=ray,
-        progress=progress,
     )
 
 

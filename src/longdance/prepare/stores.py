@@ -1,11 +1,12 @@
 """What all data sets share: settings of a store, and jobs done by several processes into one, resumably."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,13 +41,6 @@ class Outcome(NamedTuple):
     """What else is worth knowing."""
 
 
-class Dataset(NamedTuple):
-    """A data set that ``longdance prepare`` knows."""
-
-    settings: type[StoreSettings]
-    prepare: Callable[..., Outcome]
-
-
 class Job(NamedTuple):
     """Work for one process: some clips into one file."""
 
@@ -58,7 +52,53 @@ class Job(NamedTuple):
     arguments: tuple
 
 
-def check(settings: StoreSettings) -> None:
+class Plan(NamedTuple):
+    """What there is to do for a store."""
+
+    jobs: list[Job]
+    licence: str
+    files: list[Path]
+    """All that is read."""
+    labels: Iterable[object] = ()
+    """What else the result depends on."""
+    failed: Mapping[str, str] = MappingProxyType({})
+    """Clips that are known not to be usable, and why."""
+    notes: Iterable[str] = ()
+    cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None
+    """What is done to the parts together in the end, with notes on it."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that ``longdance prepare`` knows."""
+
+    settings: type[StoreSettings]
+    plan: Callable[[Path, Any], Plan]
+    """Of its folder and settings of that type."""
+
+    def prepare(
+        self,
+        source: str | os.PathLike,
+        folder: str | os.PathLike,
+        *,
+        settings: StoreSettings | None = None,
+        workers: int | None = None,
+        ray: str | None = None,
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Read the data set in ``source`` into a store.
+
+        Nothing is done if the store was made from the same files with the same settings. A run that was cut short goes
+        on where it stopped. Broken clips are left out and named. ``workers`` processes share the work (None: one per
+        core), or actors on the Ray whose address ``ray`` is (see ``longdance.workers``).
+        """
+        settings = settings or self.settings()
+        _check(settings)
+        plan = self.plan(Path(source), settings)
+        return _prepare(plan, Path(folder), Path(source), settings, workers=workers, ray=ray, progress=progress)
+
+
+def _check(settings: StoreSettings) -> None:
     """``InputError`` for a layout or a music encoder that is none."""
     if settings.layout not in LAYOUTS:
         raise InputError(f"expected a layout among {', '.join(LAYOUTS)}, got {settings.layout!r}")
@@ -68,29 +108,20 @@ def check(settings: StoreSettings) -> None:
         )
 
 
-def prepare_jobs(
-    jobs: list[Job],
-    folder: str | os.PathLike,
-    *,
-    source: str | os.PathLike,
+def _prepare(
+    plan: Plan,
+    folder: Path,
+    source: Path,
     settings: StoreSettings,
-    licence: str,
-    files: list[Path],
-    labels: Iterable[object] = (),
-    failed: dict[str, str] | None = None,
-    notes: Iterable[str] = (),
-    cut: Callable[[list[Part]], tuple[list[Part], list[str]]] | None = None,
+    *,
     workers: int | None,
     ray: str | None,
     progress: Progress | None,
 ) -> Outcome:
-    """Do the jobs that are not yet done, and write the store from their parts.
-
-    ``failed`` are clips that are known not to be usable; ``labels`` is what else the result depends on.
-    """
-    folder, failed = Path(folder), dict(failed or {})
+    """Do the jobs that are not yet done, and write the store from their parts."""
+    jobs, failed = plan.jobs, dict(plan.failed)
     clips = sum(len(job.clips) for job in jobs)
-    fingerprint = fingerprint_of(settings, files, labels)
+    fingerprint = fingerprint_of(settings, plan.files, plan.labels)
     if is_prepared(folder, fingerprint):
         if parts_made(folder / "parts") is not None:  # a run that was killed at its very end
             clear_parts(folder / "parts")
@@ -124,9 +155,9 @@ def prepare_jobs(
         if not any(record["split"] == "train" for records, *_ in parts for record in records):
             reasons = "".join(f"\n  {clip}: {why}" for clip, why in list(failed.items())[:3])
             raise InputError(f"{source}: expected at least one readable training clip, found none{reasons}")
-        notes = list(notes)
-        if cut is not None:
-            parts, found = cut(parts)
+        notes = list(plan.notes)
+        if plan.cut is not None:
+            parts, found = plan.cut(parts)
             notes += found
         for name in ("motion.npy", "music.npy", "store.json"):
             remove_leftovers(folder / name)
@@ -136,7 +167,7 @@ def prepare_jobs(
             layout=LAYOUTS[settings.layout],
             music_encoder=settings.music_encoder,
             fingerprint=fingerprint if not failed else f"{fingerprint}-incomplete",
-            licence=licence,
+            licence=plan.licence,
             settings=settings.model_dump(),
             parts=parts,
         )
