@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 AUDIO_ENDINGS = (
     ".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".wma", ".aif", ".aiff",
     ".mp4", ".mkv", ".mov", ".webm", ".avi",
@@ -53,11 +51,15 @@ def checksum(path: str | os.PathLike) -> str:
 
 def user_data_folder(kind: str, variable: str) -> Path:
     """Where a user's things of a ``kind`` lie: where ``variable`` of the environment says, else in the usual place."""
+    import platformdirs
+
     named = os.environ.get(variable)
     return Path(named) if named else platformdirs.user_data_path("longdance", appauthor=False) / kind
 
 
 def user_cache_folder(kind: str) -> Path:
     """Where what took long to compute is kept: below ``CACHE_VARIABLE`` if set, else in the usual place."""
+    import platformdirs
+
     named = os.environ.get(CACHE_VARIABLE)
     return (Path(named) if named else platformdirs.user_cache_path("longdance", appauthor=False)) / kind
