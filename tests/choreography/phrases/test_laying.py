@@ -87,6 +87,20 @@ def test_a_hold_comes_to_rest_and_goes_on(library, song):
     assert speed[end + 10 : end + 100].mean() > 0.5 * speed[:200].mean()
 
 
+def test_beats_before_the_first_bar_are_danced_where_the_take_has_them(library, song):
+    """A bar before the first phrase: its take is danced on the way to it, and with nothing before it it waits."""
+    late, none = (name for name in (eights(library, "one")[1], eights(library, "one")[0]))
+    assert library.phrase(late).marks[0] > 4 * 18 > library.phrase(none).marks[0]
+    speeds = []
+    for name in (late, none):
+        plan = Plan(library=library.name, blocks=(Block(beat=3, beats=8, phrase=name, counts=8),))
+        joints = lay(plan, library, song, frames=200, fps=FPS).motion.joints()
+        speed = np.linalg.norm(np.diff(joints, axis=0), axis=-1).mean(1)
+        speeds.append(speed[:30].mean() / speed[60:150].mean())
+    assert speeds[0] > 0.7
+    assert speeds[1] < 0.2
+
+
 def test_nobody_hangs_in_the_air_while_a_pose_is_held(library, song):
     """A take that leaps half a second after its last count is held before or after the leap, not in it."""
     take = stepping(100.0)

@@ -29,6 +29,8 @@ from longdance.motion.stances import CONTACT_ORDER
 
 SHORTEST_JOIN, LONGEST_JOIN = 8 / 30, 16 / 30
 """Seconds."""
+LEAD = 4
+"""Counts before a dance's first phrase that are danced, not waited for, where its take has them."""
 FAR = 0.12
 """Metres between joints, on average, from which on a join takes its longest."""
 SETTLING = 0.45
@@ -203,11 +205,18 @@ def runs_of(blocks: Sequence[Block], library: Library, song: Beats, *, parted: C
             times, marks = np.append(last.times, times[1:]), np.append(last.marks, marks[1:])
             runs[-1] = replace(last, times=times, marks=marks, blocks=(*last.blocks, number))
         else:
-            runs.append(Run(phrase.take, block.mirrored, times, marks, (number,), rises=held))
+            rises = held and (number > 0 or not _leads_in(times, marks))
+            runs.append(Run(phrase.take, block.mirrored, times, marks, (number,), rises=rises))
         held = False
     if runs:
         runs[-1] = replace(runs[-1], rests=True)
     return runs
+
+
+def _leads_in(times: np.ndarray, marks: np.ndarray) -> bool:
+    """Whether a take has enough before its first mark to be danced from the dance's beginning: a bar at most."""
+    lead, pace = times[0], (marks[1] - marks[0]) / (times[1] - times[0])
+    return bool(lead <= times[min(LEAD, len(times) - 1)] - times[0] and marks[0] >= lead * pace)
 
 
 def _retimed(library: Library, run: Run, times: np.ndarray, fps: float) -> Motion:
