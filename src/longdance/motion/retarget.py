@@ -59,24 +59,66 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     by the directions of their bones and the plane of their bend; the spine shares the turn between pelvis
     and chest. The size is that of our leg; feet, and hands near the floor, land where the source's do, scaled.
     """
-    raw, fps = landmarks.positions, landmarks.fps
+    landmarks = _at_our_size(landmarks, skeleton)
+    points, fps = landmarks.positions, landmarks.fps
+    turns = np.tile(np.eye(3), (len(points["left_hip"]), len(skeleton), 1, 1))
+    index, offsets = skeleton.index, skeleton.offsets
+    # 1. Pelvis, chest, head.
+    pelvis, chest = _fit_trunk(turns, landmarks, skeleton)
+
+    # 2. Arms.
+    _fit_collars(turns, points, chest, skeleton)
+    for side in support.SIDES:
+        names = [f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist")]
+        outward = np.sign(offsets[index(f"{side}_elbow")][0])
+        _fit_limb(turns, landmarks, names, chest, (0.0, -outward, 0.0), skeleton)
+        _fit_hand(turns, points, landmarks, side, skeleton)
+
+    # 3. Legs, then feet on the floor.
+    for side in support.SIDES:
+        names = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
+        _fit_limb(turns, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
+    stood = support.Feet(points, fps)
+    shins = turns[:, [index(f"{side}_knee") for side in support.SIDES]]
+    feet = support.foot_turns(landmarks, stood, shins, skeleton)
+    for at, side in enumerate(support.SIDES):
+        turns[:, index(f"{side}_ankle")] = turns[:, index(f"{side}_foot")] = feet[:, at]
+    ankles, floor = support.place_feet(points, stood, feet, pelvis, skeleton)
+    root = middle(points, "hip") - pelvis @ offsets[[index(f"{side}_hip") for side in support.SIDES]].mean(0)
+    down = np.array([0.0, floor, 0.0])
+    motion = Motion(
+        root - down,
+        local_rotations(torch.from_numpy(turns), skeleton).numpy(),
+        fps=fps,
+        skeleton=skeleton,
+        meta=landmarks.meta,
+    )
+    above = {name: track - down for name, track in points.items()}
+    lift = support.body_lift(above, stood, motion)[:, None] * np.array([0.0, 1.0, 0.0])
+    motion = replace(motion, root_position=motion.root_position + lift)
+    motion = reach_ankles(motion, ankles + lift[:, None], foot_rotations=feet)
+    return reach_wrists(motion, support.wrist_targets(above, motion))
+
+
+def _at_our_size(landmarks: Landmarks, skeleton: Skeleton) -> Landmarks:
+    """Landmarks for legs of our length, which do not swivel; ``InputError`` for legs without length."""
+    raw = landmarks.positions
     leg = np.linalg.norm(raw["left_knee"] - raw["left_hip"], axis=-1)
     leg = leg + np.linalg.norm(raw["left_ankle"] - raw["left_knee"], axis=-1)
     size = np.median(leg)
     if not size > 0:
         raise InputError("expected legs of some length, got joints that coincide")
     points = {name: track * (skeleton.leg_length / size) for name, track in raw.items()}
-    landmarks = replace(landmarks, positions=points, rotations=dict(landmarks.rotations))
-    if fps >= SLOWEST_SWIVEL:
+    scaled = replace(landmarks, positions=points, rotations=dict(landmarks.rotations))
+    if landmarks.fps >= SLOWEST_SWIVEL:
         for side in support.SIDES:
-            unswivel(landmarks, side)
-    turns = np.tile(np.eye(3), (len(leg), len(skeleton), 1, 1))
-    index, offsets = skeleton.index, skeleton.offsets
+            unswivel(scaled, side)
+    return scaled
 
-    def offset(name: str) -> np.ndarray:
-        return offsets[index(name)]
 
-    # 1. Pelvis, chest, head.
+def _fit_trunk(turns: np.ndarray, landmarks: Landmarks, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """World rotations (frames, 3, 3) of pelvis and chest; those of the spine, the neck and the head are set as well."""
+    points = landmarks.positions
     hips, shoulders = middle(points, "hip"), middle(points, "shoulder")
     spine = shoulders - hips
     pelvis_up = points["spine_base"] - hips
@@ -95,43 +137,12 @@ def fit_landmarks(landmarks: Landmarks, skeleton: Skeleton = SMPL24) -> Motion:
     head = chest if head is None else head
     start, end = torch.from_numpy(pelvis), torch.from_numpy(chest)
     for joint, share in (("spine1", 1 / 3), ("spine2", 2 / 3)):
-        turns[:, index(joint)] = rot.slerp(start, end, torch.full((len(pelvis),), share)).numpy()
-    turns[:, index("pelvis")], turns[:, index("spine3")], turns[:, index("head")] = pelvis, chest, head
+        turns[:, skeleton.index(joint)] = rot.slerp(start, end, torch.full((len(pelvis),), share)).numpy()
+    for joint, turned in (("pelvis", pelvis), ("spine3", chest), ("head", head)):
+        turns[:, skeleton.index(joint)] = turned
     half = torch.full((len(pelvis),), 0.5)
-    turns[:, index("neck")] = rot.slerp(torch.from_numpy(chest), torch.from_numpy(head), half).numpy()
-
-    # 2. Arms.
-    _fit_collars(turns, points, chest, skeleton)
-    for side in support.SIDES:
-        names = [f"{side}_{joint}" for joint in ("shoulder", "elbow", "wrist")]
-        outward = np.sign(offset(f"{side}_elbow")[0])
-        _fit_limb(turns, landmarks, names, chest, (0.0, -outward, 0.0), skeleton)
-        _fit_hand(turns, points, landmarks, side, skeleton)
-
-    # 3. Legs, then feet on the floor.
-    for side in support.SIDES:
-        names = [f"{side}_{joint}" for joint in ("hip", "knee", "ankle")]
-        _fit_limb(turns, landmarks, names, pelvis, (1.0, 0.0, 0.0), skeleton)
-    stood = support.Feet(points, fps)
-    shins = turns[:, [index(f"{side}_knee") for side in support.SIDES]]
-    feet = support.foot_turns(landmarks, stood, shins, skeleton)
-    for at, side in enumerate(support.SIDES):
-        turns[:, index(f"{side}_ankle")] = turns[:, index(f"{side}_foot")] = feet[:, at]
-    ankles, floor = support.place_feet(points, stood, feet, pelvis, skeleton)
-    root = hips - pelvis @ ((offset("left_hip") + offset("right_hip")) / 2)
-    down = np.array([0.0, floor, 0.0])
-    motion = Motion(
-        root - down,
-        local_rotations(torch.from_numpy(turns), skeleton).numpy(),
-        fps=fps,
-        skeleton=skeleton,
-        meta=landmarks.meta,
-    )
-    above = {name: track - down for name, track in points.items()}
-    lift = support.body_lift(above, stood, motion)[:, None] * np.array([0.0, 1.0, 0.0])
-    motion = replace(motion, root_position=motion.root_position + lift)
-    motion = reach_ankles(motion, ankles + lift[:, None], foot_rotations=feet)
-    return reach_wrists(motion, support.wrist_targets(above, motion))
+    turns[:, skeleton.index("neck")] = rot.slerp(torch.from_numpy(chest), torch.from_numpy(head), half).numpy()
+    return pelvis, chest
 
 
 SWAY = np.deg2rad(12.0)
