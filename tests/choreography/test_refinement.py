@@ -98,6 +98,18 @@ def test_a_still_body_stays_still():
     assert len(SMPL24) == refined.joints().shape[1]
 
 
+def test_a_body_that_sinks_when_its_flips_go_is_lifted(monkeypatch):
+    before = swaying(90, FPS)
+    sunk = before.root_position - np.where((np.arange(90) // 10 == 4)[:, None], (0.0, 0.08, 0.0), 0.0)
+    monkeypatch.setattr("longdance.choreography.refinement.without_flips", lambda m: replace(m, root_position=sunk))
+    kept, low = (
+        clearance(torch.from_numpy(each.joints()), each.skeleton).numpy()
+        for each in (smoothed(before, refiner()), replace(before, root_position=sunk))
+    )
+    assert low.min() < -0.05
+    assert kept.min() > -0.005
+
+
 def test_what_sinks_on_the_way_back_is_lifted_and_what_does_not_is_left():
     before = swaying(90, 30.0)
     sunk = before.root_position.copy()

@@ -29,22 +29,26 @@ MARGIN = 30
 def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -> Motion:
     """The motion whose joints are as near as its bones allow to the positions that the module gives.
 
-    Of a part of the motion if only the frames ``within`` are wanted; the module sees all. ``ValueError`` if the motion
-    has another frame rate or other joints than the module.
+    Flips are taken out first, which the module would smear over its window. Neither that nor the way back to rotations
+    puts a part of the body below the floor that was not below it. Of a part of the motion if only the frames ``within``
+    are wanted; the module sees all. ``ValueError`` if the motion has another frame rate or other joints than the
+    module.
     """
     config = refiner.config.network
     if motion.fps != config.fps or len(motion.skeleton) != config.joints:
         raise ValueError(
             f"expected {config.fps} fps and {config.joints} joints, got {motion.fps} and {len(motion.skeleton)}"
         )
-    targets = refined_positions(motion.joints(), refiner)
+    even = without_flips(motion)
+    targets = refined_positions(even.joints(), refiner)
     if within is not None:
-        targets, motion = targets[within], motion.slice(within.start, within.stop)
-    root, rotations = motion.root_position.copy(), motion.rotations.copy()
+        targets = targets[within]
+        even, motion = (each.slice(within.start, within.stop) for each in (even, motion))
+    root, rotations = even.root_position.copy(), even.rotations.copy()
     for begin in range(0, motion.frames, STRETCH):
         end = min(begin + STRETCH, motion.frames)
         low, high = max(0, begin - MARGIN), min(end + MARGIN, motion.frames)
-        solved = solve_ik(targets[low:high], motion.slice(low, high), iterations=5)
+        solved = solve_ik(targets[low:high], even.slice(low, high), iterations=5)
         kept = slice(begin - low, end - low)
         root[begin:end], rotations[begin:end] = solved.root_position[kept], solved.rotations[kept]
     return lifted(replace(motion, root_position=root, rotations=rotations), motion)
@@ -103,8 +107,8 @@ class Refinement:
     _given: int = field(default=0, init=False, repr=False)
 
     def whole(self, passage: Passage) -> Passage:
-        """The passage refined; flips are taken out first, which the module would smear over its window."""
-        return passage.moved(smoothed(without_flips(passage.motion), self.refiner))
+        """The passage refined."""
+        return passage.moved(smoothed(passage.motion, self.refiner))
 
     def more(self, passage: Passage, *, last: bool) -> Passage:
         """The frames that are settled now, perhaps none; they follow those before."""
@@ -117,7 +121,7 @@ class Refinement:
         stop = known if last else max(self._given, known - (window - hop))
         if stop > self._given:
             low, high = max(raw.first, self._given - 2 * reach), min(known, stop + reach)
-            motion = without_flips(raw.motion.slice(0, known - raw.first))
+            motion = raw.motion.slice(0, known - raw.first)
             motion = smoothed(motion, self.refiner, within=slice(low - raw.first, high - raw.first))
             begin = self._given
             settled = replace(raw.between(low, high), motion=motion).between(begin, stop)
