@@ -166,7 +166,7 @@ def _npz(data: bytes, rng: random.Random, folder: Path) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for each, content in members.items():
-            archive.writestr(each, content)
+            archive.writestr(zipfile.ZipInfo(each), content)  # no time of day
     return out.getvalue()
 
 

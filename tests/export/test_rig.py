@@ -307,6 +307,22 @@ def test_parts_hidden_by_a_scale_of_nothing_change_nothing(dance, rng, tmp_path,
         np.testing.assert_allclose(found[1][bone], found[0][bone], atol=1e-6)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_bind_poses_beyond_measure_end_soon(dance, rng, tmp_path, value):
+    from longdance.export.glb import GlbBuilder
+
+    body = character("mixamo", rng)
+    write_glb(body, tmp_path / "rig.glb")
+    document, chunk = read_glb(tmp_path / "rig.glb")
+    matrices = np.zeros((len(body.names), 4, 4))  # singular, so that inverses are pseudo-inverses
+    matrices[::2] = value
+    builder = GlbBuilder(document, chunk)
+    document["skins"][0]["inverseBindMatrices"] = builder.add_array(matrices)
+    (tmp_path / "rig.glb").write_bytes(builder.content())
+    with pytest.raises(InputError, match=r"rig\.glb"):
+        export(dance, tmp_path / "out.glb", options=ExportOptions(rig=tmp_path / "rig.glb"))
+
+
 @pytest.mark.parametrize("joint", [None, "pelvis", "left_knee", "spine2"])
 def test_bodies_scaled_to_nothing_never_crash(dance, rng, tmp_path, joint):
     from longdance.export.glb import GlbBuilder

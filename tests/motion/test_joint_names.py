@@ -166,3 +166,31 @@ def test_limbs_of_two_bones_each_as_makehuman_has_them():
     for side in ("left", "right"):
         for joint, name in wanted.items():
             assert names[found[f"{side}_{joint}"]] == f"{name}.{side[0].upper()}"
+
+
+def test_a_tree_that_makes_legs_of_what_is_called_an_arm_is_not_believed():
+    """Long arms that hang and short legs: by lengths alone the arms would be taken for legs."""
+    parents, names, places = [-1], ["middle"], [np.array([0.0, 1.0, 0.0])]
+
+    def chain(start: int, labels: list[str], step: np.ndarray, first: np.ndarray) -> int:
+        above = start
+        for number, label in enumerate(labels):
+            parents.append(above)
+            names.append(label)
+            places.append(places[above] + (first if number == 0 else step))
+            above = len(names) - 1
+        return above
+
+    top = chain(0, ["trunk", "top"], np.array([0, 0.2, 0.0]), np.array([0, 0.2, 0.0]))
+    chain(top, ["skull", "crown"], np.array([0, 0.2, 0.0]), np.array([0, 0.1, 0.0]))
+    for side, sign in (("L", 1.0), ("R", -1.0)):
+        leg = [f"{part}.{side}" for part in ("piece a", "piece b", "foot")]
+        arm = [f"{part}.{side}" for part in ("section a", "section b", "wrist")]
+        chain(0, leg, np.array([0, -0.4, 0.0]), np.array([0.1 * sign, 0, 0.0]))
+        chain(top, arm, np.array([0.25 * sign, 0, 0.0]), np.array([0.15 * sign, 0, 0.0]))
+    found = guess_names(tuple(names), tuple(parents), np.array(places))
+    assert names[found["left_wrist"]] == "wrist.L"
+    # The same bones, the labels of arms and legs exchanged.
+    swapped = tuple({"foot": "wrist", "wrist": "foot"}.get(name[:-2], name[:-2]) + name[-2:] for name in names)
+    with pytest.raises(InputError, match="--bones"):
+        match_names(swapped, tuple(parents), np.array(places))

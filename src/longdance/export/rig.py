@@ -69,7 +69,10 @@ def dance_on_rig(motion: Motion, rig: Rig, *, hands: bool = True) -> RigDance:
     by rule unless there are to be no ``hands``. ``InputError`` for a rig whose bones coincide.
     """
     require_smpl(motion)
-    body = anatomy(rig, motion.skeleton)
+    try:
+        body = anatomy(rig, motion.skeleton)
+    except np.linalg.LinAlgError as error:
+        raise InputError(f"expected bones that can be computed with in the rig, got others ({error})") from error
     world = _turned(motion, rig, body, finger_rotations(motion) if hands else {})
     feet = motion.global_rotations()[:, [motion.skeleton.index(f"{side}_ankle") for side in SIDES]]
     placed = Placed(_followed(rig, body, world)[1], feet, body.soles)

@@ -88,11 +88,17 @@ def upwards(parents: tuple[int, ...], bone: int) -> list[int]:
 
 
 def inverse(matrices: np.ndarray) -> np.ndarray:
-    """Inverses of (..., 4, 4); the pseudo-inverse of bones that are scaled to nothing, by which files hide parts."""
+    """Inverses of (..., 4, 4), NaN of what is not finite.
+
+    The pseudo-inverse of bones that are scaled to nothing, by which files hide parts.
+    """
+    known = np.isfinite(matrices).all((-2, -1), keepdims=True)
+    finite = np.where(known, matrices, np.eye(4))  # LAPACK may never come back from NaN
     try:
-        return np.linalg.inv(matrices)
+        inverses = np.linalg.inv(finite)
     except np.linalg.LinAlgError:
-        return np.linalg.pinv(matrices)
+        inverses = np.linalg.pinv(finite)
+    return np.where(known, inverses, np.nan)
 
 
 def _common(parents: tuple[int, ...], bones: list[int], names: tuple[str, ...]) -> int:
@@ -141,7 +147,10 @@ def anatomy(rig: Rig, skeleton: Skeleton) -> Anatomy:
     left = unit(across - up * (across @ up))
     turn = np.stack((left, up, np.cross(left, up)))
     leg = _leg(at)
-    scale = leg / _leg({name: bind[bone, :3, 3] for name, bone in found.items()}) if rig.bind is not None else 1.0
+    bound_leg = _leg({name: bind[bone, :3, 3] for name, bone in found.items()}) if rig.bind is not None else leg
+    if not 1e-9 < bound_leg < 1e9 or not np.isfinite(bind).all():
+        raise InputError("expected a mesh bound to legs of some length, got one bound to nothing or beyond measure")
+    scale = leg / bound_leg
     size = skeleton.leg_length / leg
     # The pelvis is where it was bound, so that heights are those over the zero of the bind pose.
     places = places + scale * bind[pelvis, :3, 3]

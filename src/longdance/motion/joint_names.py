@@ -101,7 +101,7 @@ def guess_names(
     found = _by_names(names)
     if parents is not None and places is not None and (missing_joints(found) or not _fits(found, parents)):
         by_tree = joints_by_tree(parents, places, [side_of(name) for name in names])
-        if not missing_joints(by_tree):
+        if not missing_joints(by_tree) and not _crossed(found, by_tree):
             found = by_tree
     if not told:
         return found
@@ -115,6 +115,16 @@ def _of_table(names: tuple[str, ...], table: Mapping[str, str]) -> dict[str, int
         shown = ", ".join(by_likeness(wrong[0], names[:MOST_SHOWN])[:60]) + (", ..." if len(names) > 60 else "")
         raise InputError(f"expected bones of the file in the table, got {', '.join(wrong)}; the file has {shown}")
     return {joint: names.index(name) for joint, name in table.items()}
+
+
+def _crossed(named: dict[str, int], by_tree: dict[str, int]) -> bool:
+    """Whether what is an arm by its name is a leg by the tree, or a leg an arm: then the tree was misread."""
+    arms, legs = ({joint for pair in CHAINS[part] for joint in pair} for part in (slice(2, None), slice(2)))
+
+    def bones(found: dict[str, int], joints: set[str]) -> set[int]:
+        return {bone for joint, bone in found.items() if joint.partition("_")[2] in joints}
+
+    return bool(bones(named, arms) & bones(by_tree, legs) or bones(named, legs) & bones(by_tree, arms))
 
 
 def _fits(found: dict[str, int], parents: tuple[int, ...]) -> bool:
