@@ -24,6 +24,20 @@ INKED = """(() => {
 """Red of all dots of the small window."""
 
 
+TAKE_LANE = """(([second, height]) => {
+    const { timeline } = window.studio.app;
+    Object.defineProperty(window, "devicePixelRatio", { value: 2, configurable: true }); // drawn without half tones
+    timeline.fit();
+    const pen = timeline.canvas.getContext("2d");
+    const at = Math.round(timeline.x(second) * devicePixelRatio);
+    const dots = pen.getImageData(at - 14, Math.round(height * devicePixelRatio), 28, 4).data;
+    return Array.from({ length: dots.length / 4 }, (_, dot) => [...dots.slice(4 * dot, 4 * dot + 3)]);
+})"""
+"""Colours around a second of the song, ``height`` pixels below the timeline's upper edge."""
+STRIPE, LINE = (255, 210, 122), (195, 195, 195)
+"""Of what was made anew, and over phrases."""
+
+
 @pytest.fixture
 def planned(running) -> dict:
     """A project with a take of salsa phrases."""
@@ -171,6 +185,30 @@ def test_a_phrase_dances_beside_what_the_pointer_or_the_keyboard_is_on(running, 
         until(view.is_hidden)
         row.focus()
         until(view.is_visible)
+
+
+def near(tab, second: float, height: float, colour: tuple) -> bool:
+    """Whether some dot there has nearly this colour."""
+    dots = np.array(tab.evaluate(TAKE_LANE, [second, height]))
+    return bool((np.abs(dots - colour).max(1) < 40).any())
+
+
+def test_the_lane_of_the_take_marks_phrases_and_what_was_made_anew(running, browser, planned):
+    _, client = running
+    address, take = f"/api/projects/{planned['id']}", planned["takes"][0]["id"]
+    wish = {"what": "redo", "from": 6.0, "to": 9.0, "seed": 3}
+    asked = client.post(f"{address}/takes/{take}/edit", json=wish).json()
+    assert ended(client, asked["job"])["state"] == "done"
+    rows = planned["takes"][0]["record"]["plan"]["phrases"]
+    with page_of(browser, client, planned["id"], width=1280, height=800, told=("willReadFrequently",)) as tab:
+        shown_plan(tab)
+        [(begin, end)] = app(tab, "app.timeline.take.redone.map(({ from, to }) => [from, to])")
+        assert (begin, end) == pytest.approx((6.0, 9.0), abs=0.3)
+        assert near(tab, (begin + end) / 2, 178, STRIPE)
+        assert not near(tab, 3.0, 178, STRIPE)
+        assert not near(tab, 12.0, 178, STRIPE)
+        for row in rows[:-1]:
+            assert near(tab, (row["from"] + row["to"]) / 2, 161, LINE)
 
 
 def test_a_take_without_a_plan_has_no_such_lane(running, browser, danced):

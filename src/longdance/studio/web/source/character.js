@@ -18,11 +18,13 @@ export class Character {
     if (!address) return;
     const { scene, animations } = await new GLTFLoader().loadAsync(address);
     if (this.key !== key) return; // another one was asked for meanwhile
-    this.model = scene;
+    let seen = false;
     scene.traverse((part) => {
       part.frustumCulled = false; // boxes are those of the rest pose
-      if (part.isMesh) part.castShadow = part.receiveShadow = true;
+      if (part.isMesh) seen = part.castShadow = part.receiveShadow = true;
     });
+    if (!seen) throw new Error("Your character has bones but no mesh, so there is nothing of it to see: the mannequin dances.");
+    this.model = scene;
     this.mixer = new AnimationMixer(scene);
     this.action = this.mixer.clipAction(animations[0]);
     this.action.clampWhenFinished = true;

@@ -24,6 +24,7 @@ export class Status {
     if (take.state === "failed" || take.state === "cancelled") return this.note(`${take.name}: ${take.state}`);
     if (!this.app.track?.frames) return this.note(this.promise(take));
     if (this.app.view.clock.waiting) return this.note("Waiting for the next seconds of the dance …");
+    if (take.state === "running" && project.character) return this.note(`${project.character} dances as soon as the whole take is there.`);
     if (take.state === "ready" && take.record.song === null) return this.note("At another tempo: played without the song");
     this.note("");
   }
