@@ -154,3 +154,11 @@ def test_a_damaged_folder_is_named(checkpoint, tmp_path):
     broken.save(tmp_path)
     with pytest.raises(InputError, match="finite"):
         Adapter.load(tmp_path)
+
+
+def test_energies_of_an_adapter_are_known_ones(checkpoint):
+    known = adapter_of(checkpoint, adapted(checkpoint.network, rank=3)).config.model_dump()
+    assert AdapterConfig(**known).energies is None
+    assert AdapterConfig(**known | {"energies": {"beats": 0.5}}).energies == {"beats": 0.5}
+    with pytest.raises(ValueError, match="among beats"):
+        AdapterConfig(**known | {"energies": {"grace": 0.5}})

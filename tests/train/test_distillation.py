@@ -129,6 +129,7 @@ def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_
     assert sum(rows) == 2 * model.generator.plan(dance.frames).count
     assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
     assert dance.meta["guidance"] == {"music": 2.5, "text": 2.5}
+    assert dance.meta["energy"] == {"beats": 0.5, "loudness": 1, "floor": 1, "feet": 1, "self": 1}
     other = model.generate(song, genre="salsa", text_guidance=3.0)
     np.testing.assert_array_equal(other.joints(), dance.joints())
     assert any("no other" in note for note in other.meta["notes"])

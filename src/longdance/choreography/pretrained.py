@@ -7,6 +7,7 @@ a Lodge, an adapter is the model that it adapts, in few steps.
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from longdance.choreography.capabilities import DANCERS
 from longdance.choreography.dancer import Dancer
@@ -18,6 +19,7 @@ from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.folders import GLOBAL, LOCAL, WEIGHTS, folder_of, kind_of, parts_of, shipped
 from longdance.models.generators import GeneratorCheckpoint, holds_generator
+from longdance.models.strengths import Strengths
 from longdance.models.trm import Refiner
 from longdance.motion.motion import Motion
 
@@ -78,7 +80,9 @@ def _adapted(adapter: Adapter, folder: Path) -> Dancer:
         raise InputError(
             f"{folder}: expected an adapter of a {config.denoiser} with a known sampler, got one of {config.adapts}"
         )
-    own = {"steps": config.steps, "sampler": config.sampler, "guidance": Guidance(**config.guidance)}
+    own: dict[str, Any] = {"steps": config.steps, "sampler": config.sampler, "guidance": Guidance(**config.guidance)}
+    if config.energies is not None:
+        own["energy"] = Strengths(**config.energies)
     sampling = replace(model.sampling, **own, guided=False)
     generator = replace(model.generator, checkpoint=adapter.on(model.checkpoint))
     return replace(model, generator=generator, name=folder.name, sampling=sampling)

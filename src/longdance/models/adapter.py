@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from longdance import __version__
 from longdance.errors import InputError
-from longdance.models.checkpoint import FORMAT, Checkpoint, finite_state, read_folder, says, write_folder
+from longdance.models.checkpoint import FORMAT, Checkpoint, OwnEnergies, finite_state, read_folder, says, write_folder
 from longdance.models.conditions import Count
 
 
@@ -114,6 +114,8 @@ class AdapterConfig(BaseModel):
     """The sampler it was trained for."""
     guidance: dict[Literal["music", "text"], float]
     """Weights of music and text that the adapted network has learnt to follow in one prediction."""
+    energies: OwnEnergies | None = None
+    """Those of the adapted model where none are given."""
     denoiser: str
     """Kind of the adapted network; this and the following as in the adapted model's own configuration."""
     music_encoder: str

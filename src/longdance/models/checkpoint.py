@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import torch
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     NonNegativeInt,
     PositiveFloat,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from safetensors import SafetensorError
@@ -115,6 +115,18 @@ def expect_known(field: str, name: str, known: Iterable[str]) -> None:
         raise ValueError(f"expected {field} among {', '.join(known)}, got {name!r}")
 
 
+def _known(energies: dict[str, float]) -> dict[str, float]:
+    try:
+        written(energies) if energies else None
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return energies
+
+
+OwnEnergies = Annotated[dict[str, float], AfterValidator(_known)]
+"""Strengths, by the names of ``Strengths``, of what the sampler is drawn by; those that are not named are off."""
+
+
 class OwnSampling(BaseModel):
     """How dances are drawn from a denoiser where nobody asks for something else; it belongs to the recipe."""
 
@@ -126,17 +138,7 @@ class OwnSampling(BaseModel):
     music_guidance: float = 1.0
     """Weight of classifier-free guidance; 1 is the plain conditional model."""
     text_guidance: float = 6.0
-    energies: dict[str, float] = {}
-    """Strengths, by the names of ``Strengths``, of what the sampler is drawn by; those that are not named are off."""
-
-    @field_validator("energies")
-    @classmethod
-    def _known(cls, energies: dict[str, float]) -> dict[str, float]:
-        try:
-            written(energies) if energies else None
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return energies
+    energies: OwnEnergies = {}
 
 
 class CheckpointConfig(NetworkRecord):

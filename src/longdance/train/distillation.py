@@ -24,8 +24,9 @@ from longdance.diffusion.noise import NoiseSchedule
 from longdance.diffusion.sampler import STEP_RULES, randn_like, sample
 from longdance.errors import InputError
 from longdance.models.adapter import Adapter, AdapterConfig, adapted, adapter_state, fingerprint
-from longdance.models.checkpoint import Checkpoint
+from longdance.models.checkpoint import Checkpoint, OwnEnergies
 from longdance.models.conditions import Conditions
+from longdance.models.strengths import USUAL
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 
@@ -50,6 +51,8 @@ class DistillationConfig(TrainingConfig):
     """Steps of the student; each spans equally many of the teacher's."""
     rank: PositiveInt = 10
     """Of the adapter's matrices."""
+    energies: OwnEnergies | None = None
+    """By which the student is drawn; the teacher's where none are given."""
     batch: BatchConfig = BatchConfig()
     losses: EDMGLossWeights = EDMGLossWeights()
     reuse: PositiveInt = 20
@@ -223,6 +226,7 @@ class DistillationTask(Task):
                 steps=config.student_steps,
                 sampler="ddim",
                 guidance={"music": config.music_guidance, "text": config.text_guidance},
+                energies=config.energies,
                 denoiser=teacher.denoiser,
                 music_encoder=teacher.music_encoder,
                 fps=teacher.fps,
@@ -258,6 +262,7 @@ def edmg_fewstep_open() -> DistillationConfig:
         recipe="edmg-fewstep-open",
         music_guidance=2.5,
         text_guidance=2.5,
+        energies=USUAL._replace(beats=0.5).record(),  # no step answers to the last pushes: at 1 stops are jerks
         batch=BatchConfig(size=16, window=150, drop_all=0.0, drop_text=0.1, other_share=0.05),
         losses=EDMGLossWeights(
             reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
