@@ -122,6 +122,23 @@ def music(folder: Path, store: Store, seconds: float) -> dict:
     return found
 
 
+def others(folder: Path, seconds: float) -> dict:
+    """Beats of the pieces in the folder that are not among the ten, by genre: nothing was tuned on them."""
+    library, found = open_library(), {}
+    pieces = sorted({path.stem for path in folder.glob("*.ogg")} - set(PIECES))
+    songs = {piece: song_of(folder, piece, seconds) for piece in pieces}
+    for genre in GENRES:
+        p_values = {
+            piece: [beat_p(danced(library, song, genre, seed).motion.joints(), song.beat_times, seed) for seed in SEEDS]
+            for piece, song in songs.items()
+        }
+        below = {limit: sum(values[0] < limit for values in p_values.values()) for limit in (0.01, 0.05)}
+        found[genre] = {"songs": len(songs), "p_values": p_values}
+        found[genre] |= {f"songs_below_{limit:g}": count for limit, count in below.items()}
+        print(genre, json.dumps(found[genre]), flush=True)
+    return found
+
+
 def beat_p(joints: np.ndarray, beats: np.ndarray, seed: int) -> float:
     """Share of shifted beats that the dance meets as well."""
     moved = low_pass(joints, FPS, cutoff=MOVEMENT_CUTOFF)
@@ -363,6 +380,7 @@ def main() -> None:
     report = json.loads(given.output.read_text()) if given.output.is_file() else {}
     parts = {
         "music": lambda: music(given.songs, store, given.seconds),
+        "others": lambda: others(given.songs, given.seconds),
         "words": lambda: words(given.songs, store, given.seconds),
         "form": form,
         "foreign": lambda: foreign(store, given.songs),

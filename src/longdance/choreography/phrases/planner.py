@@ -59,7 +59,7 @@ class Costs:
     unmarked: float = 3.0
     """A phrase that comes to rest on none of its beats."""
     words: float = 100.0
-    """A phrase that shows none of the movements asked for: more than any join costs, so that they are danced again and
+    """A phrase that shows none of the movements asked for: more than most joins cost, so that they are danced again and
     again where there are few."""
     genre: float = 30.0
     """A phrase of another genre than the one asked for."""
