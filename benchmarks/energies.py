@@ -197,8 +197,9 @@ def strengths_part(bench: Bench) -> Iterator[tuple[str, Any]]:
 def songs_part(bench: Bench, models: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Every one of the ten songs in every genre; off and on; raw, with the second stage, and cleaned."""
     for model in models:
-        for title, energy in (("off", Strengths()), ("on", USUAL)):
-            def make(model: str = model, energy: Strengths = energy, title: str = title) -> dict[str, Any]:
+        for title in ("off", "on"):
+            def make(model: str = model, title: str = title) -> dict[str, Any]:
+                energy = bench.dancer(model).sampling.energy if title == "on" else Strengths()
                 dances = [bench.drawn(model, song, genre, energy) for genre in GENRES for song in SONGS]
                 names = [f"{model}-{title}-{{stage}}-{genre}-{song}.npz" for genre in GENRES for song in SONGS]
                 found: dict[str, Any] = {}
