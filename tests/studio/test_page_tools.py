@@ -270,8 +270,8 @@ def test_layouts_keep_what_is_needed_in_reach(running, browser, takes):
         )
         for width, height, movements in ((1280, 800, 5), (1024, 768, 4)):
             tab.set_viewport_size({"width": width, "height": height})
-            for name in IN_REACH:
-                assert tab.evaluate(INSIDE, name), (name, width)
+            # The lanes and the list settle after the window did.
+            until(lambda: all(tab.evaluate(INSIDE, name) for name in IN_REACH))
             assert tab.evaluate("(({ scrollHeight, clientHeight }) => scrollHeight > clientHeight)(window.takes)")
             rows = tab.evaluate("window.movements.clientHeight / window.movements.children[0].offsetHeight")
             assert rows >= movements
