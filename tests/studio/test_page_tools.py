@@ -28,6 +28,10 @@ INSIDE = """(id) => {
 }"""
 
 
+ROWS = "window.movements.clientHeight / window.movements.children[0].offsetHeight"
+"""Movements that are seen of the list."""
+
+
 HIPS = """(() => {
     app.view.pose(2);
     app.view.stage.scene.updateMatrixWorld(true);
@@ -273,8 +277,7 @@ def test_layouts_keep_what_is_needed_in_reach(running, browser, takes):
             # The lanes and the list settle after the window did.
             until(lambda: all(tab.evaluate(INSIDE, name) for name in IN_REACH))
             assert tab.evaluate("(({ scrollHeight, clientHeight }) => scrollHeight > clientHeight)(window.takes)")
-            rows = tab.evaluate("window.movements.clientHeight / window.movements.children[0].offsetHeight")
-            assert rows >= movements
+            until(lambda least=movements: tab.evaluate(ROWS) >= least)
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert len(client.get(address).json()["takes"]) == 2
 
