@@ -79,6 +79,17 @@ def project_with_song(client: httpx.Client, song: bytes) -> dict:
     return changed.json()
 
 
+def project_with_plan(client: httpx.Client) -> dict:
+    """A project with a take of salsa phrases, 19 seconds of a song of 20."""
+    file = io.BytesIO()
+    soundfile.write(file, click_track(np.arange(0.25, 20, 0.5), seconds=20.0, seed=1), RATE, format="WAV")
+    project = project_with_song(client, file.getvalue())
+    address = f"/api/projects/{project['id']}"
+    asked = client.post(f"{address}/generate", json={"settings": {"genre": "salsa", "phrases": 1, "seconds": 19}})
+    assert ended(client, asked.json()["job"])["state"] == "done"
+    return client.get(address).json()
+
+
 def ended(client: httpx.Client, job: str) -> dict:
     """A job after its end."""
     states = ("done", "failed", "cancelled")

@@ -1,15 +1,11 @@
 """The plan of a take on the page: looking at phrases, and every change of them, by pointer and by keys."""
 
-import io
-
 import numpy as np
 import pytest
-import soundfile
 
-from click_track import RATE, click_track
 from longdance.choreography.phrases.shelf import FOLDER_VARIABLE, open_library
 
-from .conftest import ended, project_with_song
+from .conftest import ended, project_with_plan, project_with_song
 from .pages import app, page_of, until
 
 PHRASES = "app.take.record.plan.phrases.map(({ phrase, mirrored }) => [phrase, mirrored])"
@@ -41,14 +37,7 @@ STRIPE, LINE = (255, 210, 122), (195, 195, 195)
 @pytest.fixture
 def planned(running) -> dict:
     """A project with a take of salsa phrases."""
-    _, client = running
-    file = io.BytesIO()
-    soundfile.write(file, click_track(np.arange(0.25, 20, 0.5), seconds=20.0, seed=1), RATE, format="WAV")
-    project = project_with_song(client, file.getvalue())
-    address = f"/api/projects/{project['id']}"
-    asked = client.post(f"{address}/generate", json={"settings": {"genre": "salsa", "phrases": 1, "seconds": 19}})
-    assert ended(client, asked.json()["job"])["state"] == "done"
-    return client.get(address).json()
+    return project_with_plan(running[1])
 
 
 def shown_plan(tab) -> list:

@@ -1,31 +1,21 @@
 """Plans of takes by recorded phrases: what a page is told of them, and what it can change."""
 
-import io
 import json
 import struct
 
 import numpy as np
 import pytest
-import soundfile
 
-from click_track import RATE, click_track
 from longdance.choreography.phrases.plan import Plan
 from longdance.choreography.phrases.shelf import FOLDER_VARIABLE, open_library
 from longdance.motion.motion import Motion
-from studio.conftest import ended, project_with_song
+from studio.conftest import ended, project_with_plan
 
 
 @pytest.fixture(scope="module")
 def planned(running) -> dict:
-    """A project with a take of salsa phrases, 20 seconds long; its first take is not to be changed."""
-    _, client = running
-    file = io.BytesIO()
-    soundfile.write(file, click_track(np.arange(0.25, 20, 0.5), seconds=20.0, seed=1), RATE, format="WAV")
-    project = project_with_song(client, file.getvalue())
-    address = f"/api/projects/{project['id']}"
-    asked = client.post(f"{address}/generate", json={"settings": {"genre": "salsa", "phrases": 1, "seconds": 19}})
-    assert ended(client, asked.json()["job"])["state"] == "done"
-    return client.get(address).json()
+    """A project with a take of salsa phrases; its first take is not to be changed."""
+    return project_with_plan(running[1])
 
 
 def changed(running, project: dict, **wish) -> tuple[dict, dict, Motion, Motion]:

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 
 from longdance.cleanup.flips import without_flips
-from longdance.cleanup.floor import lift_over
+from longdance.cleanup.floor import lift_over, lowered
 from longdance.cleanup.passage import Passage
 from longdance.models.trm import Refiner
-from longdance.motion.contacts import clearance
+from longdance.motion.contacts import clearance_of
 from longdance.motion.ik import solve_ik
 from longdance.motion.motion import Motion
 
@@ -56,11 +56,9 @@ def smoothed(motion: Motion, refiner: Refiner, *, within: slice | None = None) -
 
 def lifted(motion: Motion, before: Motion) -> Motion:
     """The motion raised, smoothly, where a part of the body went below the floor that was not below it ``before``."""
-    above, was = (
-        clearance(torch.from_numpy(each.joints()), each.skeleton).numpy() for each in (motion, before)
-    )
+    above, was = (clearance_of(each.joints(), each.skeleton) for each in (motion, before))
     lift = lift_over(np.maximum(np.minimum(was, 0.0) - above, 0.0), motion.fps)
-    return replace(motion, root_position=motion.root_position + lift[:, None] * np.array([0.0, 1.0, 0.0]))
+    return lowered(motion, -lift)
 
 
 def refined_positions(

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.step import Correction
-from longdance.motion.contacts import clearance
+from longdance.motion.contacts import clearance_of
 from longdance.motion.filters import going_on
 from longdance.motion.motion import Motion
 from longdance.motion.stances import CONTACT_ORDER, above_standing, foot_tracks
@@ -43,7 +42,7 @@ def height_off_floor(motion: Motion) -> np.ndarray:
 
     What sinks into the floor is raised first, moment by moment: else a few deep frames would lift all around them.
     """
-    above = clearance(torch.from_numpy(motion.joints()), motion.skeleton).numpy()
+    above = clearance_of(motion.joints(), motion.skeleton)
     lift = lift_over(np.maximum(-above - FLOOR_MARGIN, 0.0), motion.fps)
     return floor_height(lowered(motion, -lift)) - lift
 

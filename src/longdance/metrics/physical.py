@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from scipy.ndimage import percentile_filter, uniform_filter1d
 
 from longdance.errors import InputError
 from longdance.metrics.joints import HORIZONTAL, ROOT, UP, checked_joints, relative_to_root
-from longdance.motion.contacts import REST_HEIGHTS, clearance
+from longdance.motion.contacts import REST_HEIGHTS, clearance_of
 from longdance.motion.skeleton import SMPL22, SMPL24
 
 TOUCH, LIFT = 0.03, 0.05
@@ -192,7 +191,7 @@ def body_clearance(joints: Float[np.ndarray, "frames joints 3"], fps: float | in
     """(frames,) metres between the body's lowest part, as thick as it is, and y = 0; negative below it."""
     joints = checked_joints(joints, fps, least_frames=1)
     skeleton = SMPL24 if joints.shape[1] == len(SMPL24) else SMPL22
-    return clearance(torch.from_numpy(joints), skeleton).numpy()
+    return clearance_of(joints, skeleton)
 
 
 def _seen_from(joints: np.ndarray, *, root_relative: bool) -> np.ndarray:

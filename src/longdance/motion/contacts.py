@@ -70,3 +70,8 @@ def clearances(positions: Float[Tensor, "*axes joints 3"], skeleton: Skeleton) -
 def clearance(positions: Float[Tensor, "*axes joints 3"], skeleton: Skeleton) -> Float[Tensor, "*axes"]:
     """Metres between the body's lowest part and the floor, negative below it; differentiable."""
     return clearances(positions, skeleton).amin(-1)
+
+
+def clearance_of(joints: Float[np.ndarray, "frames joints 3"], skeleton: Skeleton) -> Float[np.ndarray, " frames"]:
+    """``clearance`` of an array."""
+    return clearance(torch.from_numpy(joints), skeleton).numpy()

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from longdance.choreography.phrases.library import FPS, Library, Phrase
 from longdance.choreography.phrases.rests import rests_of
-from longdance.motion.contacts import clearance, foot_contacts
+from longdance.motion.contacts import clearance_of, foot_contacts
 from longdance.motion.directions import heading
 from longdance.motion.motion import Motion
 from longdance.motion.skeleton import Skeleton
@@ -155,7 +154,7 @@ class Track:
         feet = feet_down(joints, FPS, motion.skeleton)
         relative = joints - joints[:, :1]
         speed = np.linalg.norm(np.gradient(relative, axis=0), axis=-1).mean(1) * FPS
-        height = clearance(torch.from_numpy(joints), motion.skeleton).numpy()
+        height = clearance_of(joints, motion.skeleton)
         return cls(poses, feet, turned, root, speed, height, rests_of(joints, FPS))
 
 

@@ -20,7 +20,7 @@ from longdance.choreography.phrases.planner import start_heading
 from longdance.choreography.phrases.rests import nearest_rests, rests_of
 from longdance.motion import filters
 from longdance.motion import rotations as rot
-from longdance.motion.contacts import REST_HEIGHTS, clearance, foot_contacts
+from longdance.motion.contacts import REST_HEIGHTS, clearance_of, foot_contacts
 from longdance.motion.directions import heading
 from longdance.motion.limbs import FULL_EXTENSION, legs, pelvis_shift, reach_ankles
 from longdance.motion.motion import Motion
@@ -282,7 +282,7 @@ def _standing_holds(run: Run, take: Motion) -> Run:
         at = np.clip(np.round(frames), 0, take.frames - 1).astype(int)
         joints = take.joints()[at]
         ankles = joints[:, [leg.ankle for leg in legs(take.skeleton)], 1].max(1) - REST_HEIGHTS["left_ankle"]
-        low = clearance(torch.from_numpy(joints), take.skeleton).numpy()
+        low = clearance_of(joints, take.skeleton)
         cost = HANGING * np.maximum(low - OFF_FLOOR, 0) + RAISED * np.maximum(ankles, 0)
         found[edge] = float(SETTLINGS[(cost + np.abs(SETTLINGS - SETTLING)).argmin()])
     return replace(run, settling=(found[0], found[-1]))
