@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 from longdance.errors import InputError
@@ -18,11 +17,10 @@ from longdance.export import fbx_nodes
 from longdance.export.fbx import TICKS
 from longdance.export.fbx_nodes import FbxFile, Node, PackedArray
 from longdance.export.gltf_file import read_glb, read_numbers
-from longdance.export.rig_fbx import DAMAGED, ORDERS, fbx_rig
-from longdance.export.rig_glb import glb_rig
+from longdance.export.rig_fbx import DAMAGED, fbx_rig
+from longdance.export.rig_glb import glb_rig, node_parts
 from longdance.export.rig_rest import Rig, upwards
 from longdance.motion import filters
-from longdance.motion import rotations as rot
 from longdance.motion.bvh import BvhFile
 from longdance.motion.dance_files import DANCE_ENDINGS, read_dance
 from longdance.motion.motion import Motion
@@ -167,7 +165,7 @@ def _of_glb(path: Path) -> tuple[Animated, str]:
 
     def local(bone: int, times: np.ndarray) -> np.ndarray:
         node = document["nodes"][nodes[bone]]
-        place, turn, scale = _parts(node)
+        place, turn, scale = node_parts(node)
         made = np.tile(np.eye(4), (len(times), 1, 1))
         moved, turned, scaled = (keys.get((nodes[bone], what)) for what in ("translation", "rotation", "scale"))
         made[:, :3, :3] = turn if turned is None else turned.turns_at(times)
@@ -184,17 +182,6 @@ def _glb_keys(document: dict, chunk: bytes, sampler: dict, what: str) -> Keys:
     if sampler.get("interpolation") == "CUBICSPLINE":
         values = values[1::3]  # between its slopes
     return _checked(times, Rotation.from_quat(values).as_matrix() if what == "rotation" else values)
-
-
-def _parts(node: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Place (3,), turn (3, 3) and scale (3,) of a node as saved."""
-    if "matrix" in node:
-        matrix = np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
-        scale = np.linalg.norm(matrix[:3, :3], axis=0)
-        return matrix[:3, 3], matrix[:3, :3] / scale, scale
-    turn = Rotation.from_quat(np.array(node.get("rotation", (0, 0, 0, 1)), dtype=np.float64)).as_matrix()
-    place, scale = (np.array(node.get(key, [value] * 3), float) for key, value in (("translation", 0), ("scale", 1)))
-    return place, turn, scale
 
 
 # --- FBX ----------------------------------------------------------------------------------------------------
@@ -221,14 +208,7 @@ def _of_fbx(path: Path) -> tuple[Animated, str | None]:
             ]
             return np.stack(columns, -1)
 
-        letters = ORDERS[model.order]
-        angles = np.radians(three(b"Lcl Rotation", model.angles))[:, ["XYZ".index(axis) for axis in letters]]
-        turn = model.before @ rot.matrix_from_euler(torch.from_numpy(angles), letters).numpy() @ model.after.T
-        pivot = model.rotation_pivot
-        made = np.tile(np.eye(4), (len(times), 1, 1))
-        made[:, :3, :3] = turn * model.scale
-        made[:, :3, 3] = three(b"Lcl Translation", model.place) + model.rotation_offset + pivot - turn @ pivot
-        return made
+        return model.matrix(three(b"Lcl Translation", model.place), three(b"Lcl Rotation", model.angles))
 
     return Animated(rig, spans[chosen], local), None if rig.up is None else "xyz"[rig.up]
 

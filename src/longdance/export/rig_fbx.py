@@ -83,16 +83,16 @@ class _Model:
     geometry: np.ndarray
     """(4, 4) of its mesh against itself."""
 
-    def turn(self) -> np.ndarray:
-        """(3, 3) rotation relative to the parent at rest."""
-        return self.before @ _euler(self.angles, self.order) @ self.after.T
+    def turn(self, angles: np.ndarray | None = None) -> np.ndarray:
+        """(..., 3, 3) by some angles (..., 3) in degrees; those at rest if none are given."""
+        return self.before @ _euler(self.angles if angles is None else angles, self.order) @ self.after.T
 
-    def matrix(self) -> np.ndarray:
-        """(4, 4) at rest, for column vectors."""
-        turn = self.turn()
-        matrix = np.eye(4)
-        matrix[:3, :3] = turn * self.scale
-        matrix[:3, 3] = self.place + self.rotation_offset + self.rotation_pivot - turn @ self.rotation_pivot
+    def matrix(self, place: np.ndarray | None = None, angles: np.ndarray | None = None) -> np.ndarray:
+        """(..., 4, 4) for column vectors, at rest, or at some places and angles (..., 3)."""
+        turn, pivot = self.turn(angles), self.rotation_pivot
+        matrix = np.broadcast_to(np.eye(4), (*turn.shape[:-2], 4, 4)).copy()
+        matrix[..., :3, :3] = turn * self.scale
+        matrix[..., :3, 3] = (self.place if place is None else place) + self.rotation_offset + pivot - turn @ pivot
         return matrix
 
     def translations(self, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ class _Model:
 
 def _euler(degrees: np.ndarray, order: int) -> np.ndarray:
     letters = ORDERS[order]
-    angles = np.radians(degrees)[["XYZ".index(axis) for axis in letters]]
+    angles = np.radians(degrees)[..., ["XYZ".index(axis) for axis in letters]]
     return rot.matrix_from_euler(torch.from_numpy(angles.copy()), letters).numpy()
 
 

@@ -175,13 +175,23 @@ def _bound(
     return bind, np.concatenate(points) if points else None
 
 
+def node_parts(node: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place (3,), turn (3, 3) and scale (3,) of a node as saved."""
+    if "matrix" in node:
+        matrix = np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
+        scale = np.linalg.norm(matrix[:3, :3], axis=0)
+        return matrix[:3, 3], matrix[:3, :3] / scale, scale
+    turn = Rotation.from_quat(np.array(node.get("rotation", (0, 0, 0, 1)), dtype=np.float64)).as_matrix()
+    place, scale = (np.array(node.get(key, [value] * 3), float) for key, value in (("translation", 0), ("scale", 1)))
+    return place, turn, scale
+
+
 def _local(node: dict) -> np.ndarray:
     if "matrix" in node:
         return np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
+    place, turn, scale = node_parts(node)
     matrix = np.eye(4)
-    turn = np.array(node.get("rotation", (0, 0, 0, 1)), dtype=np.float64)
-    matrix[:3, :3] = Rotation.from_quat(turn).as_matrix() * np.array(node.get("scale", (1, 1, 1)), dtype=np.float64)
-    matrix[:3, 3] = node.get("translation", (0, 0, 0))
+    matrix[:3, :3], matrix[:3, 3] = turn * scale, place
     return matrix
 
 
@@ -197,10 +207,10 @@ def _split_matrix(node: dict) -> None:
     """Replace a node's matrix by its parts, since only those can be animated."""
     if "matrix" not in node:
         return
-    matrix = np.array(node.pop("matrix"), dtype=np.float64).reshape(4, 4).T
-    scale = np.linalg.norm(matrix[:3, :3], axis=0)
-    node["translation"] = matrix[:3, 3].tolist()
-    node["rotation"] = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat().tolist()
+    place, turn, scale = node_parts(node)
+    del node["matrix"]
+    node["translation"] = place.tolist()
+    node["rotation"] = Rotation.from_matrix(turn).as_quat().tolist()
     node["scale"] = scale.tolist()
 
 

@@ -156,12 +156,13 @@ def bent_toes(motion: Motion, placed: Placed, body: Anatomy, root: np.ndarray) -
     By our joint names, of those feet that have such a joint.
     """
     found: dict[str, np.ndarray] = {}
+    turns = motion.global_rotations()
     for at, side in enumerate(SIDES):
         name = f"{side}_foot"
         if name not in placed.places:
             continue
         height = root[:, 1] + placed.places[name][:, 1] - body.ball_heights[at]
-        turned = motion.global_rotations()[:, motion.skeleton.index(name)]
+        turned = turns[:, motion.skeleton.index(name)]
         down = -np.arcsin(np.clip(turned[:, 1, 2], -1, 1))
         room = np.arcsin(np.clip(height / body.toes[at], 0, 1))
         axes = np.broadcast_to([-1.0, 0.0, 0.0], (motion.frames, 3))
