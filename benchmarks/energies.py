@@ -102,14 +102,16 @@ class Bench:
         cost = (time.process_time() - clock) / song.seconds
         return Drawn(dancer, prepared, made, genre, cost)
 
-    def values(self, dances: list[tuple["Drawn", Motion]]) -> dict[str, float]:
-        """Means over dances, and distances of their features from those of real dances."""
+    def values(self, dances: list[tuple["Drawn", Motion]]) -> dict[str, Any]:
+        """Means over dances, also of each genre, and distances of their features from those of real dances."""
         each = [numbers(motion, drawn) for drawn, motion in dances]
-        found = {key: float(np.nanmean([values[key] for values in each])) for key in each[0]}
+        found: dict[str, Any] = {key: float(np.nanmean([values[key] for values in each])) for key in each[0]}
         found["met"] = sum(values["p"] < 0.05 for values in each)
         measures = [measure(of_motion(motion, name=str(i)), self.protocol) for i, (_, motion) in enumerate(dances)]
         estimates = row("dances", measures, self.real).estimates
-        return found | {key: estimates[f"{key}_corrected"].value for key in ("fid_k", "div_k")}
+        found |= {key: estimates[f"{key}_corrected"].value for key in ("fid_k", "div_k")}
+        named = [(drawn.genre, one) for (drawn, _), one in zip(dances, each, strict=True)]
+        return found | {"of_genre": by_genre(named)}
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def songs_part(bench: Bench, models: tuple[str, ...]) -> Iterator[tuple[str, Any
                     ways["TRM"] = (True, False)
                 for stage, (trm, cleanup) in ways.items():
                     motions = [(drawn, drawn.finished(trm=trm, cleanup=cleanup)) for drawn in dances]
-                    found[stage] = bench.values(motions) | {"of_genre": by_genre(motions)}
+                    found[stage] = bench.values(motions)
                     for name, (_, motion) in zip(names, motions, strict=True) if bench.kept is not None else ():
                         motion.save(bench.kept / name.format(stage=stage))
                 return found
@@ -216,13 +218,13 @@ def songs_part(bench: Bench, models: tuple[str, ...]) -> Iterator[tuple[str, Any
             yield f"{model}, {title}", make
 
 
-def by_genre(dances: list[tuple[Drawn, Motion]]) -> dict[str, dict[str, float]]:
+def by_genre(each: list[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Means over the dances of each genre, and to how many songs of them they fit."""
     found = {}
-    for genre in GENRES:
-        each = [numbers(motion, drawn) for drawn, motion in dances if drawn.genre == genre]
-        means = {key: float(np.nanmean([values[key] for values in each])) for key in OF_GENRE}
-        found[genre] = means | {"met": sum(values["p"] < 0.05 for values in each)}
+    for genre in dict.fromkeys(genre for genre, _ in each):
+        own = [values for other, values in each if other == genre]
+        means = {key: float(np.nanmean([values[key] for values in own])) for key in OF_GENRE}
+        found[genre] = means | {"met": sum(values["p"] < 0.05 for values in own)}
     return found
 
 

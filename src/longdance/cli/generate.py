@@ -81,8 +81,8 @@ def generate(
     from longdance.batch import Order
     from longdance.export.takes import ExportOptions
 
-    written = ExportOptions(fps=fps, wav=wav, quality=quality)
-    order, told = Order(model=model, request=request, files=written, plan_out=plan_out), Told(quiet=as_json)
+    files_as = ExportOptions(fps=fps, wav=wav, quality=quality)
+    order, told = Order(model=model, request=request, files=files_as, plan_out=plan_out), Told(quiet=as_json)
     if many:
         how = {"resume": resume, "workers": workers, "ray": ray}
         dance_to_all(order, files, out or Path("dances"), endings, told, **how)

@@ -39,7 +39,7 @@ def fits(
         known = candidates_of(library, frozenset({genre}))
         danced = [plan.swapped(number, each.name, counts=each.counts).block(number).counts for each in known.phrases]
         pace = tempo_bpm * np.array(danced) / block.beats / known.tempo
-        total = 2 * costs.stretch * (np.log2(pace) / 0.25) ** 2
+        total = 2 * costs.pacing(np.log2(pace))
         if before is not None:
             total += _Edge.of(known, slice(None)).apart(before, costs)
         if after is not None:
@@ -79,7 +79,6 @@ class _Edge(NamedTuple):
         """(candidates,) what it costs where each meets the one candidate of ``other``."""
         squares, half = np.square(self.poses - other.poses), self.poses.shape[1] // 2
         pose, velocity = (np.sqrt(part.sum(1)) for part in (squares[:, :half], squares[:, half:]))
-        total = (costs.pose * pose + costs.velocity * velocity) / 0.1
-        total += costs.feet * np.abs(self.feet - other.feet).sum(1)
+        total = costs.meeting(pose, velocity, np.abs(self.feet - other.feet).sum(1))
         onward = (self.take == other.take) & (self.mirrored == other.mirrored) & (np.abs(self.mark - other.mark) < 2.0)
         return np.where(onward, 0.0, total)

@@ -76,6 +76,14 @@ class Costs:
     chance: float = 0.7
     """Spread of what the seed adds."""
 
+    def meeting(self, pose: np.ndarray, velocity: np.ndarray, feet: np.ndarray) -> np.ndarray:
+        """Of phrases that meet with poses and velocities so many metres apart, feet standing on one side alone."""
+        return (self.pose * pose + self.velocity * velocity) / 0.1 + self.feet * feet
+
+    def pacing(self, octaves: np.ndarray) -> np.ndarray:
+        """Of phrases danced at another tempo."""
+        return self.stretch * (octaves / 0.25) ** 2
+
 
 DEFAULT_COSTS = Costs()
 
@@ -303,10 +311,10 @@ class Planner:
         begin = np.tile(front, (len(here), 1))
         if last[0] >= 0:  # every state has danced, or none
             pairs = np.ix_(last, numbers)
-            apart = costs.pose * self._pose[pairs] + costs.velocity * self._velocity[pairs]
             feet = np.abs(known.end_feet[last][:, None] - known.start_feet[numbers]).sum(-1)
+            apart = costs.meeting(self._pose[pairs], self._velocity[pairs], feet)
             run = np.array([state.run for state in here])[:, None]
-            total += np.where(self._onward(last, numbers), costs.onward * run / 2, apart / 0.1 + costs.feet * feet)
+            total += np.where(self._onward(last, numbers), costs.onward * run / 2, apart)
             begin = start_heading(np.array([state.heading for state in here])[:, None], front)
             total += costs.mirrored_return * ((numbers ^ 1) == last[:, None])
         total += costs.facing * (1 - np.cos(begin - front))
@@ -333,7 +341,7 @@ class Planner:
         music = np.resize(np.concatenate([each.profile for each in song]), HALVES)
         music = (music - music.mean()) / max(float(music.std()), 1e-6)
         likeness = (known.profile[numbers] * music).mean(1)
-        fixed = costs.stretch * (stretch / 0.25) ** 2 + costs.energy * (known.energy[numbers] - energy) ** 2
+        fixed = costs.pacing(stretch) + costs.energy * (known.energy[numbers] - energy) ** 2
         fixed = fixed + costs.accents * (1 - likeness) / 2 + costs.flight * np.maximum(known.airborne[numbers], 0) / 0.1
         fixed = fixed + costs.unmarked * known.unmarked[numbers]
         wanted = self.wanted[bar]
