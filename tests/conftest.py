@@ -10,6 +10,15 @@ import torch
 
 # The networks here are tiny: threads would spend their time waiting for each other.
 torch.set_num_threads(1)
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes that fill one cache of numba's can crash
+    CACHE = Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ['PYTEST_XDIST_WORKER']}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
+
+
+def pytest_itemcollected(item):
+    """Browsers and servers that many tests use want the machine for themselves."""
+    if {"browser", "running"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker("alone")
 
 
 @pytest.fixture

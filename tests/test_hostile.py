@@ -21,6 +21,8 @@ from tests.conftest import swaying
 
 from longdance.motion.motion import MOST_NUMBERS
 
+pytestmark = pytest.mark.alone
+
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
 

@@ -15,7 +15,7 @@ from click_track import RATE, click_track
 from longdance.features.audio import write_audio
 
 pytest.importorskip("ray.data")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 NAMES = ("a", "b", "c", "d")
 

@@ -16,6 +16,8 @@ from longdance.export import vmc
 from longdance.motion.motion import Motion
 from sample_motions import wandering
 
+pytestmark = pytest.mark.alone
+
 osc = pytest.importorskip("pythonosc.osc_bundle")
 
 UNITY_PARENTS = {

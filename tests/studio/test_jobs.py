@@ -10,6 +10,8 @@ from longdance.studio import jobs
 from longdance.studio.studio import StudioConfig
 from studio.conftest import ended, project_with_song, served, until, upload
 
+pytestmark = pytest.mark.alone
+
 
 def long_dance(client, project: dict) -> dict:
     """A job that takes minutes if nobody ends it."""

@@ -9,6 +9,7 @@ from .conftest import ended, project_with_plan, project_with_song
 from .pages import app, page_of, until
 
 PHRASES = "app.take.record.plan.phrases.map(({ phrase, mirrored }) => [phrase, mirrored])"
+NEWEST = "app.take?.id === app.project.takes.at(-1).id"
 INKED = """(() => {
     const canvas = document.getElementById("phrase-picture");
     window.studio.app.plan.view.stage.render();
@@ -40,9 +41,10 @@ def planned(running) -> dict:
     return project_with_plan(running[1])
 
 
-def shown_plan(tab) -> list:
-    """The plan of the shown take once that is ready and there to be played."""
-    until(lambda: app(tab, "app.take?.state") == "ready" and app(tab, "Boolean(app.track?.final)"))
+def shown_plan(tab, takes: int = 1) -> list:
+    """The plan of the newest of so many takes once that is shown, ready and there to be played."""
+    until(lambda: app(tab, "app.project.takes.length") == takes)
+    until(lambda: app(tab, NEWEST) and app(tab, "app.take.state") == "ready" and app(tab, "Boolean(app.track?.final)"))
     return app(tab, PHRASES)
 
 
@@ -72,8 +74,7 @@ def test_phrases_are_chosen_swapped_moved_repeated_and_mirrored(running, browser
         tab.fill("#phrase-search", names[-1])
         assert tab.locator("#phrase-list button").first.get_attribute("data-phrase") == names[-1]
         tab.locator(f'#phrase-list [data-phrase="{names[-1]}"]').click()
-        until(lambda: app(tab, "app.project.takes.length") == 2)
-        swapped = shown_plan(tab)
+        swapped = shown_plan(tab, takes=2)
         assert swapped[1][0] == names[-1]
         assert [swapped[0], *swapped[2:]] == [old[0], *old[2:]]
         assert app(tab, "app.take.parent") == planned["takes"][0]["id"]
@@ -81,16 +82,13 @@ def test_phrases_are_chosen_swapped_moved_repeated_and_mirrored(running, browser
 
         # The same phrase is still chosen in the new take: mirrored, and repeated in place of the next one.
         tab.click("#phrase-mirror")
-        until(lambda: app(tab, "app.project.takes.length") == 3)
-        mirrored = shown_plan(tab)
+        mirrored = shown_plan(tab, takes=3)
         assert mirrored == [swapped[0], [swapped[1][0], not swapped[1][1]], *swapped[2:]]
         tab.click("#phrase-repeat")
-        until(lambda: app(tab, "app.project.takes.length") == 4)
-        repeated = shown_plan(tab)
+        repeated = shown_plan(tab, takes=4)
         assert repeated[1:3] == [mirrored[1]] * 2
         tab.click("#phrase-earlier")
-        until(lambda: app(tab, "app.project.takes.length") == 5)
-        moved = shown_plan(tab)
+        moved = shown_plan(tab, takes=5)
         assert moved == [repeated[1], repeated[0], *repeated[2:]]
         assert app(tab, "app.plan.chosen") == 1
         tab.click("#undo")
@@ -108,8 +106,7 @@ def test_a_phrase_is_dragged_to_another_place_and_moved_by_keys(running, browser
         tab.mouse.move(boxes[1]["x"] + boxes[1]["width"] - 10, boxes[1]["y"] + 15)
         assert tab.locator("#plan-mark").is_visible()
         tab.mouse.up()
-        until(lambda: app(tab, "app.project.takes.length") == 2)
-        dragged = shown_plan(tab)
+        dragged = shown_plan(tab, takes=2)
         assert dragged == [old[1], old[2], old[0], *old[3:]]
 
         # Arrows lead from phrase to phrase; with Shift they take it along; Enter opens its tools, Esc closes them.
@@ -120,8 +117,7 @@ def test_a_phrase_is_dragged_to_another_place_and_moved_by_keys(running, browser
         tab.keyboard.press("Enter")
         assert tab.locator("#phrase").is_visible()
         tab.keyboard.press("Shift+ArrowRight")
-        until(lambda: app(tab, "app.project.takes.length") == 3)
-        assert shown_plan(tab) == [dragged[0], dragged[2], dragged[1], *dragged[3:]]
+        assert shown_plan(tab, takes=3) == [dragged[0], dragged[2], dragged[1], *dragged[3:]]
         tab.locator("#phrase-search").focus()
         tab.keyboard.press("Escape")
         assert tab.locator("#phrase").is_hidden()
@@ -138,8 +134,7 @@ def test_a_locked_phrase_stays_in_a_new_plan(running, browser, planned):
         assert "locked" in block(tab, 3).get_attribute("aria-label")
         assert app(tab, "app.project.takes.length") == 1
         tab.click("#plan-again")
-        until(lambda: app(tab, "app.project.takes.length") == 2)
-        new = shown_plan(tab)
+        new = shown_plan(tab, takes=2)
         beat = planned["takes"][0]["record"]["plan"]["phrases"][2]["beat"]
         kept = app(tab, f"app.take.record.plan.phrases.find(({{ beat }}) => beat === {beat})")
         assert ([kept["phrase"], kept["mirrored"]], kept["locked"]) == (old[2], True)
@@ -190,7 +185,7 @@ def test_the_lane_of_the_take_marks_phrases_and_what_was_made_anew(running, brow
     assert ended(client, asked["job"])["state"] == "done"
     rows = planned["takes"][0]["record"]["plan"]["phrases"]
     with page_of(browser, client, planned["id"], width=1280, height=800, told=("willReadFrequently",)) as tab:
-        shown_plan(tab)
+        shown_plan(tab, takes=2)
         [(begin, end)] = app(tab, "app.timeline.take.redone.map(({ from, to }) => [from, to])")
         assert (begin, end) == pytest.approx((6.0, 9.0), abs=0.3)
         assert near(tab, (begin + end) / 2, 178, STRIPE)

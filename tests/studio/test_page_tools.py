@@ -28,6 +28,16 @@ INSIDE = """(id) => {
 }"""
 
 
+FULLEST = """(lacks) => {
+    const { app } = window.studio;
+    app.words.showLacks({ prompt: lacks, formats: {} });
+    for (const id of ["job", "suggestion"]) document.getElementById(id).hidden = false;
+    document.getElementById("job-stage").textContent = "my take: dancing";
+    document.getElementById("suggestion-why").textContent = "Commercial would fit.";
+}"""
+"""All that the left column may show at once."""
+
+
 ROWS = "window.movements.clientHeight / window.movements.children[0].offsetHeight"
 """Movements that are seen of the list."""
 
@@ -150,7 +160,8 @@ def test_what_this_computer_lacks_is_said_where_it_is_missed(running, browser, t
     monkeypatch.setattr(application, "what_lacks", lambda: lacks)
     with page_of(browser, client, takes["id"]) as tab:
         until(lambda: app(tab, "app.project !== null"))
-        assert tab.locator("#prompt").is_disabled()
+        assert tab.locator("#prompt").is_hidden()
+        tab.click("#prompt-lacks summary")
         assert "pip install thing" in tab.locator("#prompt-lacks").inner_text()
         assert tab.locator('#format option[value="usd"]').is_disabled()
         assert "USD needs a thing" in tab.locator("#format-lacks").inner_text()
@@ -262,6 +273,28 @@ def test_camera_metronome_volume_and_score_files(running, browser, song):
         assert back[0] == pytest.approx(blocks[0], abs=1e-3)
 
 
+QUALITIES = """(() => {
+    const { stage } = window.studio.app.view;
+    const seen = () => [stage.quality, stage.lamp.castShadow, stage.renderer.getPixelRatio()];
+    const draw = (pictures, seconds) => {
+        for (let picture = 0; picture < pictures; picture += 1) stage.easeWork(seconds);
+        return seen();
+    };
+    Object.defineProperty(window, "devicePixelRatio", { value: 3, configurable: true });
+    stage.setQuality(2);
+    return [seen(), draw(12, 0.1), draw(12, 0.1), draw(50, 0.1), draw(200, 0.02), draw(300, 0.02), draw(500, 0.02)];
+})()"""
+
+
+def test_a_picture_made_coarser_by_slow_frames_becomes_fine_again(running, browser, takes):
+    _, client = running
+    with page_of(browser, client, takes["id"]) as tab:
+        until(lambda: app(tab, "app.track?.final"))
+        fine, middle, coarse = [2, True, 2], [1, True, 1], [0, False, 0.5]
+        # Twice too slow: a finer picture waits for eight swift seconds.
+        assert tab.evaluate(QUALITIES) == [fine, middle, coarse, coarse, coarse, middle, fine]
+
+
 def test_layouts_keep_what_is_needed_in_reach(running, browser, takes):
     _, client = running
     address = f"/api/projects/{takes['id']}"
@@ -277,7 +310,9 @@ def test_layouts_keep_what_is_needed_in_reach(running, browser, takes):
             # The lanes and the list settle after the window did.
             until(lambda: all(tab.evaluate(INSIDE, name) for name in IN_REACH))
             assert tab.evaluate("(({ scrollHeight, clientHeight }) => scrollHeight > clientHeight)(window.takes)")
-            until(lambda least=movements: tab.evaluate(ROWS) >= least)
+            for lacks in (None, "words of your own need a thing that takes several lines to tell: pip install thing"):
+                tab.evaluate(FULLEST, lacks)
+                until(lambda least=movements: tab.evaluate(ROWS) >= least)
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert len(client.get(address).json()["takes"]) == 2
 

@@ -17,6 +17,8 @@ from longdance.errors import InputError
 from longdance.studio.projects import default_folder
 from longdance.studio.server import serve
 
+pytestmark = pytest.mark.alone
+
 
 def started(*arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "longdance", "studio", "--port", "0", *arguments]

@@ -27,6 +27,8 @@ const EYE_LEVEL = 0.92; // metres; jumps and falls are seen against a steady flo
 export const DISTANCE = 4.6; // metres
 const JUMP = 3; // metres beyond which the camera does not travel but cuts
 const FLASH_SECONDS = 0.16;
+const SLOW_FRAME = 0.045; // seconds
+const PIXEL_RATIOS = [0.5, 1, 2]; // by quality, at most; the coarsest has no shadows
 
 export class Stage {
   constructor(canvas) {
@@ -35,8 +37,6 @@ export class Stage {
     this.scene.background = background;
     this.scene.fog = new Fog(background, 9, 26);
     this.renderer = new WebGLRenderer({ antialias: true, canvas });
-    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
-    this.renderer.shadowMap.enabled = true;
     this.renderer.shadowMap.type = PCFShadowMap;
     this.camera = new PerspectiveCamera(32, 1, 0.05, 80);
     this.controls = new OrbitControls(this.camera, canvas);
@@ -47,9 +47,9 @@ export class Stage {
     this.follow = true;
     this.middle = new Vector3(0, EYE_LEVEL, 0);
     this.step = new Vector3();
-    this.slowFrames = 0;
-    this.quality = 2;
+    this.patience = 2; // seconds without a slow frame before a finer picture is tried
     this.furnish();
+    this.setQuality(PIXEL_RATIOS.length - 1);
   }
 
   furnish() {
@@ -135,14 +135,24 @@ export class Stage {
     this.camera.updateProjectionMatrix();
   }
 
-  // Machines without a graphics card get a coarser picture rather than a jerky one; true if that changed now.
+  // A machine that is too slow, or busy for a while, gets a coarser picture rather than a jerky one. The finer picture is
+  // tried again after seconds without a slow frame: twice as many for every time that it was too much. True if the
+  // picture changed now.
   easeWork(seconds) {
-    this.slowFrames = seconds > 0.045 ? this.slowFrames + (seconds > 0.2 ? 4 : 1) : Math.max(0, this.slowFrames - 2);
-    if (this.slowFrames < 12 || this.quality === 0) return false;
-    this.quality -= 1;
-    this.slowFrames = 0;
-    if (this.quality === 0) this.renderer.shadowMap.enabled = this.lamp.castShadow = false;
-    this.renderer.setPixelRatio(this.quality === 0 ? 0.5 : 1);
+    const slow = seconds > SLOW_FRAME;
+    this.slowFrames = slow ? this.slowFrames + (seconds > 0.2 ? 4 : 1) : Math.max(0, this.slowFrames - 2);
+    this.swiftSeconds = slow ? 0 : this.swiftSeconds + seconds;
+    if (this.slowFrames >= 12 && this.quality > 0) {
+      this.patience *= 2;
+      return this.setQuality(this.quality - 1);
+    }
+    return this.swiftSeconds > this.patience && this.quality < PIXEL_RATIOS.length - 1 && this.setQuality(this.quality + 1);
+  }
+
+  setQuality(quality) {
+    Object.assign(this, { quality, slowFrames: 0, swiftSeconds: 0 });
+    this.renderer.shadowMap.enabled = this.lamp.castShadow = quality > 0;
+    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, PIXEL_RATIOS[quality]));
     return true;
   }
 

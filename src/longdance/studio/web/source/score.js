@@ -68,7 +68,9 @@ export class Score {
     const { suggested } = this.app.project?.song ?? {};
     const genre = suggested && this.app.catalogue.find(({ name }) => name === suggested.genre);
     element("suggestion").hidden = !wanted || !genre;
-    if (genre) element("suggestion-why").textContent = `${genre.title} would fit this song (${suggested.why}).`;
+    if (!genre) return;
+    element("suggestion-why").textContent = `${genre.title} would fit.`;
+    element("suggestion").title = `Because it is ${suggested.why}`;
   }
 
   defaultSettings() {

@@ -59,8 +59,9 @@ export class Words {
   // What this computer lacks: said where it is missed.
   showLacks({ prompt, formats }) {
     element("prompt").disabled = Boolean(prompt);
+    element("prompt-line").hidden = Boolean(prompt);
     element("prompt-lacks").hidden = !prompt;
-    element("prompt-lacks").textContent = prompt ? sentence(prompt) : "";
+    element("prompt-needs").textContent = prompt ? sentence(prompt) : "";
     for (const option of element("format").options) {
       const why = formats[option.value];
       if (!why) continue;
