@@ -131,9 +131,9 @@ class Drawn:
 
     def cleaned(self, cleanup: Cleanup) -> Motion:
         """With the second stage, if there is one, and some steps of cleanup."""
-        beats, layout = np.array(self.prepared.meta["beat_times"]), self.dancer.checkpoint.layout
         motion = self.finished(trm=True, cleanup=False)
-        passage = Passage(motion, contacts_of(self.made.features, layout), beats, tuple(self.made.seams))
+        contacts = contacts_of(self.made.features, self.dancer.checkpoint.layout)
+        passage = Passage(motion, contacts, tuple(self.made.seams))
         return cleanup.whole(passage).motion
 
 
@@ -228,19 +228,21 @@ def by_genre(each: list[tuple[str, dict[str, float]]]) -> dict[str, dict[str, fl
     return found
 
 
-def cleanup_part(bench: Bench) -> Iterator[tuple[str, Any]]:
-    """Dances drawn as usual with every step of cleanup, without each, and without any."""
-    full = bench.dancer("edmg").cleanup
-    ways = {"every step": full} | {f"without {type(step).__name__}": full.without(type(step)) for step in full.steps}
-    dances: list[Drawn] = []
-    for title, cleanup in ways.items():
-        def make(cleanup: Cleanup = cleanup) -> dict[str, float]:
-            if not dances:
-                pairs = [(song, GENRES[number % len(GENRES)]) for number, song in enumerate(SONGS[:6])]
-                dances.extend(bench.drawn("edmg", song, genre, USUAL) for song, genre in pairs)
-            return bench.values([(drawn, drawn.cleaned(cleanup)) for drawn in dances])
+def cleanup_part(bench: Bench, models: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The ten songs in every genre, drawn as usual, with every step of cleanup, and without each."""
+    for model in models:
+        dancer, dances = bench.dancer(model), []
+        full = dancer.cleanup
+        ways = {"every step": full}
+        ways |= {f"without {type(step).__name__}": full.without(type(step)) for step in full.steps}
+        for title, cleanup in ways.items():
+            def make(model: str = model, cleanup: Cleanup = cleanup, dances: list[Drawn] = dances) -> dict[str, float]:
+                if not dances:
+                    energy = bench.dancer(model).sampling.energy
+                    dances.extend(bench.drawn(model, song, genre, energy) for genre in GENRES for song in SONGS)
+                return bench.values([(drawn, drawn.cleaned(cleanup)) for drawn in dances])
 
-        yield title, make
+            yield f"{model}, {title}", make
 
 
 def table(rows: dict[str, dict[str, float]], met: bool = False) -> str:
@@ -270,7 +272,7 @@ def page(report: dict[str, Any]) -> str:
                 cells = " | ".join(f"{own[key]:.1f}" for key in OF_GENRE)
                 parts[-1] += f"| {name} | {genre} | {cells} | {own.get('met', '–')} |\n"
     if report["cleanup"]:
-        parts += ["\n## Cleanup of dances drawn as usual\n", table(report["cleanup"])]
+        parts += ["\n## Cleanup of dances drawn as usual\n", table(report["cleanup"], met=True)]
     return "\n".join(parts)
 
 
@@ -300,7 +302,7 @@ def main() -> None:
     makers = {
         "songs": lambda: songs_part(bench, tuple(arguments.models)),
         "strengths": lambda: strengths_part(bench),
-        "cleanup": lambda: cleanup_part(bench),
+        "cleanup": lambda: cleanup_part(bench, tuple(arguments.models)),
     }
     for part in arguments.parts:
         for title, make in makers[part]():

@@ -76,7 +76,7 @@ def timed(model: Dancer, song: Song, *, device: str) -> dict[str, float]:
 
     dance = model.generate(request.raw(), progress=note)
     refining = time.perf_counter()
-    model.cleanup.whole(Passage(dance, beat_times=np.array(dance.meta["beat_times"])))
+    model.cleanup.whole(Passage(dance))
     plan = SegmentPlan(dance.frames, model.generator.primitives)
     return {
         "segments": len(plan.segments),

@@ -25,7 +25,7 @@ from longdance.choreography import refinement
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
-from longdance.cleanup import beats, feet, floor, root
+from longdance.cleanup import feet, floor, root
 from longdance.features import song as songs
 from longdance.features.song import Song
 from longdance.motion.motion import Motion
@@ -35,7 +35,6 @@ WITHIN = {
     refinement: {"refined_positions": "refinement module", "solve_ik": "inverse kinematics"},
     floor: {"floor_height": "floor"},
     root: {"leading_shift": "path of the root"},
-    beats: {"align_to_beats": "time bent to beats"},
     feet: {"lock_feet": "feet held"},
 }
 """Functions that are timed where their module calls them, and what they do. Decoding is done while loudness is told."""
@@ -100,7 +99,7 @@ def generated(model: Dancer, path: Path, seconds: float, genre: str | None, *, r
     with clock.stage("denoising"):
         made = model.generator.generate(prepared, None)
     with clock.stage("refinement"), contextlib.ExitStack() as stack:
-        for module in (refinement, floor, root, beats, feet):
+        for module in (refinement, floor, root, feet):
             stack.enter_context(clock.within(module))
         dance = model.finish(prepared, made)
     with tempfile.TemporaryDirectory() as folder:

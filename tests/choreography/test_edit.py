@@ -18,7 +18,6 @@ from longdance.choreography.long.stretches import Held, Sampling, stretches
 from longdance.choreography.request import DanceRequest, Words
 from longdance.choreography.score_file import parse_score
 from longdance.choreography.timeline import Timeline
-from longdance.cleanup.beats import shifts_within
 from longdance.cli import SOME_FAILED, WRONG_USAGE, app
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import Cancelled, InputError
@@ -328,16 +327,6 @@ def test_another_tempo_is_the_same_dance_in_other_time():
     for wrong in ("soon", ["soon"], [{"from": "soon"}]):
         with pytest.raises(InputError, match="under timeline"):
             edit.at_tempo(Motion(dance.root_position, dance.rotations, fps=FPS, meta=meta | {"timeline": wrong}), 90.0)
-
-
-def test_time_bends_towards_beats_but_not_at_the_ends():
-    run, beats = swaying(200, 30.0, tempo_hz=1.0), np.arange(0.1, 6.6, 0.5)
-    shifts = shifts_within(run, beats)
-    assert np.abs(shifts).max() > 0.03
-    assert np.abs(shifts[[0, -1]]).max() == 0
-    assert np.abs(np.diff(shifts)[[0, -1]]).max() < 2e-3
-    assert (np.diff(np.arange(200) / 30.0 + shifts) > 0).all()
-    assert (shifts_within(run.slice(0, 20), beats) == 0).all()
 
 
 # --- the mechanism -----------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_a_still_body_stays_still():
     still = replace(
         still, root_position=np.repeat(still.root_position, 50, 0), rotations=np.repeat(still.rotations, 50, 0)
     )
-    passage = Refinement(refiner()).whole(Passage(still, beat_times=np.arange(0, 1.6, 0.5)))
+    passage = Refinement(refiner()).whole(Passage(still))
     refined = Cleanup().whole(passage).motion
     assert np.abs(refined.joints() - refined.joints()[:1]).max() < 1e-4
     assert len(SMPL24) == refined.joints().shape[1]

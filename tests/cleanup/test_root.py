@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from longdance.cleanup.beats import BeatsMet
 from longdance.cleanup.floor import grounded
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import Cleanup
@@ -66,7 +65,7 @@ def test_a_gliding_root_is_led_back_to_the_standing_feet(labelled):
 def test_a_walk_whose_feet_stand_stays_as_it_is():
     motion = walk()[0]
     assert np.abs(follow_feet(motion).root_position - motion.root_position).max() < 0.03
-    refined = Cleanup().without(LowPassed, BeatsMet).whole(Passage(motion)).motion
+    refined = Cleanup().without(LowPassed).whole(Passage(motion)).motion
     assert np.linalg.norm(refined.joints() - motion.joints(), axis=-1).mean() < 0.02
 
 
@@ -114,7 +113,7 @@ def test_labels_are_believed_on_raised_feet_only_where_most_are_on_low_ones():
 def test_refined_feet_stand_without_a_jolt():
     gliding, standing = walk(glide=0.5)
     labels = np.repeat(standing, 2, axis=1).astype(float)
-    refined = Cleanup().without(BeatsMet).whole(Passage(gliding, labels)).motion
+    refined = Cleanup().whole(Passage(gliding, labels)).motion
     before, after = (foot_skating(m.joints(), FPS).speed_cm_per_second for m in (gliding, refined))
     assert after < 0.3 * before
     assert mean_jerk(refined.joints(), FPS) < 60  # m/s^3; a captured dance has about 180

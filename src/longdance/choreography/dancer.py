@@ -37,6 +37,7 @@ from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.files import checksum
 from longdance.models.checkpoint import Checkpoint
+from longdance.models.strengths import OFF
 from longdance.models.trm import Refiner
 from longdance.motion.layout import Layout
 from longdance.motion.motion import Motion
@@ -186,9 +187,9 @@ class Dancer:
         layout, first, given = self.checkpoint.layout, 0, 0
         refinement, cleanup = self.refinement_for(prepared.request), self.cleanup_for(prepared.request).stream()
         for piece in self.generator.stream(prepared, music, progress):
-            motion, beats = layout.decode(piece.features, self.fps), music.fresh_beats()
+            motion = layout.decode(piece.features, self.fps)
             seams = (first,) if piece.seam else ()
-            passage = Passage(motion, contacts_of(piece.features, layout), beats, seams, first=first)
+            passage = Passage(motion, contacts_of(piece.features, layout), seams, first=first)
             first = passage.stop
             if refinement is not None:
                 passage = refinement.more(passage, last=piece.last)
@@ -298,8 +299,7 @@ class Dancer:
         """The dance with its record, refined and cleaned as the request says."""
         layout = self.checkpoint.layout
         motion = layout.decode(made.features, self.fps, meta=prepared.meta | made.found)
-        beats = np.asarray(prepared.meta["beat_times"], dtype=np.float64)
-        passage = Passage(motion, contacts_of(made.features, layout), beats, tuple(made.seams))
+        passage = Passage(motion, contacts_of(made.features, layout), tuple(made.seams))
         refinement = self.refinement_for(prepared.request)
         if refinement is not None:
             passage = refinement.whole(passage)
@@ -312,7 +312,9 @@ class Dancer:
 
     def cleanup_for(self, request: DanceRequest) -> Cleanup:
         """The cleanup that a request wants of this model's dances."""
-        return self.cleanup if request.cleanup else NO_CLEANUP
+        if not request.cleanup:
+            return NO_CLEANUP
+        return self.cleanup.beside(self.sampling.energy.changed(request.energy) if self.capabilities.guided else OFF)
 
     def refinement_for(self, request: DanceRequest) -> Refinement | None:
         """The model's second stage, where it has one and the request wants it."""

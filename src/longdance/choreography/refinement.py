@@ -127,5 +127,5 @@ class Refinement:
             raw = raw.between(max(raw.first, needed // hop * hop), raw.stop)
         else:
             settled = raw.between(stop, stop)
-        self._raw, self._given = replace(raw, beat_times=np.zeros(0)), stop
-        return replace(settled, beat_times=passage.beat_times, seams=passage.seams)
+        self._raw, self._given = raw, stop
+        return replace(settled, seams=passage.seams)

@@ -95,7 +95,7 @@ class DanceRequest:
         ),
     ] = None
     trm: Annotated[bool, Option("EDMG's second stage, the Temporal Refinement Module, where the model has one.")] = True
-    cleanup: Annotated[bool, Option("Smooth, put on the floor, meet the beats, let standing feet stand.")] = True
+    cleanup: Annotated[bool, Option("Smooth, put on the floor, let standing feet stand.")] = True
     soft_level: Annotated[float | None, Option("How long soft primitives lead; 0 not at all.", 0, 1, LODGE)] = None
     mirror: Annotated[bool | None, Option("Dance soft primitives to both sides.", panel=LODGE)] = None
     beat_align: Annotated[bool | None, Option("Put soft primitives on beats.", panel=LODGE)] = None

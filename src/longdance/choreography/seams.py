@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from longdance.cleanup.beats import runs
 from longdance.motion import rotations as rot
+from longdance.motion.filters import runs
 from longdance.motion.motion import Motion
 
 SEAM = 0.8

@@ -1,9 +1,9 @@
 """What cleanup steps hand to each other: frames of a dance, with what they need to know of them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from longdance.motion.motion import Motion
 
@@ -15,15 +15,9 @@ class Passage:
     motion: Motion
     contacts: Float[np.ndarray, "frames 4"] | None = None
     """Predicted labels in [0, 1], in the order of ``motion.stances.CONTACT_ORDER``; measured where None."""
-    beat_times: Float[np.ndarray, " beats"] = field(default_factory=lambda: np.zeros(0))
-    """Seconds from the first frame of the dance; of a piece of a stream, those that were not told before."""
     seams: tuple[int, ...] = ()
     """Frames of the dance that begin a segment which did not see the one before."""
-    free: Bool[np.ndarray, " frames"] | None = None
-    """Of an edit, the frames that may change; all where None."""
     first: int = 0
-    ready: int | None = None
-    """In a stream, the frame of the dance from which on later pieces will change this; none where None."""
 
     @property
     def frames(self) -> int:
@@ -46,7 +40,6 @@ class Passage:
             self,
             motion=self.motion.slice(a, b),
             contacts=None if self.contacts is None else self.contacts[a:b],
-            free=None if self.free is None else self.free[a:b],
             first=start,
         )
 
@@ -59,6 +52,5 @@ class Passage:
             self,
             motion=Motion.joined([self.motion, later.motion]),
             contacts=contacts,
-            beat_times=np.concatenate((self.beat_times, later.beat_times)),
             seams=(*self.seams, *later.seams),
         )

@@ -1,7 +1,7 @@
 """The steps in their order, for a whole dance, a stream, and an edit.
 
-Feet come last: time that is bent, and smoothing, would set locked feet sliding again. Beats are met after smoothing and
-leading the root: noise and gliding hide where a dance pauses.
+Feet come last: smoothing, and a root that is led, would set locked feet sliding again. Nothing bends a dance's time to
+the beats: that is the network's, or an energy's in its sampler.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from longdance.cleanup.beats import BeatsMet
 from longdance.cleanup.feet import FeetLocked
 from longdance.cleanup.flips import FlipsSpread
 from longdance.cleanup.floor import OnFloor
@@ -18,9 +17,10 @@ from longdance.cleanup.passage import Passage
 from longdance.cleanup.root import RootLed
 from longdance.cleanup.smoothing import LowPassed
 from longdance.cleanup.step import Chain, Filter
+from longdance.models.strengths import Strengths
 from longdance.motion.motion import Motion
 
-STEPS: tuple[Callable[[], Any], ...] = (FlipsSpread, LowPassed, OnFloor, RootLed, BeatsMet, FeetLocked)
+STEPS: tuple[Callable[[], Any], ...] = (FlipsSpread, LowPassed, OnFloor, RootLed, FeetLocked)
 """Filters first, which see a little around a frame, then what weighs a whole dance."""
 BEHIND = 8.0
 """Seconds before the frames to be given out that are looked at again."""
@@ -39,6 +39,10 @@ class Cleanup:
     def after(self, *steps: Any) -> "Cleanup":
         """The same after steps of a model's own."""
         return Cleanup((*steps, *self.steps))
+
+    def beside(self, energy: Strengths) -> "Cleanup":
+        """The same for dances that such energies drew: not the steps that would do again what they did."""
+        return self.without(RootLed) if energy.feet else self
 
     def without(self, *kinds: type) -> "Cleanup":
         """The same but for the steps of some kinds."""
@@ -90,12 +94,10 @@ class CleanupStream:
         self._kept, passage = piece, piece
         if not piece.frames:
             return piece.motion
-        self._kept = replace(piece, beat_times=np.zeros(0))  # the others have been told
         for step in self._decisions:
             passage = step.more(passage, last=last)
         fps, stop = passage.motion.fps, passage.stop
         until = stop if last else stop - round(np.clip(AHEAD_SHARE * stop / fps, *AHEAD) * fps)
-        until = until if passage.ready is None else min(until, passage.ready)
         if until <= self._done:
             return passage.motion.slice(0, 0)
         given = passage.between(self._done, until).motion

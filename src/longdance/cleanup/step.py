@@ -46,9 +46,9 @@ class Filter:
         settled = self.whole(kept).between(self._given, stop)
         begin = max(kept.first, stop - 2 * reach)
         seams = tuple(seam for seam in kept.seams if seam >= begin)
-        self._kept = replace(kept.between(begin, kept.stop), seams=seams, beat_times=np.zeros(0))
+        self._kept = replace(kept.between(begin, kept.stop), seams=seams)
         self._given = stop
-        return replace(settled, beat_times=passage.beat_times, seams=passage.seams)
+        return replace(settled, seams=passage.seams)
 
 
 @dataclass

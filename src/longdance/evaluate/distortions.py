@@ -191,8 +191,8 @@ def moves_as(way: str, before: float, after: float) -> bool:
 def ignoring(dances: Sequence[Dance], *, bending: bool) -> tuple[dict, dict[str, np.ndarray]]:
     """Dances of one who ignores the song, and the songs' beats: every dance is a seed, danced alike to three songs.
 
-    The songs are even beats at three tempi; with ``bending`` the dance's time is bent onto them, as cleanup may do.
-    What comes out is as ``metrics.exchange`` takes it.
+    The songs are even beats at three tempi; with ``bending`` the dance's time is bent onto them, as a cleanup could do
+    that no dance of ours gets. What comes out is as ``metrics.exchange`` takes it.
     """
     beats = {f"{tempo:g} times": np.arange(OTHER_BEGINNING, 300, tempo * 0.5) for tempo in (0.8, 1.0, 1.25)}
     danced = {

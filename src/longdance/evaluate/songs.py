@@ -23,7 +23,6 @@ from longdance.features.audio import ANALYSIS_SAMPLE_RATE, decode
 from longdance.features.pulse import SongCorrections
 from longdance.features.song import NO_CORRECTIONS, Song
 from longdance.files import AUDIO_ENDINGS
-from longdance.motion.motion import Motion
 
 BUNDLED = "demo_song"
 BUNDLED_FIRST, BUNDLED_TEMPO, BUNDLED_BEATS = 0.25, 114.0, 80
@@ -70,15 +69,10 @@ def real_dances(store: Store, split: str, *, cleaned: bool = False) -> list[Danc
     for name, take in _takes(store, split).items():
         motion = store.layout.decode(np.array(store.motion_of(take)), store.fps)
         if cleaned:
-            motion = cleaned_up(motion, take.beat_times)
+            motion = Cleanup().whole(Passage(motion)).motion
         dance = replace(of_motion(motion, name=name), beat_times=take.beat_times or None, song=name)
         found.append(replace(dance, genre=take.genre, movements=tuple(take.movements)))
     return found
-
-
-def cleaned_up(motion: Motion, beat_times: tuple[float, ...]) -> Motion:
-    """A dance after the default cleanup, which measures its contacts."""
-    return Cleanup().whole(Passage(motion, beat_times=np.array(beat_times, dtype=np.float64))).motion
 
 
 def songs_of(folder: Path) -> tuple[list[Source], dict[str, str]]:

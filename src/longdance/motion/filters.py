@@ -36,6 +36,12 @@ def smoothstep(values: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
     return share * share * (3 - 2 * share)
 
 
+def runs(chosen: np.ndarray) -> list[tuple[int, int]]:
+    """Begin and end (exclusive) of every run of true values."""
+    edges = np.diff(np.pad(chosen.astype(int), 1))
+    return [(int(a), int(b)) for a, b in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)]
+
+
 def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """(..., 3, 3) rotation nearest to each matrix in the Frobenius norm, by singular value decomposition."""
     u, _, vt = np.linalg.svd(matrices)

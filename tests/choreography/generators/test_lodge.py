@@ -20,7 +20,6 @@ from longdance.choreography.long.segments import Cue, CueSheet, SegmentPlan
 from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.score_file import parse_score
-from longdance.cleanup.beats import BeatsMet
 from longdance.cleanup.feet import FeetLocked
 from longdance.cleanup.floor import OnFloor
 from longdance.cleanup.root import RootLed
@@ -526,7 +525,7 @@ def test_a_streamed_dance_is_the_generated_one_in_pieces(model):
     whole, streamed = model.generate(song, **raw), Motion.joined(pieces)
     np.testing.assert_allclose(streamed.joints(), whole.joints(), atol=1e-5)
     np.testing.assert_allclose(streamed.meta["beat_times"], whole.meta["beat_times"], atol=1e-3)
-    cleanup = model.cleanup.without(BeatsMet, OnFloor, RootLed, FeetLocked)
+    cleanup = model.cleanup.without(OnFloor, RootLed, FeetLocked)
     model, refined = replace(model, cleanup=cleanup), {**raw, "cleanup": True}
     pieces = list(model.stream(song, **refined))
     assert len(pieces) > 3

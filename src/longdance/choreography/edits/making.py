@@ -21,7 +21,6 @@ from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
 from longdance.choreography.timeline import Span, Timeline
 from longdance.choreography.words import Words
-from longdance.cleanup.beats import BeatsMet, runs
 from longdance.cleanup.feet import FeetLocked
 from longdance.cleanup.floor import OnFloor
 from longdance.cleanup.passage import Passage
@@ -30,6 +29,7 @@ from longdance.cleanup.root import RootLed
 from longdance.errors import InputError
 from longdance.features.song import Song, SongCorrections
 from longdance.motion import filters
+from longdance.motion.filters import runs
 from longdance.motion.ik import reach_ankles
 from longdance.motion.layout import Layout
 from longdance.motion.motion import Motion
@@ -59,8 +59,6 @@ class Part:
 
     def cleanup(self, whole: Cleanup) -> Cleanup:
         """The steps that may be taken: not those that would move what stays."""
-        if self.keep_feet:
-            whole = whole.without(BeatsMet)
         return whole if self.path else whole.without(OnFloor, RootLed, FeetLocked)
 
 
@@ -122,9 +120,8 @@ def remade(
             music[begin:], timeline.cut(begin, end + window), Held(track[begin:end], mask[begin:end]),
             sampling=sampling, device=device_of(request.device), progress=part_done,
         )  # fmt: skip
-        made, free = closed(layout.decode(features, fps), seen_free[begin:end]), seen_free[begin:end]
-        beats = np.array(beats_of(dance)) - begin / fps
-        passage = Passage(made, contacts_of(features, layout), beats, free=free)
+        made = closed(layout.decode(features, fps), seen_free[begin:end])
+        passage = Passage(made, contacts_of(features, layout))
         if (refinement := dancer.refinement_for(request)) is not None:
             passage = refinement.whole(passage)
         cleanup = part.cleanup(dancer.cleanup_for(request))

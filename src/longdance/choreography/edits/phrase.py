@@ -15,9 +15,9 @@ from longdance.choreography.phrases.plan import Plan
 from longdance.choreography.phrases.shelf import open_library
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.seams import closed, met
-from longdance.cleanup.beats import runs
 from longdance.errors import InputError
 from longdance.motion.directions import heading, turn_about
+from longdance.motion.filters import runs
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
 

@@ -6,8 +6,8 @@ from typing import Any
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.edits.making import Part, Range, frames_of, free_joints, nearest_beat, noted, remade
 from longdance.choreography.request import DanceRequest
-from longdance.cleanup.beats import runs
 from longdance.errors import InputError
+from longdance.motion.filters import runs
 from longdance.motion.motion import Motion
 from longdance.progress import Progress
 

@@ -100,7 +100,7 @@ class Heard:
     def __init__(self, parts: Iterator[Part], encode: Callable[[Song], Tensor], fps: float):
         self._parts, self._encode, self._fps = parts, encode, fps
         self._first, self._features = 0, torch.zeros(0)
-        self._told, self._beats, self._downbeats = 0, np.zeros(0), np.zeros(0)
+        self._beats, self._downbeats = np.zeros(0), np.zeros(0)
         self.complete = False
         """Whether the song's end is known."""
         self.tempo_bpm = 0.0
@@ -134,19 +134,13 @@ class Heard:
         skip = max(0, min(frame, self.stop - 1) - self._first)
         self._first, self._features = self._first + skip, self._features[skip:].clone()
 
-    def fresh_beats(self) -> np.ndarray:
-        """(beats,) seconds: those not asked for before."""
-        fresh, self._told = self._beats[self._told :], len(self._beats)
-        return fresh
-
     def beats(self, begin: float, end: float) -> np.ndarray:
         """(beats,) seconds: those between two times."""
         return self._beats[(self._beats >= begin) & (self._beats < end)]
 
     def forget_beats(self, time: float) -> None:
-        """Beats before a time, which were told, are needed no more."""
-        skip = min(self._told, int(np.searchsorted(self._beats, time)))
-        self._told, self._beats = self._told - skip, self._beats[skip:]
+        """Beats before a time are needed no more."""
+        self._beats = self._beats[self._beats >= time]
         self._downbeats = self._downbeats[self._downbeats >= time]
 
     def record(self, meta: dict, begin: float, end: float) -> dict:
