@@ -2,9 +2,9 @@
 
     python benchmarks/control.py --model edmg --data STORE --songs FOLDER -o benchmarks/results/control.json
 
-For every trained genre: dances to every song and seed, the confusion table of what the classifier names them. For every
-trained movement with enough footage: dances that ask for it, and R-precision among 32 movement descriptions. The same
-measures of real held-out clips stand beside, as what the instruments can reach.
+For every trained genre: dances before cleanup to every song and seed, the confusion table of what the classifier names
+them. For every trained movement with enough footage: dances that ask for it, and R-precision among 32 movement
+descriptions. The same measures of real held-out clips stand beside, as what the instruments can reach.
 """
 
 import argparse
@@ -33,7 +33,8 @@ def genre_table(model: Dancer, songs: list[Song], classifier: GenreClassifier, *
         row = confusion[genre] = Counter()
         for song in songs:
             for seed in range(seeds):
-                row[named(classifier, of_motion(model.generate(song, genre=genre, seed=seed), name=genre))] += 1
+                dance = model.generate(song, genre=genre, seed=seed, cleanup=False)
+                row[named(classifier, of_motion(dance, name=genre))] += 1
         print(genre, dict(row), flush=True)
     return accuracy_of(confusion)
 
@@ -78,7 +79,8 @@ def retrieval(model: Dancer, judges: Judges, songs: list[Song], *, pool: int) ->
     generated = []
     for name in names:
         for song in songs:
-            dance = of_motion(model.generate(song, genre=name[0], movement=name[1]), name=str(name))
+            dance = model.generate(song, genre=name[0], movement=name[1], cleanup=False)
+            dance = of_motion(dance, name=str(name))
             generated += [(name, window) for window in judged_windows(dance)]
     found = {"movements": len(names), "pool": min(pool, len(names)), "chance": 3 / min(pool, len(names))}
     train = movement_windows(store, "train")
