@@ -11,6 +11,7 @@ from longdance.choreography.pretrained import load
 from longdance.choreography.request import DanceRequest
 from longdance.choreography.score_file import parse_score
 from longdance.choreography.timeline import Span, Timeline
+from longdance.cleanup.root import RootLed
 from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.features.cues import cues_of_song
@@ -99,6 +100,18 @@ def test_a_score_says_how_its_spans_are_drawn(model, song):
         parse_score("timeline:\n  - {from: 0, genre: disco, energy: {beat: 1}}\n")
     with pytest.raises(InputError, match="from 0 to 10"):
         parse_score("timeline:\n  - {from: 0, genre: disco, energy: {beats: 11}}\n")
+
+
+def test_a_dance_drawn_to_stand_has_no_root_led(model):
+    def led(dancer, **asked) -> bool:
+        return any(isinstance(step, RootLed) for step in dancer.cleanup_for(DanceRequest(**asked)).steps)
+
+    assert led(model)
+    assert led(model, energy="beats=1,floor=1")
+    assert not led(model, energy="feet=0.5")
+    assert not led(load("edmg"))
+    assert led(load("edmg"), energy="off")
+    assert not model.cleanup_for(DanceRequest(cleanup=False)).steps
 
 
 def test_streams_are_drawn_too(model, song):

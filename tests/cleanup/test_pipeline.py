@@ -9,7 +9,6 @@ from tests.conftest import swaying
 
 from longdance.choreography.refinement import Refinement
 from longdance.cleanup.feet import FeetLocked
-from longdance.cleanup.flips import FlipsSpread
 from longdance.cleanup.floor import OnFloor
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import BEHIND, Cleanup
@@ -17,7 +16,6 @@ from longdance.cleanup.root import RootLed
 from longdance.cleanup.seams import SeamsEased
 from longdance.cleanup.smoothing import CUTOFF, LowPassed
 from longdance.metrics.physical import foot_skating
-from longdance.models.strengths import OFF, USUAL, Strengths
 from longdance.motion.motion import Motion
 
 FPS = 30.0
@@ -114,13 +112,6 @@ def test_steps_are_left_out_and_kept_by_kind():
         kind for kind in kinds if kind not in (FeetLocked, RootLed)
     ]
     assert [type(step) for step in Cleanup().only(FeetLocked, LowPassed).steps] == [LowPassed, FeetLocked]
-
-
-def test_drawn_feet_lead_no_root():
-    full = Cleanup()
-    assert full.beside(OFF) == full
-    assert full.beside(Strengths(beats=1.0, floor=1.0)) == full
-    assert [type(step) for step in full.beside(USUAL).steps] == [FlipsSpread, LowPassed, OnFloor, FeetLocked]
 
 
 def test_a_stream_leaves_the_steps_it_was_made_of_as_they_were():

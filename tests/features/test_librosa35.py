@@ -1,5 +1,7 @@
 """The features of the papers against their extraction, written out after what the authors have published."""
 
+import tempfile
+
 import librosa
 import numpy as np
 import pytest
@@ -42,6 +44,31 @@ def test_they_are_those_of_the_papers(tmp_path, name, bpm, fps):
     rows = librosa35(song, fps)
     assert rows.shape == (10 * fps, 35)
     np.testing.assert_allclose(rows, published(path, fps, bpm)[: 10 * fps], atol=2e-3, rtol=1e-4)
+
+
+def test_one_process_at_a_time_compiles_what_librosa_needs(monkeypatch):
+    held = []
+
+    class Lock:
+        def __init__(self, path):
+            held.append(str(path))
+
+        def __enter__(self):
+            held.append("in")
+
+        def __exit__(self, *_):
+            held.append("out")
+
+    onset_detect = librosa.onset.onset_detect
+    told = lambda **named: held.append("librosa") or onset_detect(**named)  # noqa: E731
+    monkeypatch.setattr(module, "FileLock", Lock)
+    monkeypatch.setattr(module, "_compiled", set())
+    monkeypatch.setattr(librosa.onset, "onset_detect", told)
+    song = Song.from_samples(np.zeros(11025), 22050, beat_times=np.array([0.0, 0.4]))
+    for _ in range(2):
+        librosa35(song, 30.0)
+    assert held[1:] == ["in", "librosa", "out", "librosa"]
+    assert held[0].startswith(tempfile.gettempdir())
 
 
 def test_names_of_aist_tell_their_tempo():

@@ -30,6 +30,7 @@ from longdance.choreography.suggestion import suggest_genre
 from longdance.choreography.timeline import Timeline
 from longdance.cleanup.passage import Passage
 from longdance.cleanup.pipeline import NO_CLEANUP, Cleanup
+from longdance.cleanup.root import RootLed
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
 from longdance.features.listening import Part, listen
@@ -37,7 +38,6 @@ from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.files import checksum
 from longdance.models.checkpoint import Checkpoint
-from longdance.models.strengths import OFF
 from longdance.models.trm import Refiner
 from longdance.motion.layout import Layout
 from longdance.motion.motion import Motion
@@ -311,10 +311,10 @@ class Dancer:
         return replace(prepared.laid.motion.first_joints(self.checkpoint.layout.skeleton), meta=prepared.meta)
 
     def cleanup_for(self, request: DanceRequest) -> Cleanup:
-        """The cleanup that a request wants of this model's dances."""
-        if not request.cleanup:
-            return NO_CLEANUP
-        return self.cleanup.beside(self.sampling.energy.changed(request.energy) if self.capabilities.guided else OFF)
+        """The cleanup that a request wants of this model's dances: whose feet were drawn to stand has its root."""
+        cleanup = self.cleanup if request.cleanup else NO_CLEANUP
+        drawn = self.capabilities.guided and self.sampling.energy.changed(request.energy).feet > 0
+        return cleanup.without(RootLed) if drawn else cleanup
 
     def refinement_for(self, request: DanceRequest) -> Refinement | None:
         """The model's second stage, where it has one and the request wants it."""

@@ -17,7 +17,6 @@ from longdance.cleanup.passage import Passage
 from longdance.cleanup.root import RootLed
 from longdance.cleanup.smoothing import LowPassed
 from longdance.cleanup.step import Chain, Filter
-from longdance.models.strengths import Strengths
 from longdance.motion.motion import Motion
 
 STEPS: tuple[Callable[[], Any], ...] = (FlipsSpread, LowPassed, OnFloor, RootLed, FeetLocked)
@@ -39,10 +38,6 @@ class Cleanup:
     def after(self, *steps: Any) -> "Cleanup":
         """The same after steps of a model's own."""
         return Cleanup((*steps, *self.steps))
-
-    def beside(self, energy: Strengths) -> "Cleanup":
-        """The same for dances that such energies drew: not the steps that would do again what they did."""
-        return self.without(RootLed) if energy.feet else self
 
     def without(self, *kinds: type) -> "Cleanup":
         """The same but for the steps of some kinds."""

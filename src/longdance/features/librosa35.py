@@ -3,10 +3,15 @@
 Needs the extra ``papers``. The features that the project measures by itself, without librosa, are in `song`.
 """
 
+import os
+import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from longdance.errors import InputError
 from longdance.features.song import Song
@@ -17,6 +22,10 @@ CHANNELS = 35
 _AIST_GENRES = ("mBR", "mPO", "mLO", "mMH", "mLH", "mWA", "mKR", "mJS", "mJB")
 _AIST_TEMPI = dict.fromkeys(_AIST_GENRES, (80, 10)) | {"mHO": (110, 5)}
 """BPM of the first song of a genre of AIST++, and from one song to the next; their names tell both."""
+
+
+_compiled: set[bool] = set()
+"""Whether the tempo was estimated: those ways through librosa that this process has taken."""
 
 
 def check() -> None:
@@ -41,15 +50,14 @@ def librosa35(song: Song, fps: float) -> np.ndarray:
     import librosa
 
     rate, frames = round(fps * HOP), song.frames(fps)
-    samples = song.decode(song.source_rate)
-    with warnings.catch_warnings():
+    samples, tempo = song.decode(song.source_rate), _named_tempo(song.name)
+    with warnings.catch_warnings(), _one_compiles(tempo is None):
         warnings.simplefilter("ignore")  # stretches shorter than a window, silence without a tuning
         data = librosa.resample(samples, orig_sr=song.source_rate, target_sr=rate)
         envelope = librosa.onset.onset_strength(y=data, sr=rate)
         mfcc = librosa.feature.mfcc(y=data, sr=rate, n_mfcc=20)
         chroma = librosa.feature.chroma_cens(y=data, sr=rate, hop_length=HOP, n_chroma=12)
         peaks = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=HOP)
-        tempo = _named_tempo(song.name)
         if tempo is None:
             whole = librosa.resample(samples, orig_sr=song.source_rate, target_sr=22050)
             tempo = float(librosa.feature.tempo(y=whole, sr=22050)[0])
@@ -61,6 +69,22 @@ def librosa35(song: Song, fps: float) -> np.ndarray:
     marks[1, beats] = 1.0
     rows = np.concatenate([envelope[None], mfcc, chroma, marks]).T.astype(np.float32)
     return np.pad(rows, ((0, max(0, frames - len(rows))), (0, 0)), mode="edge")[:frames]
+
+
+@contextmanager
+def _one_compiles(estimates: bool) -> Iterator[None]:
+    """Held by one process of a user at a time, the first time each takes this way.
+
+    librosa compiles functions with numba and keeps them on disk, each in two files. Processes that do so at once mix
+    their files, and calling such a function is a crash (numba issue 10128). Who comes later finds all compiled.
+    """
+    if estimates in _compiled:
+        yield
+        return
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    with FileLock(Path(tempfile.gettempdir()) / f"longdance-librosa-{user}.lock"):
+        yield
+    _compiled.add(estimates)
 
 
 def _named_tempo(name: str) -> float | None:
