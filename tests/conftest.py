@@ -21,6 +21,11 @@ def pytest_itemcollected(item):
         item.add_marker("alone")
 
 
+def pytest_collection_modifyitems(items):
+    """The longest file first: where files are shared out, the last one would keep a single process busy."""
+    items.sort(key=lambda item: item.path.name != "test_tutorials.py")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)

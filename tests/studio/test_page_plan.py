@@ -9,7 +9,7 @@ from .conftest import ended, project_with_plan, project_with_song
 from .pages import app, page_of, until
 
 PHRASES = "app.take.record.plan.phrases.map(({ phrase, mirrored }) => [phrase, mirrored])"
-NEWEST = "app.take?.id === app.project.takes.at(-1).id"
+NEWEST = "app.take?.id === app.project?.takes.at(-1)?.id"
 INKED = """(() => {
     const canvas = document.getElementById("phrase-picture");
     window.studio.app.plan.view.stage.render();
@@ -43,7 +43,7 @@ def planned(running) -> dict:
 
 def shown_plan(tab, takes: int = 1) -> list:
     """The plan of the newest of so many takes once that is shown, ready and there to be played."""
-    until(lambda: app(tab, "app.project.takes.length") == takes)
+    until(lambda: app(tab, "app.project?.takes.length") == takes)
     until(lambda: app(tab, NEWEST) and app(tab, "app.take.state") == "ready" and app(tab, "Boolean(app.track?.final)"))
     return app(tab, PHRASES)
 

@@ -37,7 +37,7 @@ def smoothstep(values: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
 
 
 def runs(chosen: np.ndarray) -> list[tuple[int, int]]:
-    """Begin and end (exclusive) of every run of true values."""
+    """Begin and end (exclusive) of every run of true values among (frames,)."""
     edges = np.diff(np.pad(chosen.astype(int), 1))
     return [(int(a), int(b)) for a, b in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True)]
 
