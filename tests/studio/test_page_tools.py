@@ -160,6 +160,7 @@ def test_what_this_computer_lacks_is_said_where_it_is_missed(running, browser, t
     monkeypatch.setattr(application, "what_lacks", lambda: lacks)
     with page_of(browser, client, takes["id"]) as tab:
         until(lambda: app(tab, "app.project !== null"))
+        assert tab.locator("#prompt").is_disabled()
         assert tab.locator("#prompt").is_hidden()
         tab.click("#prompt-lacks summary")
         assert "pip install thing" in tab.locator("#prompt-lacks").inner_text()

@@ -38,6 +38,7 @@ from longdance.features.sections import find_sections
 from longdance.features.song import Song
 from longdance.files import checksum
 from longdance.models.checkpoint import Checkpoint
+from longdance.models.strengths import OFF, Strengths
 from longdance.models.trm import Refiner
 from longdance.motion.layout import Layout
 from longdance.motion.motion import Motion
@@ -292,8 +293,12 @@ class Dancer:
         guidance = request.guidance(own.guidance) if own.guided else own.guidance
         if able.hears == "music":  # with one weight for both, guidance takes two predictions and not three
             guidance = guidance._replace(text=guidance.music)
-        energy = own.energy.changed(request.energy)
+        energy = self.energy_for(request)
         return replace(own, seed=request.seed, steps=steps, sampler=sampler, guidance=guidance, energy=energy)
+
+    def energy_for(self, request: DanceRequest) -> Strengths:
+        """How strongly a request has this model's dances drawn; none where no sampler could be."""
+        return self.sampling.energy.changed(request.energy) if self.capabilities.guided else OFF
 
     def finish(self, prepared: Prepared, made: Generated) -> Motion:
         """The dance with its record, refined and cleaned as the request says."""
@@ -313,8 +318,7 @@ class Dancer:
     def cleanup_for(self, request: DanceRequest) -> Cleanup:
         """The cleanup that a request wants of this model's dances: whose feet were drawn to stand has its root."""
         cleanup = self.cleanup if request.cleanup else NO_CLEANUP
-        drawn = self.capabilities.guided and self.sampling.energy.changed(request.energy).feet > 0
-        return cleanup.without(RootLed) if drawn else cleanup
+        return cleanup.without(RootLed) if self.energy_for(request).feet else cleanup
 
     def refinement_for(self, request: DanceRequest) -> Refinement | None:
         """The model's second stage, where it has one and the request wants it."""

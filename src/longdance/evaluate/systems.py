@@ -70,7 +70,7 @@ def versions(model: Dancer, name: str, request: DanceRequest) -> dict[str, Versi
         found[name] = Version("model", about, plain.changed(trm=trm))
     base = name if model.trm is None or trm else f"{name} (PMD)"
     guided = request.raw().changed(energy=request.energy, trm=trm, parabola=request.parabola)
-    if model.capabilities.guided and model.sampling.energy.changed(request.energy) != OFF:
+    if model.energy_for(request) != OFF:
         found[f"{base} guided"] = Version("guided", "the same with energies in the sampler", guided)
         after = "what generate makes: energies, then cleanup"
     else:

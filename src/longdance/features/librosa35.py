@@ -3,8 +3,6 @@
 Needs the extra ``papers``. The features that the project measures by itself, without librosa, are in `song`.
 """
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from filelock import FileLock
 
 from longdance.errors import InputError
 from longdance.features.song import Song
+from longdance.files import user_cache_folder
 
 HOP = 512
 """Samples per frame, whatever the frame rate: the sample rate is as many times the frame rate."""
@@ -76,13 +75,14 @@ def _one_compiles(estimates: bool) -> Iterator[None]:
     """Held by one process of a user at a time, the first time each takes this way.
 
     librosa compiles functions with numba and keeps them on disk, each in two files. Processes that do so at once mix
-    their files, and calling such a function is a crash (numba issue 10128). Who comes later finds all compiled.
+    their files, and calling such a function is a crash (numba #10128). Who comes later finds all compiled.
     """
     if estimates in _compiled:
         yield
         return
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    with FileLock(Path(tempfile.gettempdir()) / f"longdance-librosa-{user}.lock"):
+    folder = user_cache_folder("librosa")
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "compiling.lock"):
         yield
     _compiled.add(estimates)
 

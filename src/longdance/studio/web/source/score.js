@@ -70,7 +70,7 @@ export class Score {
     element("suggestion").hidden = !wanted || !genre;
     if (!genre) return;
     element("suggestion-why").textContent = `${genre.title} would fit.`;
-    element("suggestion").title = `Because it is ${suggested.why}`;
+    element("suggestion").title = suggested.why;
   }
 
   defaultSettings() {
