@@ -210,9 +210,9 @@ def test_steps_and_sampler_are_the_model_s_own_unless_asked_for(model, song):
 
 
 def test_a_recipe_s_way_of_drawing_is_the_model_s_own(song):
-    own = OwnSampling(steps=2, sampler="ddim", music_guidance=1.5, text_guidance=2.0)
+    own = OwnSampling(steps=2, sampler="ddim", music_guidance=1.5, text_guidance=2.0, guidance_until=0.25)
     meta = dance(edmg(checkpoint_of(sampling=own)), song, steps=None).meta
-    assert (meta["steps"], meta["sampler"], meta["guidance"]) == (2, "ddim", {"music": 1.5, "text": 2.0})
+    assert (meta["steps"], meta["sampler"], meta["guidance"]) == (2, "ddim", {"music": 1.5, "text": 2.0, "until": 0.25})
 
 
 def test_a_network_that_learnt_its_guidance_is_not_guided(model, song):
@@ -220,7 +220,7 @@ def test_a_network_that_learnt_its_guidance_is_not_guided(model, song):
     motion = dance(learnt, song, genre="salsa")
     assert same(motion, dance(model, song, genre="salsa", music_guidance=1.0, text_guidance=1.0))
     assert not motion.meta["notes"]
-    assert motion.meta["guidance"] == {"music": 1.0, "text": 6.0}
+    assert motion.meta["guidance"] == {"music": 1.0, "text": 6.0, "until": 0.0}
     other = dance(learnt, song, genre="salsa", text_guidance=3.0)
     assert same(motion, other)
     assert any("no other" in note for note in other.meta["notes"])
@@ -240,7 +240,7 @@ def test_what_made_the_dance_is_recorded(model, song):
     assert meta["song"] == "clicks.wav"  # no folders of the user's computer
     assert meta["tempo_bpm"] == 120.0
     assert meta["beat_times"] == [i / 2 for i in range(10)]
-    assert meta["guidance"] == {"music": 1.0, "text": 6.0}
+    assert meta["guidance"] == {"music": 1.0, "text": 6.0, "until": 0.0}
     assert meta["seam_gap"] >= 0
 
 

@@ -66,7 +66,7 @@ def test_each_weight_of_guidance_leads_by_its_own_condition(weights, value, reco
     height = float(normaliser.denormalise(torch.full((model.checkpoint.layout.width,), value))[root][1])
     np.testing.assert_allclose(dance.root_position[:, 1], height, rtol=1e-3)
     told = Guidance()._asdict() | {name.removesuffix("_guidance"): weight for name, weight in weights.items()}
-    assert dance.meta["guidance"] == {"music": told["music"], "text": told["text"]}
+    assert dance.meta["guidance"] == told
 
 
 def test_guidance_ends_where_it_is_told_to(recording):

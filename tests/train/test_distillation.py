@@ -61,8 +61,8 @@ def test_a_leap_ends_where_the_teacher_got(task):
     for states in drawn.states:
         for node in range(2):
             reached = DDIM().step(
-                states[node], task.leap(states, node), schedule=task.schedule, step=task.nodes[node],
-                next_step=task.nodes[node + 1], generator=torch.Generator(),
+                states[node], task.leap(states[node], states[node + 1], node), schedule=task.schedule,
+                step=task.nodes[node], next_step=task.nodes[node + 1], generator=torch.Generator(),
             )  # fmt: skip
             torch.testing.assert_close(reached, states[node + 1], rtol=0, atol=1e-4)
 
@@ -75,7 +75,9 @@ def test_the_teacher_s_dances_are_those_of_the_model(teacher, small_store, monke
     model = load(teacher)
     with torch.no_grad():
         end = sample(
-            guided(Predictor(model.checkpoint), drawn.conditions, music_weight=2.5, text_weight=2.5),
+            guided(
+                Predictor(model.checkpoint), drawn.conditions, music_weight=2.5, text_weight=2.5, plain_below=200
+            ),
             drawn.states[:, 0],
             schedule=task.schedule,
             rule=DPMSolver2M(),
@@ -128,11 +130,67 @@ def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_
     dance = model.generate(song, genre="salsa")
     assert sum(rows) == 2 * model.generator.plan(dance.frames).count
     assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
-    assert dance.meta["guidance"] == {"music": 2.5, "text": 2.5}
+    assert dance.meta["guidance"] == {"music": 2.5, "text": 2.5, "until": 0.2}
     assert dance.meta["energy"] == {"beats": 0.5, "loudness": 1, "floor": 1, "feet": 1, "self": 1}
     other = model.generate(song, genre="salsa", text_guidance=3.0)
     np.testing.assert_array_equal(other.joints(), dance.joints())
     assert any("no other" in note for note in other.meta["notes"])
+
+
+def test_with_the_teacher_s_steps_its_guided_predictions_are_learnt(teacher, small_store):
+    task = recipe(teacher, "student_steps=6").task(Store.open(small_store))
+    drawn = task.draw(0, rank=0)
+    assert drawn.targets.shape == (3, 6, 40, 155)
+    predict = Predictor(load(teacher).checkpoint)
+    for node, step in enumerate(task.nodes[:-1]):
+        weights = 2.5 if step >= 200 else 1.0
+        with torch.no_grad():
+            expected = guided(predict, drawn.conditions, music_weight=weights, text_weight=weights)
+            clean = expected(drawn.states[:, node], step)
+        torch.testing.assert_close(drawn.targets[:, node], clean, rtol=2e-2, atol=2e-2)
+
+
+def test_a_model_with_its_guidance_learnt_predicts_once_and_follows_any_other(
+    teacher, small_store, tmp_path, monkeypatch
+):
+    model_folder = tmp_path / "model"
+    shutil.copytree(teacher, model_folder)
+    config = recipe(teacher, "student_steps=6", "steps=2", "learning_rate=0.01")
+    train(config, Store.open(small_store), model_folder / "guidance")
+    plain, model = load(teacher), load(model_folder)
+    song = Song.from_samples(np.zeros(2 * 22050, np.float32), 22050, beat_times=np.arange(0, 2, 0.5))
+    rows = []
+    network = type(model.checkpoint.network)
+    forward = network.forward
+
+    def counted(self, noisy, *rest):
+        rows.append(len(noisy))
+        return forward(self, noisy, *rest)
+
+    monkeypatch.setattr(network, "forward", counted)
+    own = {"steps": 3, "music_guidance": 2.5, "text_guidance": 2.5, "guidance_until": 0.2}
+    learnt = model.generate(song, genre="salsa", **own)
+    assert sum(rows) == 3 * model.generator.plan(learnt.frames).count
+    assert learnt.meta["guidance"] == {"music": 2.5, "text": 2.5, "until": 0.2}
+    assert not np.array_equal(learnt.joints(), plain.generate(song, genre="salsa", **own).joints())
+    rows.clear()
+    other = own | {"text_guidance": 3.0, "guidance_until": 0.0}
+    dance = model.generate(song, genre="salsa", **other)
+    assert sum(rows) == 3 * 3 * model.generator.plan(dance.frames).count
+    np.testing.assert_array_equal(dance.joints(), plain.generate(song, genre="salsa", **other).joints())
+
+
+def test_a_learnt_guidance_of_other_weights_is_refused(teacher, small_store, tmp_path):
+    model_folder = tmp_path / "model"
+    train(recipe(teacher, "student_steps=6", "steps=1"), Store.open(small_store), model_folder / "guidance")
+    train(
+        override(RECIPES["tiny"](), ["network.width=16", "network.depth=1", "network.heads=2", "network.state=4",
+                                     "batch.size=2", "batch.window=40", "precision=32-true", "steps=1", "seed=5"]),
+        Store.open(small_store), tmp_path / "other",
+    )  # fmt: skip
+    shutil.copytree(tmp_path / "other", model_folder, dirs_exist_ok=True)
+    with pytest.raises(InputError, match=r"guidance: expected the weights.*remove it"):
+        load(model_folder)
 
 
 def test_an_adapter_of_an_adapter_is_refused(teacher, small_store, tmp_path):

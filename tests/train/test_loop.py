@@ -57,6 +57,21 @@ def test_a_killed_run_resumes_to_the_same_bits(small_store, tmp_path):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_a_training_begins_with_the_weights_and_statistics_of_another(small_store, tmp_path):
+    store = Store.open(small_store)
+    train(override(tiny(), [*SMALL, "steps=2"]), store, tmp_path / "first")
+    kept = load(tmp_path / "first").checkpoint
+    task = override(tiny(), [*SMALL, "network.width=64", f"initial={tmp_path / 'first'}"]).task(store)
+    assert task.config.network.width == 32, "the network is the one that is trained further"
+    for name, tensor in kept.network.state_dict().items():
+        assert torch.equal(task.networks["network"].state_dict()[name], tensor), name
+    assert torch.equal(task.statistics.normaliser.scale, kept.normaliser.scale)
+    with pytest.raises(InputError, match="layout"):
+        override(tiny(), ["layout=smpl24", f"initial={tmp_path / 'first'}"]).task(store)
+    with pytest.raises(InputError, match="initial=FOLDER"):
+        override(tiny(), ["initial="]).task(store)
+
+
 def test_a_finished_run_is_not_overwritten_and_its_folder_can_be_loaded(small_store, tmp_path):
     store = Store.open(small_store)
     config = override(tiny(), [*SMALL, "steps=2", "checkpoint_every=1"])

@@ -248,7 +248,7 @@ class Dancer:
         }
         if self.capabilities.guided:
             meta |= {"sampler": sampling.sampler, "steps": sampling.steps}
-            meta["guidance"] = {"music": sampling.guidance.music, "text": sampling.guidance.text}
+            meta["guidance"] = sampling.guidance._asdict()
             meta["energy"] = sampling.energy.record()
         if score is not None:
             meta |= {"score": os.path.basename(score.name), "timeline": timeline.record(self.fps)}

@@ -16,7 +16,7 @@ from longdance.diffusion.guidance import Guidance
 from longdance.diffusion.sampler import STEP_RULES
 from longdance.errors import InputError
 from longdance.models.adapter import Adapter, holds_adapter
-from longdance.models.checkpoint import Checkpoint
+from longdance.models.checkpoint import Checkpoint, Led
 from longdance.models.folders import GLOBAL, LOCAL, WEIGHTS, folder_of, kind_of, parts_of, shipped
 from longdance.models.generators import GeneratorCheckpoint, holds_generator
 from longdance.models.strengths import Strengths
@@ -25,6 +25,8 @@ from longdance.motion.motion import Motion
 
 REFINER = "trm"
 """Folder inside a model's that holds its Temporal Refinement Module."""
+GUIDANCE = "guidance"
+"""Folder inside a model's that holds the adapter with which one prediction does for its own guidance."""
 
 
 def load(name: str | os.PathLike = "edmg") -> Dancer:
@@ -42,6 +44,8 @@ def load(name: str | os.PathLike = "edmg") -> Dancer:
     kind = kind_of(folder)
     if kind not in DANCERS:
         raise InputError(f"{folder}: expected a model that dances; {ALONE.get(kind, f'a {kind} does not')}")
+    if not forward:
+        checkpoint = replace(checkpoint, led=_led_by(folder, checkpoint))
     dancer = DANCERS[kind](checkpoint, name=known)
     refiner = None if forward else _refiner_of(folder, checkpoint)
     return dancer if refiner is None else replace(dancer, trm=refiner)
@@ -86,6 +90,19 @@ def _adapted(adapter: Adapter, folder: Path) -> Dancer:
     sampling = replace(model.sampling, **own, guided=False)
     generator = replace(model.generator, checkpoint=adapter.on(model.checkpoint))
     return replace(model, generator=generator, name=folder.name, sampling=sampling)
+
+
+def _led_by(folder: Path, checkpoint: Checkpoint) -> Led | None:
+    """The network with the adapter of the folder ``guidance`` in it; ``InputError`` for one of another network."""
+    folder = folder / GUIDANCE
+    if not (folder / "config.json").is_file():
+        return None
+    adapter = Adapter.load(folder)
+    try:
+        network = adapter.on(checkpoint).network
+    except InputError as error:
+        raise InputError(f"{folder}: {error}, or remove it") from error
+    return Led(Guidance(**adapter.config.guidance), network)
 
 
 def _refiner_of(folder: Path, checkpoint: Checkpoint) -> Refiner | None:

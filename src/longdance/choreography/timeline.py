@@ -187,11 +187,13 @@ def follow(
         groups.setdefault(span.guidance, []).append(row)
     window_of = torch.tensor([k for k, _, _ in items], device=sound.device)
     predictors = []
-    for guidance, chosen in groups.items():
+    for wanted, chosen in groups.items():
         index = torch.tensor(chosen, device=sound.device)
         asked = conditions(sound[window_of[index]], [items[row][1].text for row in chosen], text_width)
+        under = getattr(denoiser, "under", None)
+        own, guidance = (denoiser, wanted) if under is None else under(wanted)
         predict = guided(
-            denoiser,
+            own,
             asked,
             music_weight=guidance.music,
             text_weight=guidance.text,

@@ -112,7 +112,7 @@ class AdapterConfig(BaseModel):
     """Denoising steps that the adapted network was trained to take."""
     sampler: str
     """The sampler it was trained for."""
-    guidance: dict[Literal["music", "text"], float]
+    guidance: dict[Literal["music", "text", "until"], float]
     """Weights of music and text that the adapted network has learnt to follow in one prediction."""
     energies: OwnEnergies | None = None
     """Those of the adapted model where none are given."""
@@ -164,7 +164,7 @@ class Adapter:
             network = merged(checkpoint.network, self.tensors)
         except ValueError as error:
             raise InputError(f"expected an adapter of {self.config.adapts}: {error}") from error
-        return replace(checkpoint, network=network)
+        return replace(checkpoint, network=network, led=None)
 
 
 def fingerprint(network: nn.Module) -> str:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     NonNegativeInt,
     PositiveFloat,
     ValidationError,
@@ -138,7 +139,17 @@ class OwnSampling(BaseModel):
     music_guidance: float = 1.0
     """Weight of classifier-free guidance; 1 is the plain conditional model."""
     text_guidance: float = 6.0
+    guidance_until: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Noise level, as a fraction of the schedule, below which both weights are 1."""
     energies: OwnEnergies = {}
+
+
+class Led(NamedTuple):
+    """A network that has learnt to predict in one row what guidance makes of two or three."""
+
+    guidance: tuple[float, float, float]
+    """Weights of music and text, and the noise level below which both are 1: those of ``Guidance``."""
+    network: nn.Module
 
 
 class CheckpointConfig(NetworkRecord):
@@ -192,6 +203,8 @@ class Checkpoint(Generic[Config]):
     normaliser: Normaliser
     music_mean: Tensor
     music_scale: Tensor
+    led: "Led | None" = None
+    """The network for one guidance in a single prediction, where that was distilled."""
 
     @property
     def layout(self) -> Layout:
@@ -213,6 +226,7 @@ class Checkpoint(Generic[Config]):
             normaliser=self.normaliser.to(device),
             music_mean=self.music_mean.to(device),
             music_scale=self.music_scale.to(device),
+            led=None if self.led is None else self.led._replace(network=copy.deepcopy(self.led.network).to(device)),
         )
 
     def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:

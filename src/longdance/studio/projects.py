@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from longdance.errors import InputError, LongdanceError
 from longdance.files import atomic_write, user_data_folder
 from longdance.studio.forms import LONGEST_NAME
@@ -63,9 +65,15 @@ class Projects:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        self._lock_file = FileLock(folder / _LOCK, thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock_file = _locked(folder / _LOCK)
+            self._lock_file.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"{folder}: expected a folder of its own, got one that another studio uses; close that one, or name "
+                "another folder with --projects"
+            ) from error
         except OSError as error:
             raise InputError(f"{folder}: expected a folder to keep projects in ({error.strerror})") from error
         self._lock = threading.RLock()
@@ -74,7 +82,7 @@ class Projects:
 
     def close(self) -> None:
         """Let another studio use the folder."""
-        self._lock_file.close()
+        self._lock_file.release()
 
     @property
     def folder(self) -> Path:
@@ -304,28 +312,6 @@ def _remove(path: Path) -> None:
 def now() -> str:
     """The present moment, as it is written down."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _locked(path: Path):
-    """The open lock file, held by this process alone until it is closed or the process ends."""
-    file = open(path, "a+b")  # noqa: SIM115 - held as long as the studio runs
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise InputError(
-            f"{path.parent}: expected a folder of its own, got one that another studio uses; close that one, or name "
-            "another folder with --projects"
-        ) from error
-    return file
 
 
 def default_folder() -> Path:

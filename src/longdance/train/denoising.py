@@ -39,6 +39,9 @@ class DenoisingConfig(TrainingConfig):
     text_encoder: str = "all-MiniLM-L6-v2"
     sampling: OwnSampling = OwnSampling()
     """How dances are drawn from what was trained."""
+    initial: str | None = None
+    """A run or checkpoint whose weights and statistics to begin with; its network takes the place of ``network``. The
+    empty name of the fine-tuning recipes stands for one that has to be given."""
 
 
 Config = TypeVar("Config", bound=DenoisingConfig)
@@ -48,10 +51,18 @@ class DenoisingTask(Task, Generic[Config]):
     """A denoiser that learns to tell the clean motion; kinds of training say how wrong it is in ``compare``."""
 
     def __init__(self, config: Config, store: Store, *, statistics: Statistics | None = None):
+        initial = None
+        if config.initial is not None:
+            initial = initial_checkpoint(config)
+            config = config.model_copy(update={"network": initial.network.config})
+            statistics = Statistics.of_checkpoint(initial)
         check_fits(config, store)
         self.config, self.store = config, store
         self.layout: Layout = LAYOUTS[config.layout]
-        self.networks = {KEPT: build(config.network)}
+        network = build(config.network)
+        if initial is not None:
+            network.load_state_dict(initial.network.state_dict())
+        self.networks = {KEPT: network}
         self.schedule = NoiseSchedule.cosine(config.diffusion_steps)
         self.statistics = statistics or Statistics.of_store(store, self.layout)
         self.sources = {split: self.source(split) for split in ("train", "val") if store.select(split)}
@@ -128,6 +139,22 @@ class DenoisingTask(Task, Generic[Config]):
     def as_checkpoint(self, network: nn.Module, step: int) -> Checkpoint:
         """The network with the statistics of its data."""
         return as_checkpoint(self.config, self.store, network, step, statistics=self.statistics)
+
+
+def initial_checkpoint(config: DenoisingConfig) -> Checkpoint:
+    """What a training begins with; ``InputError`` where it is not given or not of the recipe's kind and layout."""
+    if not config.initial:
+        raise InputError("expected initial=FOLDER, the run that is to be trained further")
+    initial = Checkpoint.load(config.initial)
+    for name, expected, got in (
+        ("network", denoiser_name(config.network), initial.config.denoiser),
+        ("layout", config.layout, initial.config.layout),
+    ):
+        if expected != got:
+            raise InputError(
+                f"{config.initial}: expected a {name} like that of the recipe {config.recipe}, {expected}, got {got}"
+            )
+    return initial
 
 
 def check_fits(config: DenoisingConfig, store: Store) -> None:

@@ -1,12 +1,14 @@
-"""Distillation: a guided denoiser of many steps teaches a low-rank adapter of itself to take few, unguided ones.
+"""Distillation: a guided denoiser teaches a low-rank adapter of itself to predict once, without guidance.
 
 The teacher draws dances to the music and words of the training windows and its states on the way are kept. The student
-is the same network with an adapter: from a state at one of its own few steps it predicts, once and without guidance,
-the clean motion for which a single DDIM step leads to where the teacher has got by the student's next step.
+is the same network with an adapter. With as many steps as the teacher it learns what guidance makes of the teacher's
+predictions. With fewer it predicts, from a state at one of its own steps, the clean motion for which a single DDIM step
+leads to where the teacher has got by the student's next step.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
@@ -28,11 +30,12 @@ from longdance.models.checkpoint import Checkpoint, OwnEnergies
 from longdance.models.conditions import Conditions
 from longdance.models.strengths import USUAL
 from longdance.train.batches import BatchConfig, BatchSource, Statistics
+from longdance.train.recipes import edmg_open
 from longdance.train.task import KEPT, Losses, Task, TrainingConfig
 
 REGISTER = {
     "recipe": (
-        "edmg_fewstep_open",
+        "edmg_guidance_open", "edmg_fewstep_open",
     ),
 }  # fmt: skip
 
@@ -46,9 +49,11 @@ class DistillationConfig(TrainingConfig):
     teacher_sampler: Literal["dpm2m", "ddim"] = "dpm2m"
     music_guidance: float = 1.0
     text_guidance: float = 6.0
-    """Weights with which the teacher is guided: those of ``Guidance``."""
+    guidance_until: float = 0.0
+    """With what the teacher is guided: the fields of ``Guidance``."""
     student_steps: PositiveInt = 4
-    """Steps of the student; each spans equally many of the teacher's."""
+    """Steps of the student; each spans equally many of the teacher's. As many as the teacher's: guidance alone is
+    learnt, and the student may be drawn in any number of steps."""
     rank: PositiveInt = 10
     """Of the adapter's matrices."""
     energies: OwnEnergies | None = None
@@ -76,19 +81,22 @@ class Drawn(NamedTuple):
 
     states: Float[Tensor, "batch nodes frames features"]
     """From noise to the finished dance, in normalised features."""
+    targets: Float[Tensor, "batch nodes-1 frames features"]
+    """The clean motion that is to be predicted from each state but the last."""
     conditions: Conditions
 
     def to(self, device: torch.device | str) -> "Drawn":
         """The same on another device."""
-        return Drawn(self.states.to(device), Conditions(*(field.to(device) for field in self.conditions)))
+        conditions = Conditions(*(field.to(device) for field in self.conditions))
+        return Drawn(self.states.to(device), self.targets.to(device), conditions)
 
 
 class DistillationTask(Task):
     """An adapter that learns to leap where its teacher walks.
 
-    Source: progressive distillation (Salimans and Ho 2022, appendix G), from the teacher's steps to the student's in
-    one round and on the teacher's own trajectories, together with the distillation of guidance (Meng et al. 2023,
-    section 3.1).
+    Source: the distillation of guidance (Meng et al. 2023, section 3.1) on the teacher's own trajectories, and, where
+    the student takes fewer steps, together with it progressive distillation (Salimans and Ho 2022, appendix G) from the
+    teacher's steps to the student's in one round.
     """
 
     def __init__(self, config: DistillationConfig, store: Store):
@@ -130,7 +138,8 @@ class DistillationTask(Task):
         rows = rng.integers((known, self.config.batch.size), size=(self.config.batch.size, 2))
         pick = lambda parts: torch.stack([parts[chunk][row] for chunk, row in rows])  # noqa: E731
         fields = (pick([drawn.conditions[i] for drawn in pool]) for i in range(len(Conditions._fields)))
-        return Drawn(pick([drawn.states for drawn in pool]), Conditions(*fields))
+        states, targets = (pick([getattr(drawn, name) for drawn in pool]) for name in ("states", "targets"))
+        return Drawn(states, targets, Conditions(*fields))
 
     def _batch(self, number: int, rank: int) -> Drawn:
         if (number, rank) not in self._drawn:
@@ -150,19 +159,22 @@ class DistillationTask(Task):
         """What the teacher draws to these conditions, guided, with all its steps."""
         config, window = self.config, self.config.batch.window
         start = randn_like(torch.empty(len(conditions.music), window, self.layout.width), generator)
-        states = [start]
+        states, predictions = [], []
         predict = guided(
             Predictor(self.teacher),
             conditions,
             music_weight=config.music_guidance,
             text_weight=config.text_guidance,
+            plain_below=round(config.guidance_until * self.schedule.steps),
             rows=config.batch.size,
         )
 
         def watched(noisy: Tensor, step: int) -> Tensor:
-            if step in self.nodes[1:]:
+            clean = predict(noisy, step)
+            if step in self.nodes:
                 states.append(noisy)
-            return predict(noisy, step)
+                predictions.append(clean)
+            return clean
 
         with torch.no_grad():
             end = sample(
@@ -173,7 +185,11 @@ class DistillationTask(Task):
                 steps=config.teacher_steps,
                 generator=generator,
             )
-        return Drawn(torch.stack([*states, end], 1), conditions)
+        states.append(end)
+        targets = predictions
+        if config.student_steps < config.teacher_steps:
+            targets = [self.leap(state, later, node) for node, (state, later) in enumerate(pairwise(states))]
+        return Drawn(torch.stack(states, 1), torch.stack(targets, 1), conditions)
 
     def losses(
         self,
@@ -182,15 +198,15 @@ class DistillationTask(Task):
         generator: torch.Generator,
         autocast: Callable[[], AbstractContextManager],
     ) -> Losses:
-        """EDMG's losses between the student's clean motion and the one that leads where the teacher got."""
-        states, count = batch.states, self.config.student_steps
-        node = torch.randint(count, (len(states),), generator=generator)
+        """EDMG's losses between the student's clean motion and the one that is to be predicted."""
+        states = batch.states
+        node = torch.randint(batch.targets.shape[1], (len(states),), generator=generator)
         rows = torch.arange(len(states))
         noisy = states[rows, node]
         step = torch.tensor(self.nodes)[node].to(noisy.device)
         with autocast():
             predicted = networks[KEPT](noisy, step, batch.conditions)
-        target = torch.stack([self.leap(states[row], int(at)) for row, at in zip(rows, node, strict=True)])
+        target = batch.targets[rows, node]
         return {
             KEPT: edmg_losses(
                 predicted.float(),
@@ -204,16 +220,16 @@ class DistillationTask(Task):
         }
 
     def leap(
-        self, states: Float[Tensor, "nodes frames features"], node: int
-    ) -> Float[Tensor, "frames features"]:
-        """The clean motion from which one DDIM step leads from a state to the next.
+        self, state: Float[Tensor, "*batch frames features"], later: Float[Tensor, "*batch frames features"], node: int
+    ) -> Float[Tensor, "*batch frames features"]:
+        """The clean motion from which one DDIM step leads from the state at a node to that at the next.
 
         Source: Salimans and Ho 2022, eq. 8, solved for x_0 as in their algorithm 2.
         """
         signal, noise = self.schedule.signal_and_noise(self.nodes[node])
         next_signal, next_noise = self.schedule.signal_and_noise(self.nodes[node + 1])
         kept = next_noise / noise
-        return (states[node + 1] - kept * states[node]) / (next_signal - kept * signal)
+        return (later - kept * state) / (next_signal - kept * signal)
 
     def as_checkpoint(self, network: nn.Module, step: int) -> Adapter:
         """The adapter with how it is to be used."""
@@ -224,8 +240,10 @@ class DistillationTask(Task):
                 adapts_tensors=fingerprint(self.teacher.network),
                 rank=config.rank,
                 steps=config.student_steps,
-                sampler="ddim",
-                guidance={"music": config.music_guidance, "text": config.text_guidance},
+                sampler=config.teacher_sampler if config.student_steps == config.teacher_steps else "ddim",
+                guidance={
+                    "music": config.music_guidance, "text": config.text_guidance, "until": config.guidance_until,
+                },
                 energies=config.energies,
                 denoiser=teacher.denoiser,
                 music_encoder=teacher.music_encoder,
@@ -252,6 +270,24 @@ def check_fits(config: DistillationConfig, store: Store, teacher) -> None:
             )
 
 
+def edmg_guidance_open() -> DistillationConfig:
+    """EDMG's own guidance in one prediction: `longdance train edmg-guidance-open --data STORE -o RUN`, after edmg-open.
+
+    The shipped edmg teaches. In the folder ``guidance`` of the model, what was learnt halves the cost of a step where
+    the model's own guidance is asked for; under any other guidance the model is as it was.
+    """
+    own = edmg_open().sampling
+    return edmg_fewstep_open().model_copy(
+        update={
+            "recipe": "edmg-guidance-open",
+            "teacher_steps": own.steps,
+            "student_steps": own.steps,
+            "energies": None,
+            "rank": 16,
+        }
+    )
+
+
 def edmg_fewstep_open() -> DistillationConfig:
     """EDMG in few steps: `longdance train edmg-fewstep-open --data STORE -o RUN`, after edmg-open.
 
@@ -262,6 +298,7 @@ def edmg_fewstep_open() -> DistillationConfig:
         recipe="edmg-fewstep-open",
         music_guidance=2.5,
         text_guidance=2.5,
+        guidance_until=0.2,
         energies=USUAL._replace(beats=0.5).record(),  # no step answers to the last pushes: at 1 stops are jerks
         batch=BatchConfig(size=16, window=150, drop_all=0.0, drop_text=0.1, other_share=0.05),
         losses=EDMGLossWeights(

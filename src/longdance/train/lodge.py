@@ -129,12 +129,12 @@ class LodgeGlobalTask(LodgeTask[LodgeGlobalConfig]):
     """The global diffusion (Lodge section 3.3)."""
 
     def __init__(self, config: LodgeGlobalConfig, store: Store):
-        self.plan = config.network.plan()
         super().__init__(config, store, statistics=Statistics.of_store(store, LAYOUT, stretch=PRIMITIVE_FRAMES))
 
     def source(self, split: str) -> PrimitiveSource:
         """Primitives of a split."""
         config = self.config
+        self.plan = config.network.plan()
         return PrimitiveSource(
             self.store,
             config.batch,
@@ -170,16 +170,11 @@ class LodgeAnyLocalConfig(LodgeConfig):
     """The multi-genre discriminator (eq. 9); none trains without."""
     clean_edges: NonNegativeInt = 0
     """Frames at either end of the network's input that are ground truth: 4 in the fine-tuning stage (eq. 10)."""
-    initial: str | None = None
-    """A run or checkpoint whose weights and statistics to begin with; its network takes the place of ``network``. The
-    empty name of the fine-tuning recipes stands for one that has to be given."""
 
     def task(self, store: Store) -> "LodgeLocalTask":
         """Training on windows of the store."""
         if not 2 * self.clean_edges <= self.batch.window:
             raise InputError(f"expected clean_edges from 0 to half of batch.window, got {self.clean_edges}")
-        if self.initial == "":
-            raise InputError("expected initial=FOLDER, the run of the local stage that is to be fine-tuned")
         return LodgeLocalTask(self, store)
 
 
@@ -199,20 +194,9 @@ class LodgeLocalTask(LodgeTask[LodgeAnyLocalConfig]):
     """The local diffusion (Lodge section 3.4), and its fine-tuning."""
 
     def __init__(self, config: LodgeAnyLocalConfig, store: Store):
-        initial = None
-        if config.initial is not None:
-            initial = Checkpoint.load(config.initial)
-            if type(initial.network.config) is not type(config.network):
-                raise InputError(
-                    f"{config.initial}: expected a network like that of the recipe {config.recipe}, got "
-                    f"{initial.config.denoiser}"
-                )
-            config = config.model_copy(update={"network": initial.network.config})
-        super().__init__(config, store, statistics=initial and Statistics.of_checkpoint(initial))
+        super().__init__(config, store)
         network = self.networks[KEPT]
-        if initial is not None:
-            network.load_state_dict(initial.network.state_dict())
-        elif isinstance(network, LocalDenoiser):
+        if config.initial is None and isinstance(network, LocalDenoiser):
             network.use(self.statistics.normaliser)
         self.discriminator = None
         if config.adversary is not None:

@@ -69,7 +69,9 @@ def edmg_open() -> EDMGConfig:
         losses=OPEN_LOSS_WEIGHTS,
         importance_cap=2.0,
         noisiest_share=0.45,
-        sampling=OwnSampling(steps=14, music_guidance=2.5, text_guidance=2.5, energies=USUAL.record()),
+        sampling=OwnSampling(
+            steps=14, music_guidance=2.5, text_guidance=2.5, guidance_until=0.2, energies=USUAL.record()
+        ),
         music_encoder="plan",
         steps=10_000,
         learning_rate=6e-4,

@@ -3,6 +3,7 @@
 Each stretch begins with the frames that the one before ended with, so that memory is bounded whatever the length.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,7 +49,8 @@ class Sampling:
     @classmethod
     def of(cls, config: CheckpointConfig, *, guidance: Guidance | None = None) -> "Sampling":
         """The way of a checkpoint, as its recipe says; ``guidance`` where that says nothing of its own."""
-        own, told = config.sampling, Guidance(config.sampling.music_guidance, config.sampling.text_guidance)
+        own = config.sampling
+        told = Guidance(own.music_guidance, own.text_guidance, own.guidance_until)
         if guidance is None or told != Guidance():
             guidance = told
         return cls(steps=own.steps, sampler=own.sampler, guidance=guidance, energy=Strengths(**own.energies))
@@ -271,6 +273,15 @@ class Predictor:
 
     def __init__(self, checkpoint: Checkpoint):
         self.network: Any = fastest(checkpoint.network)
+        self.led = checkpoint.led
+
+    def under(self, guidance: Guidance) -> tuple["Predictor", Guidance]:
+        """Who predicts under a guidance, and the guidance left to compute: none, where the network has learnt it."""
+        if self.led is None or self.led.guidance != guidance:
+            return self, guidance
+        taught = copy.copy(self)
+        taught.network = fastest(self.led.network)
+        return taught, Guidance(1.0, 1.0)
 
     def hear(self, conditions: Conditions) -> MusicTokens:
         """What the network makes of the music alone."""
