@@ -4,7 +4,6 @@ Sections of one letter get the same phrases, the other way round the second time
 The seed draws among good plans: to every phrase in every bar it adds a little chance.
 """
 
-import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,6 +126,18 @@ class State(NamedTuple):
 BEGUN = State(0.0, -1, 0.0, 0j, (-1,) * RECENT, 0, ())
 
 
+class After(NamedTuple):
+    """Candidates after states, (states, candidates) each."""
+
+    cost: np.ndarray
+    heading: np.ndarray
+    """Radians where the candidate ends."""
+    place: np.ndarray
+    """Metres, likewise."""
+    onward: np.ndarray
+    """Whether it goes on in the take of the last one."""
+
+
 def start_heading(heading: ArrayLike, front: ArrayLike) -> np.ndarray:
     """Radians that a phrase begins at after one that ended at ``heading``: as it was recorded, or nearly so.
 
@@ -157,8 +168,6 @@ class Planner:
         self.candidates, self.bars, self.wanted, self.costs, self.seed = candidates, bars, wanted, costs, seed
         self.tempo, self._begun, self._heard = tempo_bpm, begun, heard
         self._pose, self._velocity = _distances(candidates)
-        course = (candidates.front, candidates.turn, candidates.path)
-        self._course = list(zip(*(column.tolist() for column in course), strict=True))
         self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def plan(self, locked: Sequence[Block] = ()) -> Plan:
@@ -257,14 +266,14 @@ class Planner:
                 rank = np.where(self._onward(last, numbers).any(0), -np.inf, fixed)
                 kept = np.sort(np.argpartition(rank, PROMISING)[:PROMISING])
                 numbers, counts, fixed = numbers[kept], counts[kept], fixed[kept]
-            total, onward = fixed + self._after(here, numbers), self._onward(last, numbers)
-            whole = total + np.array([state.cost for state in here])[:, None]
+            after = self._after(here, numbers)
+            after = after._replace(cost=fixed + after.cost)
+            whole = after.cost + np.array([state.cost for state in here])[:, None]
             found = beams.setdefault(bar + bars, [])
             for at in np.argsort(whole, axis=None, kind="stable")[: 2 * BEAM]:
                 row, column = divmod(int(at), len(numbers))
                 option = Option(int(numbers[column]), bars, int(counts[column]))
-                cost = float(total[row, column])
-                found.append(self._moved(here[row], bar, option, cost, onward=bool(onward[row, column])))
+                found.append(self._moved(here[row], bar, option, after, (row, column)))
 
     def _follow(self, here: list[State], bar: int, option: Option, beams: dict[int, list[State]]) -> None:
         """One and the same from a bar on, after each state."""
@@ -272,27 +281,18 @@ class Planner:
         if option.candidate < 0:
             found += [state._replace(options=(*state.options, (bar, option)), run=0) for state in here]
             return
-        number = np.array([option.candidate])
-        costs = self._after(here, number)[:, 0]
-        onward = self._onward(np.array([state.candidate for state in here]), number)[:, 0]
-        for state, cost, goes_on in zip(here, costs, onward, strict=True):
-            found.append(self._moved(state, bar, option, float(cost), onward=bool(goes_on)))
+        after = self._after(here, np.array([option.candidate]))
+        found += [self._moved(state, bar, option, after, (row, 0)) for row, state in enumerate(here)]
 
-    def _moved(self, state: State, bar: int, option: Option, cost: float, *, onward: bool) -> State:
-        """The state after a candidate, which may go on in the take of the last one."""
-        number = option.candidate
-        front, turn, path = self._course[number]
-        begin = front
-        if state.candidate >= 0:  # as of ``start_heading``
-            away = (state.heading - front + math.pi) % (2 * math.pi) - math.pi
-            begin = state.heading - min(max(away, -TURN_AT_JOIN), TURN_AT_JOIN)
+    def _moved(self, state: State, bar: int, option: Option, after: After, at: tuple[int, int]) -> State:
+        """The state after a candidate, ``at`` (row, column) of ``after``."""
         return State(
-            state.cost + cost,
-            number,
-            begin + turn,
-            state.place + path * cmath.exp(1j * begin),
-            (*state.recent[1:], number),
-            (state.run if onward else 0) + option.bars,
+            state.cost + float(after.cost[at]),
+            option.candidate,
+            float(after.heading[at]),
+            complex(after.place[at]),
+            (*state.recent[1:], option.candidate),
+            (state.run if after.onward[at] else 0) + option.bars,
             (*state.options, (bar, option)),
         )
 
@@ -303,18 +303,18 @@ class Planner:
         same &= numbers % 2 == (last % 2)[:, None]
         return same & (np.abs(known.marks[numbers, 0] - known.marks[last, 1][:, None]) < 2.0)
 
-    def _after(self, here: Sequence[State], numbers: np.ndarray) -> np.ndarray:
-        """(states, candidates) what each costs after each state, beyond what it costs anywhere."""
+    def _after(self, here: Sequence[State], numbers: np.ndarray) -> After:
+        """Each candidate after each state; costs are those beyond what it costs anywhere."""
         known, costs = self.candidates, self.costs
         total = np.zeros((len(here), len(numbers)))
         front, last = known.front[numbers], np.array([state.candidate for state in here])
-        begin = np.tile(front, (len(here), 1))
+        begin, onward = np.tile(front, (len(here), 1)), self._onward(last, numbers)
         if last[0] >= 0:  # every state has danced, or none
             pairs = np.ix_(last, numbers)
             feet = np.abs(known.end_feet[last][:, None] - known.start_feet[numbers]).sum(-1)
             apart = costs.meeting(self._pose[pairs], self._velocity[pairs], feet)
             run = np.array([state.run for state in here])[:, None]
-            total += np.where(self._onward(last, numbers), costs.onward * run / 2, apart)
+            total += np.where(onward, costs.onward * run / 2, apart)
             begin = start_heading(np.array([state.heading for state in here])[:, None], front)
             total += costs.mirrored_return * ((numbers ^ 1) == last[:, None])
         total += costs.facing * (1 - np.cos(begin - front))
@@ -328,7 +328,7 @@ class Planner:
             if age == 1:
                 same &= (numbers ^ 1) != other[:, None]
             total += costs.again * (1 - (age - 1) / RECENT) * same
-        return total
+        return After(total, begin + known.turn[numbers], place, onward)
 
     def _fitting(self, bar: int, bars: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Candidates that fill so many bars from a bar on, the counts danced of each, and what they cost anywhere."""
