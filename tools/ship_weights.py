@@ -3,7 +3,8 @@
     python tools/ship_weights.py RUN NAME
 
 RUN holds a denoiser, and perhaps its refinement module under trm/; or the two stages of Lodge under global/ and local/;
-or the adapter of a model that is shipped.
+or the adapter of a model that is shipped, under a name of its own, or as MODEL/guidance the one with which that model
+needs one prediction for its guidance.
 Prints how much rounding to float16 changes a prediction, so that nobody ships weights that it hurts.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from longdance.choreography.pretrained import load
+from longdance.choreography.pretrained import GUIDANCE, load
 from longdance.models.adapter import Adapter, holds_adapter
 from longdance.models.checkpoint import Checkpoint
 from longdance.models.conditions import Conditions
@@ -67,6 +68,9 @@ def main(run: str, name: str) -> None:
             continue
         source, target = Checkpoint.load(Path(run) / stage), WEIGHTS / name / stage
         source.save(target, half=True)
+        if (target / GUIDANCE).exists():
+            shutil.rmtree(target / GUIDANCE)
+            print(f"{target / GUIDANCE}: removed, it was of other weights; train it again")
         report(target, source.config.trained_steps, prediction(source), prediction(Checkpoint.load(target)))
     refiner = Path(run) / "trm"
     if (refiner / "config.json").is_file():  # small: kept in float32

@@ -75,9 +75,12 @@ class TemporalFilter(nn.Module):
     ) -> Float[Tensor, "batch frames features"]:
         frames, reach = noisy.shape[1], self.taps // 2
         gains = self.gains(step).to(noisy.dtype).unflatten(-1, (self.taps, 1, -1))
-        padded = nn.functional.pad(noisy.transpose(1, 2), (reach, reach), mode="replicate").transpose(1, 2)
-        weighted = (gains[:, tap] * padded[:, tap : tap + frames] for tap in range(self.taps))
-        return sum(weighted, start=padded.new_zeros(()))
+        first, last = (noisy[:, end : end + 1 or None].expand(-1, reach, -1) for end in (0, -1))
+        padded = torch.cat((first, noisy, last), 1)
+        result = gains[:, 0] * padded[:, :frames]
+        for tap in range(1, self.taps):
+            result = torch.addcmul(result, gains[:, tap], padded[:, tap : tap + frames])
+        return result
 
 
 class StepEmbedding(nn.Module):
@@ -112,9 +115,11 @@ def rotary(
     half = vectors.shape[-1] // 2
     period = torch.logspace(math.log10(0.2), math.log10(60.0), half, device=vectors.device)
     angle = (2 * torch.pi * seconds[:, None] / period).to(torch.float32)
-    sine, cosine = angle.sin().to(vectors.dtype), angle.cos().to(vectors.dtype)
+    sine, cosine = angle.sin(), angle.cos()
+    sines, cosines = (torch.cat(both, -1).to(vectors.dtype) for both in ((-sine, sine), (cosine, cosine)))
     first, second = vectors.chunk(2, -1)
-    return torch.cat((first * cosine - second * sine, first * sine + second * cosine), -1)
+    # The products of the crossed pairs come first: they lie in memory as attention wants them.
+    return torch.addcmul(torch.cat((second, first), -1) * sines, vectors, cosines)
 
 
 class CrossAttention(nn.Module):
@@ -140,17 +145,37 @@ class CrossAttention(nn.Module):
         memory: Float[Tensor, "batch memory width"],
         memory_seconds: Float[Tensor, " timed"],
     ) -> Float[Tensor, "batch frames width"]:
-        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # noqa: E731
-        query = rotary(split(self.query(tokens)), seconds)
-        key, value = (split(t) for t in self.key_value(memory).chunk(2, -1))
-        timed = len(memory_seconds)
-        key = torch.cat((rotary(key[:, :, :timed], memory_seconds), key[:, :, timed:]), 2)
+        timed = self.remember(memory[:, : len(memory_seconds)], memory_seconds)
+        return self.recall(tokens, seconds, timed, memory[:, len(memory_seconds) :])
+
+    def remember(
+        self, memory: Float[Tensor, "batch timed width"], seconds: Float[Tensor, " timed"]
+    ) -> tuple[Float[Tensor, "batch heads timed headdim"], Float[Tensor, "batch heads timed headdim"]]:
+        """Keys and values of tokens that have a time, for ``recall``."""
+        key, value = (self._split(t) for t in self.key_value(memory).chunk(2, -1))
+        return rotary(key, seconds), value
+
+    def recall(
+        self,
+        tokens: Float[Tensor, "batch frames width"],
+        seconds: Float[Tensor, " frames"],
+        remembered: tuple[Float[Tensor, "batch heads timed headdim"], Float[Tensor, "batch heads timed headdim"]],
+        timeless: Float[Tensor, "batch few width"],
+    ) -> Float[Tensor, "batch frames width"]:
+        """``forward`` by keys and values of the memory's tokens with a time, and by its tokens without one."""
+        query = rotary(self._split(self.query(tokens)), seconds)
+        more = (self._split(t) for t in self.key_value(timeless).chunk(2, -1))
+        key, value = (torch.cat(both, 2) for both in zip(remembered, more, strict=True))
+        timed = remembered[0].shape[2]
         dropout = self.dropout if self.training else 0.0
         if self.block is not None and len(seconds) == timed > 2 * self.block:
             attended = attend_near_by(query, key, value, block=self.block, dropout=dropout)
         else:
             attended = attend(query, key, value, dropout=dropout)
         return self.output(attended.transpose(1, 2).flatten(-2))
+
+    def _split(self, tokens: Tensor) -> Float[Tensor, "batch heads tokens headdim"]:
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 def attend(

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from longdance.models.blocks import Entrance
 
-MusicTokens = tuple[Tensor, Tensor]
-"""What a denoiser makes of the music alone, once for all steps."""
+MusicTokens = tuple[Tensor, ...]
+"""What a denoiser makes of the music alone, once for all steps; what they are, it knows."""
 
 Count = Annotated[int, Field(gt=0, le=100_000)]
 """A size; the limit is far above any use, and keeps damaged files from asking for the impossible."""

@@ -103,15 +103,30 @@ class PMDConfig(BaseModel):
         return self
 
 
-class ShortConvolution(nn.Conv1d):
+class TimeConvolution(nn.Conv1d):
+    """A convolution over time, computed as one in two dimensions: those take channels that lie side by side as they
+    are, where one in one dimension first moves all of them."""
+
+    def forward(self, input: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch shorter width"]:
+        image, weight = input.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
+        stride, padding = (1, self.stride[0]), (0, cast(int, self.padding[0]))
+        found = nn.functional.conv2d(image, weight, self.bias, stride, padding, groups=self.groups)
+        return found.squeeze(2).transpose(1, 2)
+
+
+class ShortConvolution(TimeConvolution):
     """A convolution of every channel with itself over a few frames, the earlier ones or those around."""
 
     def __init__(self, channels: int, kernel: int, *, centred: bool):
-        super().__init__(channels, channels, kernel, groups=channels)
         self.before = kernel // 2 if centred else kernel - 1
+        super().__init__(channels, channels, kernel, groups=channels, padding=self.before)
 
     def forward(self, input: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
         kernel, frames = self.kernel_size[0], input.shape[1]
+        # oneDNN's is five times as fast as the sum below, but slower backward in bf16; elsewhere there may be none.
+        backward_in_bf16 = input.dtype == torch.bfloat16 and torch.is_grad_enabled()
+        if input.is_cpu and torch.backends.mkldnn.is_available() and not backward_in_bf16:
+            return super().forward(input)[:, :frames]
         padded = nn.functional.pad(input, (0, 0, self.before, kernel - 1 - self.before))
         # A sum of shifts is faster than a grouped Conv1d on CPU, if its factors lie side by side in memory.
         weights = self.weight[:, 0].T.to(input.dtype).contiguous()
@@ -166,7 +181,9 @@ class ParallelMambaModule(nn.Module):
             (self.inner, self.inner + self.projections, self.directions * self.heads), -1
         )
         mixed, plain = mixed.split((self.convolved, self.inner + self.projections - self.convolved), -1)
-        mixed = torch.cat((nn.functional.silu(self.convolution(mixed)), plain), -1)
+        mixed = nn.functional.silu(self.convolution(mixed))
+        if plain.shape[-1]:
+            mixed = torch.cat((mixed, plain), -1)
         x, projections = mixed.split((self.inner, self.projections), -1)
         x = x.unflatten(-1, (self.heads, -1))
         y = self._scan(x, projections, dt)
@@ -222,12 +239,11 @@ class LocalInformationModule(nn.Module):
 
     def __init__(self, width: int, stride: int):
         super().__init__()
-        self.stride = stride
         reach = max(1, stride // 2)  # frames to either side; n frames become ceil(n / stride) tokens
-        self.convolution = nn.Conv1d(width, width, 2 * reach + 1, stride=stride, padding=reach)
+        self.convolution = TimeConvolution(width, width, 2 * reach + 1, stride=stride, padding=reach)
 
     def forward(self, tokens: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch shorter width"]:
-        return self.convolution(tokens.transpose(1, 2)).transpose(1, 2)
+        return self.convolution(tokens)
 
 
 class MusicEncoder(nn.Module):
@@ -236,7 +252,7 @@ class MusicEncoder(nn.Module):
     def __init__(self, channels: int, width: int, stride: int, mixing: int):
         super().__init__()
         self.embed = Entrance(channels, width)
-        self.mix = nn.ModuleList(nn.Conv1d(width, width, 5, padding=2) for _ in range(mixing))
+        self.mix = nn.ModuleList(TimeConvolution(width, width, 5, padding=2) for _ in range(mixing))
         self.shorten = LocalInformationModule(width, stride)
         self.null = nn.Parameter(torch.zeros(width))
 
@@ -246,7 +262,7 @@ class MusicEncoder(nn.Module):
         """Tokens at the frame rate and at the lower rate; dropped rows hold the null embedding throughout."""
         tokens = self.embed(music)
         for convolution in self.mix:
-            tokens = tokens + nn.functional.silu(convolution(tokens.transpose(1, 2)).transpose(1, 2))
+            tokens = tokens + nn.functional.silu(convolution(tokens))
         keep = keep[:, None, None]
         short = self.shorten(tokens)
         return (torch.where(keep, tokens, self.null.to(tokens.dtype)),
@@ -276,22 +292,35 @@ class PMDBlock(nn.Module):
         self.style = nn.Linear(width, width) if config.style_layer else None
         self.dropout = nn.Dropout(config.dropout)
 
+    def hear(
+        self,
+        aligned: Float[Tensor, "batch frames width"],
+        music: Float[Tensor, "batch memory width"],
+        seconds: Float[Tensor, " memory"],
+    ) -> MusicTokens:
+        """What ``forward`` needs of the music: keys and values, and with a gain its scale and shift."""
+        remembered = self.attention.remember(music, seconds)
+        if self.gain is None:
+            return remembered
+        scale, shift = self.gain(aligned).chunk(2, -1)
+        return (*remembered, 1 + scale, shift)
+
     def forward(
         self,
         tokens: Float[Tensor, "batch frames width"],
         seconds: Float[Tensor, " shorter"],
-        memory: Float[Tensor, "batch memory width"],
-        memory_seconds: Float[Tensor, " timed"],
+        heard: MusicTokens,
+        step_tokens: Float[Tensor, "batch few width"],
         condition: Float[Tensor, "batch width"],
-        aligned: Float[Tensor, "batch frames width"],
     ) -> Float[Tensor, "batch frames width"]:
+        key, value, *gain = heard
         mixed = self.norm_mixer(tokens)
-        if self.gain is not None:
-            scale, shift = self.gain(aligned).chunk(2, -1)
-            mixed = torch.addcmul(shift, mixed.to(shift.dtype), 1 + scale)
+        if gain:
+            scale, shift = gain
+            mixed = torch.addcmul(shift, mixed.to(shift.dtype), scale)
         tokens = tokens + self.dropout(self.mixer(mixed))
         local = self.local(self.norm_local(tokens))
-        local = local + self.attention(self.norm_attention(local), seconds, memory, memory_seconds)
+        local = local + self.attention.recall(self.norm_attention(local), seconds, (key, value), step_tokens)
         tokens = tokens + self.dropout(upsample(local, tokens.shape[1], stride=self.stride))
         styled = self.adain(tokens, condition)
         if self.style is not None:
@@ -337,8 +366,14 @@ class ParallelMambaDenoiser(nn.Module):
                     layer.weight.data.mul_(1 / math.sqrt(config.depth))
 
     def hear(self, conditions: Conditions) -> MusicTokens:
-        """The music's tokens, for ``forward``: they are the same at every step."""
-        return self.music(conditions.music, conditions.keep_music)
+        """What all blocks make of the music, for ``forward``: it is the same at every step.
+
+        First the tokens of all frames, then the same number of tensors for every block.
+        """
+        aligned, music = self.music(conditions.music, conditions.keep_music)
+        seconds = torch.arange(music.shape[1], device=music.device) * (self.config.lim_stride / self.config.fps)
+        blocks = cast(Iterable[PMDBlock], self.blocks)
+        return (aligned, *(part for block in blocks for part in block.hear(aligned, music, seconds)))
 
     def forward(
         self,
@@ -351,19 +386,21 @@ class ParallelMambaDenoiser(nn.Module):
 
         ``heard`` is what ``hear`` made of these conditions, if it is at hand.
         """
-        frames, fps = noisy.shape[1], self.config.fps
-        aligned, music = heard or self.hear(conditions)
+        frames = noisy.shape[1]
+        aligned, *parts = heard or self.hear(conditions)
         step_vector = self.step(step)
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
-        memory = torch.cat((music, self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(music.dtype)), 1)
-        memory_seconds = torch.arange(music.shape[1], device=noisy.device) * (self.config.lim_stride / fps)
-        seconds = memory_seconds if self.config.local else torch.arange(frames, device=noisy.device) / fps
+        step_tokens = self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(aligned.dtype)
+        stride = self.config.lim_stride if self.config.local else 1
+        seconds = torch.arange(-(-frames // stride), device=noisy.device) * (stride / self.config.fps)
         scale_in, skip, scale_out = self.precondition(step) if self.config.precondition else (1.0, 0.0, 1.0)
         tokens = self.embed(noisy * scale_in)
         if self.config.aligned_music:
             tokens = tokens + aligned
-        for block in self.blocks:
-            tokens = block(tokens, seconds, memory, memory_seconds, condition, aligned)
+        each = len(parts) // len(self.blocks)
+        for number, block in enumerate(self.blocks):
+            own = tuple(parts[number * each : (number + 1) * each])
+            tokens = block(tokens, seconds, own, step_tokens, condition)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")
         clean = scale_out * self.output(self.norm(tokens)).float()

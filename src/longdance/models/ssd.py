@@ -21,6 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+LONGEST_CHUNK = 75
+"""Frames per chunk where a scan in both directions takes more than one; longer ones are slower."""
+
 
 def ssd_step(
     state: Float[Tensor, "batch heads state headdim"],
@@ -124,6 +127,8 @@ def ssd_bidirectional(
     reach = math.log(torch.finfo(x.dtype).max)
     fused = x.is_cuda and fused_available()
     if fused or frames > chunk or x.is_meta or bool((over_all.detach() < -reach).any()):
+        if frames > chunk:
+            chunk = -(-frames // -(-frames // min(chunk, LONGEST_CHUNK)))  # chunks of one length, without padding
         forward = ssd(x, dt[0], A[0], B[0], C[0], chunk=chunk)[0]
         return forward + ssd(x, dt[1], A[1], B[1], C[1], reverse=True, chunk=chunk)[0]
     total = log_decay.cumsum(2)
@@ -174,6 +179,8 @@ def _scan_chunks(
     scores = C @ B.transpose(-1, -2)  # b c q q
     scores = scores.triu() if reverse else scores.tril()
 
+    entered = (x * factor_in[..., None]).flatten(-2)  # b c q hp
+    added = B.transpose(-1, -2) @ entered  # b c n hp
     order = list(range(x.shape[1]))[:: -1 if reverse else 1]
     # The state is kept as seen from the middle of the chunk that it enters: (b, n, h * p).
     passed = torch.cat([middle[:, order], torch.zeros_like(middle[:, :1])], 1)  # after the last: as it is
@@ -183,13 +190,13 @@ def _scan_chunks(
     if initial_state is not None:
         entering = initial_state.to(total.dtype) * passed[:, 0].exp()[..., None, None]
         state = entering.transpose(1, 2).flatten(2)
-    outputs = []
+    states = []
     for number, now in enumerate(order):
-        entered = (x[:, now] * factor_in[:, now, ..., None]).flatten(2)  # b q hp
-        y = torch.baddbmm(scores[:, now] @ entered, C[:, now], state.to(x.dtype))
-        outputs.append(y.unflatten(-1, (heads, headdim)) * factor_out[:, now, ..., None])
-        state = (state + B[:, now].transpose(1, 2) @ entered) * carry[:, number]
-    y = torch.cat(outputs[::-1] if reverse else outputs, 1)[:, :frames]
+        states.append(state.to(x.dtype))
+        state = (state + added[:, now]) * carry[:, number]
+    before = torch.stack(states[::-1] if reverse else states, 1)
+    y = torch.baddbmm(*(t.flatten(0, 1) for t in (scores @ entered, C, before)))
+    y = y.view(batch, -1, heads, headdim).mul_(factor_out.flatten(1, 2)[..., None])[:, :frames]
     return y, state.unflatten(-1, (heads, headdim)).transpose(1, 2).to(x.dtype)
 
 
