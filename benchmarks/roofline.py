@@ -1,6 +1,7 @@
 """Where a denoising step of the paper-sized PMD spends its time, and how near each part is to what the machine can do.
 
-    OMP_NUM_THREADS=1 python benchmarks/roofline.py -o benchmarks/results/roofline.json
+    export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2000000000
+    OMP_NUM_THREADS=1 python benchmarks/roofline.py --dtype bfloat16 -o benchmarks/results/roofline-bfloat16.json
 
 Every part of one block, and what lies outside the blocks, runs on its own on inputs of the right size (two batch rows
 of 600 frames). Its floating-point operations and bytes are counted operator by operator: products, convolutions and
@@ -90,7 +91,7 @@ def parts_of(network: ParallelMambaDenoiser, device: str, dtype: torch.dtype) ->
     width, inner, heads, state = config.width, block.mixer.inner, config.heads, config.state
     random = lambda *shape: torch.randn(ROWS, *shape, device=device).to(dtype)  # noqa: E731
     tokens, short, wide = random(FRAMES, width), random(FRAMES // 2, width), random(FRAMES, inner)
-    memory, condition = random(FRAMES // 2 + 2, width), random(width)
+    mixed, memory, condition = random(FRAMES, block.mixer.convolved), random(FRAMES // 2 + 2, width), random(width)
     seconds = torch.arange(FRAMES // 2, device=device) / 30.0
     dt = nn.functional.softplus(random(FRAMES, heads).float() - 3)
     A, B, C = -torch.linspace(1, 16, heads, device=device), random(FRAMES, state), random(FRAMES, state)
@@ -99,7 +100,7 @@ def parts_of(network: ParallelMambaDenoiser, device: str, dtype: torch.dtype) ->
     conditions = random_conditions(network, FRAMES, batch=ROWS, device=device)
     return {
         "mixer: input projection": (depth, lambda: block.mixer.input(tokens)),
-        "mixer: short convolution, SiLU": (depth, lambda: nn.functional.silu(block.mixer.convolution(wide))),
+        "mixer: short convolution, SiLU": (depth, lambda: nn.functional.silu(block.mixer.convolution(mixed))),
         "mixer: scan, one direction": (depth * directions, lambda: ssd(x, dt, A, B, C, chunk=config.chunk)),
         "mixer: gate": (depth, lambda: wide * nn.functional.silu(wide)),
         "mixer: norm, output projection": (
@@ -107,9 +108,7 @@ def parts_of(network: ParallelMambaDenoiser, device: str, dtype: torch.dtype) ->
         ),
         "local information module": (depth, lambda: block.local(tokens)),
         "attention to the music": (depth, lambda: block.attention(short, seconds, memory, seconds)),
-        "adaptive instance norm, style": (
-            depth, lambda: block.style(nn.functional.silu(block.adain(tokens, condition)))
-        ),
+        "adaptive instance norm": (depth, lambda: block.adain(tokens, condition)),
         "music encoder": (1, lambda: network.music(conditions.music, conditions.keep_music)),
     }  # fmt: skip
 
@@ -137,17 +136,17 @@ def main() -> None:
     """Measure and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--bf16", action="store_true", help="under bf16 autocast, as models sample where it is fast")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and activations")
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    dtype = getattr(torch, arguments.dtype)
     torch.manual_seed(0)
-    with torch.no_grad(), torch.autocast(device, dtype=torch.bfloat16, enabled=arguments.bf16):
+    with torch.no_grad():
         peak = peaks(device, dtype)
         print(peak, flush=True)
-        pmd = ParallelMambaDenoiser(PMDConfig()).eval().to(device)
-        edge = EDGEDenoiser(EDGEDenoiserConfig(fps=60.0)).eval().to(device)
+        pmd = ParallelMambaDenoiser(PMDConfig()).eval().to(device, dtype)
+        edge = EDGEDenoiser(EDGEDenoiserConfig(fps=60.0)).eval().to(device, dtype)
         parts = {}
         for name, (times, call) in parts_of(pmd, device, dtype).items():
             parts[name] = {"times": times, **judged(call, peak, device=device, repeats=arguments.repeats)}
@@ -162,7 +161,7 @@ def main() -> None:
             print(name, whole[name], flush=True)
     report = {
         "threads": torch.get_num_threads(),
-        "precision": "bf16 autocast" if arguments.bf16 else "float32",
+        "precision": arguments.dtype,
         "clock": "CPU seconds of the process" if device == "cpu" else "wall seconds",
         "rows": ROWS,
         "frames": FRAMES,
