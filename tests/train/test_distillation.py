@@ -45,7 +45,7 @@ def recipe(teacher, *changes: str) -> DistillationConfig:
     return override(
         RECIPES["edmg-fewstep-open"](),
         [f"teacher={teacher}", "batch.size=3", "batch.window=40", "precision=32-true", "rank=2", "teacher_steps=6",
-         "student_steps=2", "warmup=0", *changes],
+         "student_steps=2", "warmup=0", "music_guidance=2.5", "text_guidance=2.5", "guidance_until=0.2", *changes],
     )  # fmt: skip
 
 

@@ -276,12 +276,12 @@ def edmg_guidance_open() -> DistillationConfig:
     The shipped edmg teaches. In the folder ``guidance`` of the model, what was learnt halves the cost of a step where
     the model's own guidance is asked for; under any other guidance the model is as it was.
     """
-    own = edmg_open().sampling
+    steps = edmg_open().sampling.steps
     return edmg_fewstep_open().model_copy(
         update={
             "recipe": "edmg-guidance-open",
-            "teacher_steps": own.steps,
-            "student_steps": own.steps,
+            "teacher_steps": steps,
+            "student_steps": steps,
             "energies": None,
             "rank": 16,
         }
@@ -294,13 +294,14 @@ def edmg_fewstep_open() -> DistillationConfig:
     The shipped edmg teaches; its own weights stay as they are, and what is learnt travels in under a megabyte. About
     half an hour on two CPU cores, half of it for the teacher's dances.
     """
+    own = edmg_open().sampling
     return DistillationConfig(
         recipe="edmg-fewstep-open",
-        music_guidance=2.5,
-        text_guidance=2.5,
-        guidance_until=0.2,
+        music_guidance=own.music_guidance,
+        text_guidance=own.text_guidance,
+        guidance_until=own.guidance_until,
         energies=USUAL._replace(beats=0.5).record(),  # no step answers to the last pushes: at 1 stops are jerks
-        batch=BatchConfig(size=16, window=150, drop_all=0.0, drop_text=0.1, other_share=0.05),
+        batch=BatchConfig(size=16, window=150, drop_all=0.0, drop_text=0.1, drop_movement=0.5, other_share=0.05),
         losses=EDMGLossWeights(
             reconstruction=1.0, velocity=1.0, joints=8.0, contact=0.3, joint_velocity=0.15,
             joint_acceleration=0.0002,

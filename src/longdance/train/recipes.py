@@ -64,13 +64,13 @@ def edmg_open() -> EDMGConfig:
             text_pooling="genre and movements", music_mixing=1, aligned_music=True, precondition=True,
             innovation=0.001, music_gain=True,
         ),
-        batch=BatchConfig(size=16, window=150, drop_plan=0.12, plan_noise=0.3),
+        batch=BatchConfig(size=16, window=150, drop_movement=0.5, drop_plan=0.12, plan_noise=0.3),
         layout="floor24",
         losses=OPEN_LOSS_WEIGHTS,
         importance_cap=2.0,
         noisiest_share=0.45,
         sampling=OwnSampling(
-            steps=14, music_guidance=2.5, text_guidance=2.5, guidance_until=0.2, energies=USUAL.record()
+            steps=14, music_guidance=2.5, text_guidance=2.5, guidance_until=0.35, energies=USUAL.record()
         ),
         music_encoder="plan",
         steps=10_000,
