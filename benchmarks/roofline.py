@@ -136,7 +136,7 @@ def main() -> None:
     """Measure and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and activations")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights")
     parser.add_argument("-o", "--out", required=True, type=Path)
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"

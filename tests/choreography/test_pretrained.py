@@ -6,7 +6,6 @@ import torch
 import longdance
 from longdance.choreography.dancer import Dancer
 from longdance.choreography.pretrained import load
-from longdance.diffusion.guidance import Guidance
 from longdance.errors import InputError
 from longdance.models.checkpoint import Checkpoint, CheckpointConfig
 from longdance.models.folders import WEIGHTS, shipped
