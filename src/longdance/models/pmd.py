@@ -5,7 +5,7 @@ named in the fields of ``PMDConfig``.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, cast
 
 import torch
@@ -370,10 +370,14 @@ class ParallelMambaDenoiser(nn.Module):
 
         First the tokens of all frames, then the same number of tensors for every block.
         """
+        aligned, of_blocks = self._listen(conditions)
+        return (aligned, *(part for parts in of_blocks for part in parts))
+
+    def _listen(self, conditions: Conditions) -> tuple[Tensor, Iterator[MusicTokens]]:
+        """The tokens of all frames, and what one block after the other makes of the music, when it is asked for."""
         aligned, music = self.music(conditions.music, conditions.keep_music)
         seconds = torch.arange(music.shape[1], device=music.device) * (self.config.lim_stride / self.config.fps)
-        blocks = cast(Iterable[PMDBlock], self.blocks)
-        return (aligned, *(part for block in blocks for part in block.hear(aligned, music, seconds)))
+        return aligned, (cast(PMDBlock, block).hear(aligned, music, seconds) for block in self.blocks)
 
     def forward(
         self,
@@ -387,7 +391,12 @@ class ParallelMambaDenoiser(nn.Module):
         ``heard`` is what ``hear`` made of these conditions, if it is at hand.
         """
         frames = noisy.shape[1]
-        aligned, *parts = heard or self.hear(conditions)
+        if heard is None:  # nothing is kept that no later step needs
+            aligned, of_blocks = self._listen(conditions)
+        else:
+            aligned, *parts = heard
+            each = len(parts) // len(self.blocks)
+            of_blocks = (tuple(parts[first : first + each]) for first in range(0, len(parts), each))
         step_vector = self.step(step)
         condition = step_vector + self.text(conditions.text, conditions.text_mask)
         step_tokens = self.step_tokens(step_vector).unflatten(-1, (2, -1)).to(aligned.dtype)
@@ -397,9 +406,7 @@ class ParallelMambaDenoiser(nn.Module):
         tokens = self.embed(noisy * scale_in)
         if self.config.aligned_music:
             tokens = tokens + aligned
-        each = len(parts) // len(self.blocks)
-        for number, block in enumerate(self.blocks):
-            own = tuple(parts[number * each : (number + 1) * each])
+        for block, own in zip(self.blocks, of_blocks, strict=True):
             tokens = block(tokens, seconds, own, step_tokens, condition)
         if tokens.shape[1] != frames:
             raise AssertionError(f"blocks must keep {frames} frames, got {tokens.shape[1]}")

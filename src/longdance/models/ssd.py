@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+TOGETHER = 10
+"""Chunks that are multiplied at once; bounds memory."""
 LONGEST_CHUNK = 75
 """Frames per chunk where a scan in both directions takes more than one; longer ones are slower."""
 
@@ -179,8 +181,6 @@ def _scan_chunks(
     scores = C @ B.transpose(-1, -2)  # b c q q
     scores = scores.triu() if reverse else scores.tril()
 
-    entered = (x * factor_in[..., None]).flatten(-2)  # b c q hp
-    added = B.transpose(-1, -2) @ entered  # b c n hp
     order = list(range(x.shape[1]))[:: -1 if reverse else 1]
     # The state is kept as seen from the middle of the chunk that it enters: (b, n, h * p).
     passed = torch.cat([middle[:, order], torch.zeros_like(middle[:, :1])], 1)  # after the last: as it is
@@ -190,13 +190,20 @@ def _scan_chunks(
     if initial_state is not None:
         entering = initial_state.to(total.dtype) * passed[:, 0].exp()[..., None, None]
         state = entering.transpose(1, 2).flatten(2)
-    states = []
-    for number, now in enumerate(order):
-        states.append(state.to(x.dtype))
-        state = (state + added[:, now]) * carry[:, number]
-    before = torch.stack(states[::-1] if reverse else states, 1)
-    y = torch.baddbmm(*(t.flatten(0, 1) for t in (scores @ entered, C, before)))
-    y = y.view(batch, -1, heads, headdim).mul_(factor_out.flatten(1, 2)[..., None])[:, :frames]
+    outputs = []
+    for first in range(0, len(order), TOGETHER):
+        some = order[first : first + TOGETHER]
+        part = slice(min(some), max(some) + 1)
+        entered = (x[:, part] * factor_in[:, part, ..., None]).flatten(-2)  # b c q hp
+        added = B[:, part].transpose(-1, -2) @ entered  # b c n hp
+        states = []
+        for number, now in enumerate(some, start=first):
+            states.append(state.to(x.dtype))
+            state = (state + added[:, now - part.start]) * carry[:, number]
+        before = torch.stack(states[::-1] if reverse else states, 1)
+        y = torch.baddbmm(*(t.flatten(0, 1) for t in (scores[:, part] @ entered, C[:, part], before)))
+        outputs.append(y.view(batch, -1, heads, headdim).mul_(factor_out[:, part].flatten(1, 2)[..., None]))
+    y = torch.cat(outputs[::-1] if reverse else outputs, 1)[:, :frames]
     return y, state.unflatten(-1, (heads, headdim)).transpose(1, 2).to(x.dtype)
 
 
