@@ -23,6 +23,7 @@ import gc
 import importlib.util
 import json
 import os
+import re
 import shutil
 import statistics
 import tempfile
@@ -219,7 +220,8 @@ def _wanted(names: list[str], inputs: Inputs) -> list[int]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]
+    first = (str(error).strip().splitlines() or [""])[0]
+    return re.sub(r"/[^\s']*/", "", first)[:200]  # folders are one machine's
 
 
 def _settled() -> float:

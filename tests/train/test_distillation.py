@@ -49,6 +49,18 @@ def recipe(teacher, *changes: str) -> DistillationConfig:
     )  # fmt: skip
 
 
+def rows_through(network: type, monkeypatch) -> list[int]:
+    """Filled with the rows of every call of a kind of network from now on."""
+    rows, forward = [], network.forward
+
+    def counted(self, noisy, *rest):
+        rows.append(len(noisy))
+        return forward(self, noisy, *rest)
+
+    monkeypatch.setattr(network, "forward", counted)
+    return rows
+
+
 @pytest.fixture(scope="module")
 def task(teacher, small_store) -> DistillationTask:
     return recipe(teacher).task(Store.open(small_store))
@@ -118,15 +130,7 @@ def test_a_distilled_run_dances_in_few_unguided_steps(teacher, small_store, tmp_
     assert model.name == "fast"
     samples = np.sin(np.arange(2 * 22050) * 0.05).astype(np.float32)
     song = Song.from_samples(samples, 22050, beat_times=np.arange(0, 2, 0.5))
-    rows = []
-    network = type(model.checkpoint.network)
-    forward = network.forward
-
-    def counted(self, noisy, *rest):
-        rows.append(len(noisy))
-        return forward(self, noisy, *rest)
-
-    monkeypatch.setattr(network, "forward", counted)
+    rows = rows_through(type(model.checkpoint.network), monkeypatch)
     dance = model.generate(song, genre="salsa")
     assert sum(rows) == 2 * model.generator.plan(dance.frames).count
     assert (dance.meta["steps"], dance.meta["sampler"]) == (2, "ddim")
@@ -159,15 +163,7 @@ def test_a_model_with_its_guidance_learnt_predicts_once_and_follows_any_other(
     train(config, Store.open(small_store), model_folder / "guidance")
     plain, model = load(teacher), load(model_folder)
     song = Song.from_samples(np.zeros(2 * 22050, np.float32), 22050, beat_times=np.arange(0, 2, 0.5))
-    rows = []
-    network = type(model.checkpoint.network)
-    forward = network.forward
-
-    def counted(self, noisy, *rest):
-        rows.append(len(noisy))
-        return forward(self, noisy, *rest)
-
-    monkeypatch.setattr(network, "forward", counted)
+    rows = rows_through(type(model.checkpoint.network), monkeypatch)
     own = {"steps": 3, "music_guidance": 2.5, "text_guidance": 2.5, "guidance_until": 0.2}
     learnt = model.generate(song, genre="salsa", **own)
     assert sum(rows) == 3 * model.generator.plan(learnt.frames).count
